@@ -1,0 +1,1 @@
+"""Runtimes that score crops, behind one protocol."""

@@ -1,0 +1,1 @@
+"""The command line: one module a command; the library never imports it."""

@@ -1,0 +1,1 @@
+"""Sinks that rows are written to, one a format."""

@@ -1,0 +1,130 @@
+"""An upright sRGB photograph becomes crops. The one implementation of that step.
+
+Training, evaluation, export, calibration and benchmarks call it too, so a score never depends on who asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dgqa_infer.errors import ModelError
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Where the crops lie, as shares of the room that each axis leaves: (x, y).
+_CENTRE = (0.5, 0.5)
+_CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+_GRIDS: dict[int, tuple[tuple[float, float], ...]] = {
+    1: (_CENTRE,),
+    5: (*_CORNERS, _CENTRE),
+    9: tuple((x, y) for y in (0.0, 0.5, 1.0) for x in (0.0, 0.5, 1.0)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a photograph becomes crops; stored in a bundle's card.
+
+    Attributes:
+        id: name of this way; other pixels need another id.
+        short_side: a photograph whose short side is longer is shrunk to it, in pixels; never enlarged to it.
+        crop: side of a crop, in pixels.
+        grid: number of crops: 1 (centre), 5 (corners and centre) or 9 (three by three).
+        filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
+    """
+
+    id: str
+    short_side: int
+    crop: int
+    grid: int
+    filter: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.grid not in _GRIDS:
+            raise ModelError(f"preprocessing {self.id!r}: grid is {self.grid}, not one of {sorted(_GRIDS)}")
+        if self.filter not in _FILTERS:
+            raise ModelError(
+                f"preprocessing {self.id!r}: filter is {self.filter!r}, not one of {sorted(_FILTERS)}"
+            )
+        if not 1 <= self.crop <= self.short_side:
+            raise ModelError(
+                f"preprocessing {self.id!r}: crop {self.crop} does not fit short_side {self.short_side}"
+            )
+
+    @classmethod
+    def from_card(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Read the card's `preprocessing` object.
+
+        Raises:
+            ModelError: a field is missing, unknown, of the wrong type or out of range.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise ModelError(f"preprocessing in the card does not fit: {error}") from error
+
+    def as_card(self) -> dict[str, Any]:
+        """The card's `preprocessing` object."""
+        return asdict(self)
+
+
+STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
+"""What the built-in models are trained and scored with."""
+
+
+def shrink(image: Pixels, preprocessing: Preprocessing) -> Pixels:
+    """Shrink a photograph to the preprocessing's short side; a smaller one is returned as it is.
+
+    Args:
+        image: uint8 [height, width, 3], sRGB, upright.
+        preprocessing: short side and filter.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    height, width = image.shape[:2]
+    if min(height, width) <= preprocessing.short_side:
+        return image
+    scale = preprocessing.short_side / min(height, width)
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter]))
+
+
+def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[str, ...]]:
+    """Cut the fixed grid of crops out of a photograph. No randomness, ever.
+
+    A photograph whose short side is below the crop is enlarged: squares of its short side, on the same grid, each
+    become one crop. That bounds the work for a strip one pixel wide and many thousand long.
+
+    Args:
+        image: uint8 [height, width, 3], sRGB, upright, at least one pixel.
+        preprocessing: sizes, grid and filter.
+
+    Returns:
+        The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings, ("upscaled",) for an enlarged photograph.
+    """
+    image = shrink(image, preprocessing)
+    height, width = image.shape[:2]
+    side = min(preprocessing.crop, height, width)
+    squares = []
+    for share_x, share_y in _GRIDS[preprocessing.grid]:
+        left, top = round(share_x * (width - side)), round(share_y * (height - side))
+        squares.append(image[top : top + side, left : left + side])
+    if side == preprocessing.crop:
+        return np.stack(squares), ()
+    size = (preprocessing.crop, preprocessing.crop)
+    enlarge = _FILTERS[preprocessing.filter]
+    enlarged = [np.asarray(Image.fromarray(square).resize(size, enlarge)) for square in squares]
+    return np.stack(enlarged), ("upscaled",)

@@ -1,0 +1,1 @@
+"""From pristine photographs to a trained regressor and a domain classifier. Torch lives here."""
