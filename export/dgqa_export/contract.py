@@ -1,7 +1,7 @@
 """What every graph of this project must look like, checked before it is written, converted or built.
 
-One file, standard operators, one uint8 input `crops` of a fixed side that goes straight into a Cast, and the outputs of a
-quality graph or of a domain classifier. A graph that passes runs in every runtime that the project supports.
+One file, standard operators, one uint8 input `crops` of a fixed side that goes straight into a Cast, and the
+outputs of a quality graph or of a domain classifier. What passes runs in every supported runtime.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from dgqa_infer.errors import ModelError
 
 INPUT = "crops"
 QUALITY_OUTPUTS = ("quality", "quality_map")
 DOMAIN_OUTPUTS = ("domain_logits",)
+
+_RANKS = {"quality": 1, "quality_map": 3, "domain_logits": 2}
+_STANDARD = ("", "ai.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def check(graph: bytes) -> GraphFacts:
         What the graph says of itself.
 
     Raises:
-        ModelError: the graph is damaged, invalid, spread over several files, uses operators that are not ONNX's own, or has
-            other inputs or outputs.
+        ModelError: the graph is damaged, invalid, spread over several files, uses operators that are not
+            ONNX's own, or has other inputs or outputs.
     """
     model = parse(graph)
     _refuse_external_data(model)
@@ -59,7 +62,7 @@ def check(graph: bytes) -> GraphFacts:
         raise ModelError(f"the graph is not valid ONNX: {_first_line(error)}") from error
     side = _check_input(model)
     outputs = _check_outputs(model)
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = next(entry.version for entry in model.opset_import if entry.domain in _STANDARD)
     return GraphFacts(side, outputs, opset, len(model.graph.node))
 
 
@@ -103,15 +106,11 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 def _refuse_custom_operators(model: onnx.ModelProto) -> None:
     if model.functions:
         raise ModelError(f"the graph defines its own operator {model.functions[0].name!r}; inline it first")
-    foreign = sorted(
-        {
-            f"{node.domain}.{node.op_type}"
-            for node in _nodes(model.graph)
-            if node.domain not in ("", "ai.onnx")
-        }
-    )
+    foreign = {
+        f"{node.domain}.{node.op_type}" for node in _nodes(model.graph) if node.domain not in _STANDARD
+    }
     if foreign:
-        raise ModelError(f"the graph uses operators that are not ONNX's own: {', '.join(foreign)}")
+        raise ModelError(f"the graph uses operators that are not ONNX's own: {', '.join(sorted(foreign))}")
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -131,18 +130,14 @@ def _check_input(model: onnx.ModelProto) -> int:
         raise ModelError(f"the graph's input {INPUT!r} is {_type_name(kind.elem_type)}, not uint8")
     shape = _shape(inputs[0])
     if len(shape) != 4 or isinstance(shape[0], int) or shape[3] != 3 or shape[1] != shape[2]:
-        raise ModelError(
-            f"the graph's input {INPUT!r} is {shape}, not [batch, side, side, 3] with a free batch"
-        )
+        raise ModelError(f"the graph's input {INPUT!r} is {shape}, not [batch, side, side, 3], batch free")
     side = shape[1]
     if not isinstance(side, int) or side < 1:
         raise ModelError(f"the graph's input {INPUT!r} is {shape}: height and width must be fixed")
     readers = [node.op_type for node in model.graph.node if INPUT in node.input]
     if readers != ["Cast"]:
         # TensorRT takes uint8 into a Cast and into nothing else.
-        raise ModelError(
-            f"the graph's input {INPUT!r} goes into {readers}; it must go into one Cast to float"
-        )
+        raise ModelError(f"the graph's input {INPUT!r} goes into {readers}; it must go into one Cast")
     return side
 
 
@@ -152,26 +147,19 @@ def _check_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
         raise ModelError(
             f"the graph's outputs are {list(names)}, not {list(QUALITY_OUTPUTS)} or {list(DOMAIN_OUTPUTS)}"
         )
-    ranks = {"quality": 1, "quality_map": 3, "domain_logits": 2}
     for value in model.graph.output:
         kind = value.type.tensor_type
         if kind.elem_type != onnx.TensorProto.FLOAT:
-            raise ModelError(
-                f"the graph's output {value.name!r} is {_type_name(kind.elem_type)}, not float32"
-            )
-        shape = _shape(value)
-        if len(shape) != ranks[value.name] or isinstance(shape[0], int):
-            raise ModelError(
-                f"the graph's output {value.name!r} is {shape}, not {ranks[value.name]}-dimensional with a free batch"
-            )
+            raise ModelError(f"the graph's output {value.name!r} is {_type_name(kind.elem_type)}, not float")
+        shape, rank = _shape(value), _RANKS[value.name]
+        if len(shape) != rank or isinstance(shape[0], int):
+            raise ModelError(f"the graph's output {value.name!r} is {shape}, not {rank} axes, batch free")
     return names
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
-    return [
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param
-        for dim in value.type.tensor_type.shape.dim
-    ]
+    axes = value.type.tensor_type.shape.dim
+    return [axis.dim_value if axis.HasField("dim_value") else axis.dim_param for axis in axes]
 
 
 def _type_name(kind: int) -> str:

@@ -24,18 +24,18 @@ def export_quality(
     """Write a quality network as one ONNX file.
 
     Args:
-        network: takes uint8 [batch, side, side, 3] and returns a dict with `quality` [batch] and `quality_map`
-            [batch, h, w]; it is put into evaluation mode for the export and left as it was.
+        network: takes uint8 [batch, side, side, 3] and returns a dict with `quality` [batch] and
+            `quality_map` [batch, h, w]; it is put into evaluation mode for the export and left as it was.
         side: height and width of a crop, in pixels; fixed in the graph. The batch is free.
         metadata: what the graph says of itself, such as the card's essentials.
         opset: version of ONNX's operators.
 
     Returns:
-        The serialized model, the same bytes for the same network; no external data, no custom operators, no path of this
-        machine.
+        The serialized model, the same bytes for the same network: no external data, no custom operators, no
+        path of this machine.
 
     Raises:
-        ModelError: PyTorch cannot export the network, or the result breaks the contract of `dgqa_export.contract`.
+        ModelError: PyTorch cannot export the network, or the result breaks `dgqa_export.contract`.
     """
     return _export(network, QUALITY_OUTPUTS, side, metadata or {}, opset)
 
@@ -43,7 +43,7 @@ def export_quality(
 def export_domains(
     network: nn.Module, side: int = 224, metadata: Mapping[str, str] | None = None, *, opset: int = OPSET
 ) -> bytes:
-    """Write a domain classifier, whose dict holds `domain_logits` [batch, classes]; otherwise as `export_quality`."""
+    """As `export_quality`, for a domain classifier, whose dict holds `domain_logits` [batch, classes]."""
     return _export(network, DOMAIN_OUTPUTS, side, metadata or {}, opset)
 
 
@@ -96,7 +96,7 @@ def _export(
 
 
 def _clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> bytes:
-    """Drop what the exporter notes down (stack traces name files of this machine), and say what the graph is."""
+    """Drop the exporter's notes, whose stack traces name files of this machine, and say what the graph is."""
     noted = [model.graph, *model.graph.node, *model.graph.input, *model.graph.output]
     for part in (*noted, *model.graph.value_info, *model.graph.initializer):
         part.ClearField("metadata_props")
@@ -108,12 +108,12 @@ def _clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> bytes:
     model.ClearField("producer_version")
     model.ClearField("metadata_props")
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter: it warns of its own deprecations, and dumps its traces; failures arrive as exceptions."""
+    """Silence the exporter's own deprecations and traces; its failures arrive as exceptions."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
