@@ -105,15 +105,16 @@ def shrink(image: Pixels, preprocessing: Preprocessing) -> Pixels:
 def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[str, ...]]:
     """Cut the fixed grid of crops out of a photograph. No randomness, ever.
 
-    A photograph whose short side is below the crop is enlarged: squares of its short side, on the same grid, each
-    become one crop. That bounds the work for a strip one pixel wide and many thousand long.
+    A photograph whose short side is below the crop is enlarged: squares of its short side, on the same
+    grid, each become one crop. That bounds the work for a strip one pixel wide and many thousand long.
 
     Args:
         image: uint8 [height, width, 3], sRGB, upright, at least one pixel.
         preprocessing: sizes, grid and filter.
 
     Returns:
-        The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings, ("upscaled",) for an enlarged photograph.
+        The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings, ("upscaled",) for an enlarged
+        photograph.
     """
     image = shrink(image, preprocessing)
     height, width = image.shape[:2]

@@ -1,0 +1,124 @@
+"""Checkpoints: a safetensors file whose header says what it holds. No pickle: opening one runs no code."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from dgqa_infer.errors import ModelError
+from dgqa_infer.preprocessing import Preprocessing
+from dgqa_training.networks import DomainNetwork, Head, QualityNetwork, build_backbone
+
+FORMAT = "dgqa-checkpoint-1"
+Task: TypeAlias = Literal["quality", "domains"]
+_NETWORKS: dict[str, Callable[..., QualityNetwork | DomainNetwork]] = {
+    "quality": QualityNetwork,
+    "domains": DomainNetwork,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network's weights and what one must know to use them.
+
+    Attributes:
+        task: "quality" or "domains".
+        backbone: one of `dgqa_training.networks.BACKBONES`.
+        head: what is read from the backbone.
+        preprocessing: how photographs become the crops it was trained on.
+        tensors: the network's state dict.
+        training: the record of how it was trained, JSON-able; goes into the bundle's card.
+    """
+
+    task: Task
+    backbone: str
+    head: Head
+    preprocessing: Preprocessing
+    tensors: Mapping[str, Tensor]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def network(self) -> QualityNetwork | DomainNetwork:
+        """Build the network with these weights, in evaluation mode.
+
+        Raises:
+            ModelError: the weights are not those of this backbone and head.
+        """
+        network = _NETWORKS[self.task](build_backbone(self.backbone), self.head)
+        try:
+            network.load_state_dict(dict(self.tensors))
+        except RuntimeError as error:
+            raise ModelError(f"the weights do not fit {self.backbone} with {self.head}: {error}") from error
+        return network.eval()
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file whole or not at all."""
+    temporary = file.with_name(file.name + ".part")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, temporary, dict(metadata))
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(file)
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors and its metadata.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        with safetensors.safe_open(file, "pt") as opened:
+            names = opened.keys()
+            return {name: opened.get_tensor(name) for name in names}, dict(opened.metadata() or {})
+    except FileNotFoundError as error:
+        raise ModelError(f"{file}: no such checkpoint") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{file}: not a readable safetensors file: {error}") from error
+
+
+def save(file: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole or not at all."""
+    metadata = {
+        "format": FORMAT,
+        "task": checkpoint.task,
+        "backbone": checkpoint.backbone,
+        "head": json.dumps(checkpoint.head.as_record()),
+        "preprocessing": json.dumps(checkpoint.preprocessing.as_card()),
+        "training": json.dumps(checkpoint.training),
+    }
+    write_tensors(file, checkpoint.tensors, metadata)
+
+
+def load(file: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        ModelError: the file is missing, damaged, or not a checkpoint of this project.
+    """
+    tensors, metadata = read_tensors(file)
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"{file}: not a checkpoint of this project (format {metadata.get('format')!r})")
+    try:
+        task = metadata["task"]
+        if task not in _NETWORKS:
+            raise ModelError(f"{file}: unknown task {task!r}; known are {', '.join(_NETWORKS)}")
+        return Checkpoint(
+            task=task,  # type: ignore[arg-type]  # checked above
+            backbone=metadata["backbone"],
+            head=Head.from_record(json.loads(metadata["head"])),
+            preprocessing=Preprocessing.from_card(json.loads(metadata["preprocessing"])),
+            tensors=tensors,
+            training=json.loads(metadata["training"]),
+        )
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ModelError(f"{file}: its header is incomplete or damaged: {error}") from error

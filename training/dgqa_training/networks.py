@@ -1,0 +1,178 @@
+"""The networks: a backbone of `BACKBONES`, and a head that says quality or domain.
+
+Input is the same for all: crops as `dgqa_infer.preprocessing.crops` makes them, uint8 [n, h, w, 3], RGB
+0–255. Normalisation is inside the network, so what is trained is what is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dgqa_infer.errors import ModelError
+from dgqa_training import efficientnet_lite
+from dgqa_training.efficientnet_lite import EfficientNetLite
+from dgqa_training.resnet import ResNet50, load_torchvision
+
+DOMAINS = 26
+"""Classes of the domain classifier: 0 is pristine, 1–25 are KADID's distortion types."""
+
+
+class Backbone(Protocol):
+    """What a head needs of a convolutional network; ours are `EfficientNetLite` and `ResNet50`."""
+
+    channels: dict[str, int]
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+
+    def stages(self, x: Tensor) -> dict[str, Tensor]:
+        """Normalised float [n, 3, h, w] → stage name → map [n, channels, h', w'], fine to coarse."""
+        ...
+
+
+BACKBONES = (*efficientnet_lite.VARIANTS, "resnet50")
+"""Names that `build_backbone` knows."""
+
+
+def build_backbone(name: str) -> EfficientNetLite | ResNet50:
+    """A backbone with random weights.
+
+    Raises:
+        ModelError: no such backbone.
+    """
+    if name == "resnet50":
+        return ResNet50()
+    if name in efficientnet_lite.VARIANTS:
+        return EfficientNetLite(name)
+    raise ModelError(f"no backbone is called {name!r}; there are {', '.join(BACKBONES)}")
+
+
+def pretrained_backbone(name: str, weights: Path | None = None) -> EfficientNetLite | ResNet50:
+    """A backbone with ImageNet weights.
+
+    Args:
+        name: one of `BACKBONES`.
+        weights: torchvision's state dict of ResNet-50, which no package index carries; EfficientNet-Lite
+            needs no file.
+
+    Raises:
+        ModelError: no such backbone; weights are missing, or not its own.
+    """
+    if name in efficientnet_lite.VARIANTS:
+        return efficientnet_lite.pretrained(name)
+    build_backbone(name)
+    if weights is None:
+        raise ModelError(f"{name} needs the file of its ImageNet weights (torchvision's state dict)")
+    return load_torchvision(weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is read from the backbone.
+
+    Attributes:
+        stages: names of the backbone's maps; each is averaged to the coarsest grid and they are stacked.
+        energy: also stack the root mean square of each map within each cell of that grid: how strong a
+            texture is, which noise and blur change while its mean stays.
+        hidden: channels of a hidden layer applied at every position, 0 for a linear head.
+    """
+
+    stages: tuple[str, ...]
+    energy: bool = False
+    hidden: int = 0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Head:
+        """Read what `as_record` wrote."""
+        return cls(tuple(record["stages"]), bool(record["energy"]), int(record["hidden"]))
+
+    def as_record(self) -> dict[str, Any]:
+        """A JSON-able record for checkpoints and cards."""
+        return asdict(self)
+
+
+class _Reader(nn.Module):
+    """Backbone and head up to the last linear layer, position by position."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, backbone: Backbone, head: Head, outputs: int) -> None:
+        super().__init__()
+        unknown = [stage for stage in head.stages if stage not in backbone.channels]
+        if unknown or not head.stages:
+            raise ModelError(f"the backbone has no stages {unknown}; it has {list(backbone.channels)}")
+        self.backbone = cast(nn.Module, backbone)
+        self.head = head
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(backbone.scale).view(1, 3, 1, 1), persistent=False)
+        channels = sum(backbone.channels[stage] for stage in head.stages) * (2 if head.energy else 1)
+        self.hidden = nn.Conv2d(channels, head.hidden, 1) if head.hidden else None
+        self.linear = nn.Conv2d(head.hidden or channels, outputs, 1)
+        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
+        nn.init.zeros_(cast(Tensor, self.linear.bias))
+
+    def features(self, crops: Tensor) -> Tensor:
+        """Crops uint8 [n, h, w, 3] → what the head reads, float [n, channels, h', w'], the coarsest grid."""
+        x = (crops.to(torch.float32).permute(0, 3, 1, 2) - self.mean) / self.scale
+        stages = cast(Backbone, self.backbone).stages(x)
+        grid = list(stages.values())[-1].shape[-2:]
+        pooled: list[Tensor] = []
+        for name in self.head.stages:
+            stage = stages[name]
+            cell = (stage.shape[2] // grid[0], stage.shape[3] // grid[1])
+            pooled.append(functional.avg_pool2d(stage, cell))
+            if self.head.energy:
+                # The small constant keeps the square root's gradient finite where a map is dead.
+                pooled.append((functional.avg_pool2d(stage.float().square(), cell) + 1e-6).sqrt())
+        return torch.cat(pooled, 1)
+
+    def read(self, crops: Tensor) -> Tensor:
+        """Crops uint8 [n, h, w, 3] → float32 [n, outputs, h', w']."""
+        x = self.features(crops).float()
+        if self.hidden is not None:
+            x = functional.relu6(self.hidden(x))
+        return cast(Tensor, self.linear(x)).float()
+
+
+class QualityNetwork(_Reader):
+    """Crops → quality on the label scale 0–10 and the map whose mean it is."""
+
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__(backbone, head, 1)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Judge crops.
+
+        Args:
+            crops: uint8 [n, h, w, 3], RGB 0–255; h and w multiples of 32.
+
+        Returns:
+            `quality` float32 [n], and `quality_map` float32 [n, h / 32, w / 32], whose mean is `quality`.
+        """
+        quality_map = self.read(crops).squeeze(1)
+        return {"quality": quality_map.mean((1, 2)), "quality_map": quality_map}
+
+
+class DomainNetwork(_Reader):
+    """Crops → logits of the 26 domains."""
+
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__(backbone, head, DOMAINS)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Tell which synthetic domain crops resemble.
+
+        Args:
+            crops: uint8 [n, h, w, 3], RGB 0–255; h and w multiples of 32.
+
+        Returns:
+            `domain_logits` float32 [n, 26]; class 0 is pristine, 1–25 are KADID's types.
+        """
+        return {"domain_logits": self.read(crops).mean((2, 3))}
