@@ -1,0 +1,222 @@
+"""A model on disk: a folder with `model.onnx`, perhaps `domains.onnx`, and `card.json` that vouches for both.
+
+What is loaded into a runtime is exactly the bytes whose hash was checked, never a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dgqa_infer import onnx_file
+from dgqa_infer.card import (
+    DOMAIN_GRAPH,
+    QUALITY_GRAPH,
+    Calibration,
+    Card,
+    Domains,
+    FileRecord,
+)
+from dgqa_infer.errors import ModelError, OutputError
+
+__all__ = [
+    "DOMAIN_GRAPH",
+    "QUALITY_GRAPH",
+    "Bundle",
+    "Calibration",
+    "Card",
+    "Domains",
+    "FileRecord",
+    "built_in",
+    "write_bundle",
+]
+
+_MODELS = Path(__file__).parent / "models"
+_CARD = "card.json"
+_MAX_CARD_BYTES = 4_000_000
+
+
+def built_in() -> tuple[str, ...]:
+    """Names of the bundles that come with the package, sorted."""
+    return tuple(sorted(path.parent.name for path in _MODELS.glob(f"*/{_CARD}")))
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified model on disk.
+
+    Attributes:
+        path: its folder.
+        card: what it is and how it is used.
+    """
+
+    path: Path
+    card: Card
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str]) -> Bundle:
+        """Open a bundle and verify all of it: card, hashes, and that the graphs are what the card says.
+
+        Args:
+            name_or_path: name of a built-in bundle, or a bundle's folder. A path has a separator or exists.
+
+        Raises:
+            ModelError: there is no such bundle, or it is damaged or does not fit; says how.
+        """
+        folder = _find(name_or_path)
+        try:
+            with (folder / _CARD).open("rb") as file:
+                text = file.read(_MAX_CARD_BYTES + 1)
+        except OSError as error:
+            raise ModelError(
+                f"{folder} is no bundle: its {_CARD} cannot be read ({error.strerror})"
+            ) from error
+        try:
+            if len(text) > _MAX_CARD_BYTES:
+                raise ModelError(f"the card is longer than {_MAX_CARD_BYTES} bytes")
+            bundle = cls(folder, Card.from_json(json.loads(text)))
+            for graph in bundle.card.files:
+                bundle.graph_bytes(graph)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"bundle {folder}: {_CARD} is not JSON ({error})") from error
+        except ModelError as error:
+            raise ModelError(f"bundle {folder}: {error}") from error
+        return bundle
+
+    @property
+    def model_id(self) -> str:
+        """Name and start of the quality graph's hash, such as "dgqa-lite0@1f3a9c0e"."""
+        return f"{self.card.name}@{self.card.files[QUALITY_GRAPH].sha256[:8]}"
+
+    def graph_bytes(self, name: str) -> bytes:
+        """The bytes of one graph, checked against the card.
+
+        Args:
+            name: "model.onnx" or "domains.onnx".
+
+        Raises:
+            ModelError: the bundle has no such graph, or its bytes are not those that the card vouches for.
+        """
+        if (record := self.card.files.get(name)) is None:
+            raise ModelError(f"{self.card.name} has no {name}")
+        try:
+            with (self.path / name).open("rb") as file:
+                data = file.read(record.bytes + 1)
+        except OSError as error:
+            raise ModelError(f"{name} cannot be read ({error.strerror})") from error
+        if len(data) != record.bytes:
+            size = (self.path / name).stat().st_size
+            raise ModelError(f"{name} has {size} bytes, its card says {record.bytes}")
+        if (found := hashlib.sha256(data).hexdigest()) != record.sha256:
+            raise ModelError(f"{name} has the sha256 {found[:12]}…, its card says {record.sha256[:12]}…")
+        _check_graph(data, name, self.card)
+        return data
+
+
+def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], card: Card) -> Bundle:
+    """Write a bundle, whole or not at all. A bundle that is already there is replaced.
+
+    Args:
+        folder: where; its parent must exist.
+        graphs: the bytes of "model.onnx" and, where the card has domains, of "domains.onnx".
+        card: its `files` are computed here, whatever they hold.
+
+    Returns:
+        The bundle, verified as `Bundle.load` does.
+
+    Raises:
+        ModelError: card and graphs do not fit.
+        OutputError: the folder cannot be written, or holds something that is no bundle.
+    """
+    folder = Path(folder)
+    records = {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in graphs.items()}
+    # Through JSON and back: what is written is what can be read.
+    card = Card.from_json(json.loads(json.dumps(replace(card, files=records).as_json(), allow_nan=False)))
+    for name, data in graphs.items():
+        _check_graph(data, name, card)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _CARD).is_file():
+        raise OutputError(f"{folder} holds something that is no bundle; it is left alone")
+    try:
+        _replace_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
+    except OSError as error:
+        raise OutputError(f"bundle {folder} cannot be written: {error.strerror}") from error
+    return Bundle.load(folder.absolute())
+
+
+def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, data in files.items():
+            with (fresh / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        fresh.chmod(0o755)
+        if folder.exists():
+            # A folder cannot be exchanged in one step everywhere; the old one steps aside first.
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            fresh.rename(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_path)
+    if text in built_in():
+        return _MODELS / text
+    folder = Path(text)
+    if folder.is_dir():
+        return folder
+    known = ", ".join(built_in()) or "none"
+    raise ModelError(f"no bundle {text!r}: neither a folder nor a built-in model (built in: {known})")
+
+
+def _check_graph(data: bytes, name: str, card: Card) -> None:
+    graph = onnx_file.read(data)
+    graph.refuse_unsafe()
+    crop = card.preprocessing.crop
+    if name == QUALITY_GRAPH:
+        outputs: dict[str, tuple[int | None, ...]] = {"quality": (None,), "quality_map": (None, None, None)}
+    else:
+        outputs = {"domain_logits": (None, len(card.domains.classes) if card.domains else None)}
+    _check_ports(name, "input", graph.inputs, {"crops": (None, crop, crop, 3)}, onnx_file.UINT8)
+    _check_ports(name, "output", graph.outputs, outputs, onnx_file.FLOAT32)
+
+
+def _check_ports(
+    graph: str,
+    kind: str,
+    ports: list[onnx_file.Port],
+    wanted: Mapping[str, tuple[int | None, ...]],
+    element: int,
+) -> None:
+    if (names := {port.name for port in ports}) != set(wanted):
+        raise ModelError(f"{graph} has the {kind}s {sorted(names)}, not {sorted(wanted)}")
+    for port in ports:
+        if port.element != element:
+            word = {onnx_file.UINT8: "uint8", onnx_file.FLOAT32: "float32"}[element]
+            raise ModelError(f"{graph}: {kind} {port.name} has element type {port.element}, not {word}")
+        # A runtime would take any shape where none is given; inputs must say theirs.
+        shape = wanted[port.name]
+        if port.shape is None:
+            fits = kind == "output"
+        else:
+            fits = len(port.shape) == len(shape) and all(
+                want is None or have == want or (kind == "output" and not isinstance(have, int))
+                for have, want in zip(port.shape, shape, strict=True)
+            )
+            fits = fits and not isinstance(port.shape[0], int)
+        if not fits:
+            said = list(port.shape) if port.shape is not None else "none"
+            expected = ["batch", *("any" if size is None else size for size in shape[1:])]
+            raise ModelError(f"{graph}: {kind} {port.name} has the shape {said}, not {expected}")

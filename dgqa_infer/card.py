@@ -1,0 +1,271 @@
+"""A bundle's card: what a model is, how photographs are prepared for it, and what its output means."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from dgqa_infer.errors import ModelError
+from dgqa_infer.preprocessing import Preprocessing
+
+CARD_FORMAT = 1
+QUALITY_GRAPH = "model.onnx"
+DOMAIN_GRAPH = "domains.onnx"
+PRISTINE = "pristine"
+PRECISIONS = ("fp32", "fp16", "int8")
+DIRECTION = "higher is better"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a bundle.
+
+    Attributes:
+        sha256: of its bytes, 64 hex digits.
+        bytes: its size.
+    """
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Raw quality → score, piecewise linear and clipped at the end knots.
+
+    Attributes:
+        raw: knots on the label scale, strictly ascending.
+        score: the score at each knot, 0–100, strictly ascending: different raw values, different scores.
+    """
+
+    raw: tuple[float, ...]
+    score: tuple[float, ...]
+
+    def __call__(self, raw: float) -> float:
+        """The score of a raw quality, 0–100."""
+        import numpy as np
+
+        return float(np.interp(raw, self.raw, self.score))
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """What the domain classifier's outputs mean.
+
+    Attributes:
+        classes: name of each output in order, as a slug such as "motion_blur"; the first is "pristine".
+        temperature: logits are divided by it before the softmax; fitted on held-out synthetic images.
+        profile: domain profile of the photographs that the model was trained for, as the training wrote it.
+    """
+
+    classes: tuple[str, ...]
+    temperature: float
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that `card.json` says.
+
+    Attributes:
+        name: of the bundle: lower-case letters, digits, ".", "_" and "-".
+        version: of the bundle, in the maker's words.
+        licence: of the weights, as an SPDX expression.
+        precision: of the graph: fp32, fp16 or int8.
+        files: what each file of the bundle must be; holds "model.onnx".
+        preprocessing: how photographs become crops.
+        raw_range: lower and upper end of the label scale.
+        calibration: raw quality → score.
+        tolerances: per precision, how far the raw quality may lie from the fp32 graph's on the CPU.
+        domains: what the domain classifier's outputs mean; None without one.
+        training: how the weights came about: domains, contents, labels, seeds, code revision.
+        figures: what the model reached and on what.
+    """
+
+    name: str
+    version: str
+    licence: str
+    precision: str
+    files: Mapping[str, FileRecord]
+    preprocessing: Preprocessing
+    raw_range: tuple[float, float]
+    calibration: Calibration
+    tolerances: Mapping[str, float]
+    domains: Domains | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_json(cls, data: object) -> Card:
+        """Read a card.
+
+        Args:
+            data: what `json.loads` made of `card.json`.
+
+        Raises:
+            ModelError: a field is missing, unknown, of the wrong type or out of range; names the field.
+        """
+        card = _Fields(data, "the card")
+        if (version := card.take("format", int)) != CARD_FORMAT:
+            raise ModelError(
+                f"the card's format is {version}; this version of dgqa-infer reads {CARD_FORMAT}"
+            )
+        score = _Fields(card.take("score", dict), "the card's score")
+        score.require("direction", str, lambda text: text == DIRECTION, repr(DIRECTION))
+        raw_range = score.numbers(
+            "raw_range", lambda ends: len(ends) == 2 and ends[0] < ends[1], "[low, high]"
+        )
+        calibration = _calibration(score.take("calibration", dict))
+        score.done()
+        domains = card.take("domains", dict, default=None)
+        result = cls(
+            name=card.require("name", str, _NAME.fullmatch, "lower-case letters, digits, '.', '_' and '-'"),
+            version=card.take("version", str),
+            licence=card.take("licence", str),
+            precision=card.require("precision", str, PRECISIONS.__contains__, f"one of {PRECISIONS}"),
+            files=_files(card.take("files", dict)),
+            preprocessing=Preprocessing.from_card(card.take("preprocessing", dict)),
+            raw_range=(raw_range[0], raw_range[1]),
+            calibration=calibration,
+            tolerances=_tolerances(card.take("tolerances", dict)),
+            domains=None if domains is None else _domains(domains),
+            training=card.take("training", dict, default={}),
+            figures=tuple(card.take("figures", list, default=[])),
+        )
+        card.done()
+        if (DOMAIN_GRAPH in result.files) != (result.domains is not None):
+            raise ModelError(
+                f"the card must have both, {DOMAIN_GRAPH} among its files and domains, or neither"
+            )
+        if result.precision not in result.tolerances:
+            raise ModelError(f"the card's tolerances lack its own precision, {result.precision}")
+        return result
+
+    def as_json(self) -> dict[str, Any]:
+        """What `card.json` holds."""
+        card: dict[str, Any] = {
+            "format": CARD_FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "licence": self.licence,
+            "precision": self.precision,
+            "files": {
+                name: {"sha256": record.sha256, "bytes": record.bytes} for name, record in self.files.items()
+            },
+            "preprocessing": self.preprocessing.as_card(),
+            "score": {
+                "raw_range": list(self.raw_range),
+                "direction": DIRECTION,
+                "calibration": {"raw": list(self.calibration.raw), "score": list(self.calibration.score)},
+            },
+            "tolerances": dict(self.tolerances),
+        }
+        if self.domains is not None:
+            card["domains"] = {
+                "classes": list(self.domains.classes),
+                "temperature": self.domains.temperature,
+                "profile": dict(self.domains.profile),
+            }
+        card["training"] = dict(self.training)
+        card["figures"] = [dict(figure) for figure in self.figures]
+        return card
+
+
+def _files(data: Mapping[str, Any]) -> dict[str, FileRecord]:
+    records = {}
+    for name, value in data.items():
+        if name not in (QUALITY_GRAPH, DOMAIN_GRAPH):
+            raise ModelError(f"the card's files: {name!r} is no file of a bundle")
+        record = _Fields(value, f"the card's files: {name}")
+        records[name] = FileRecord(
+            sha256=record.require("sha256", str, _SHA256.fullmatch, "64 lower-case hex digits"),
+            bytes=record.require("bytes", int, lambda size: size > 0, "above 0"),
+        )
+        record.done()
+    if QUALITY_GRAPH not in records:
+        raise ModelError(f"the card's files lack {QUALITY_GRAPH}")
+    return records
+
+
+def _calibration(data: Mapping[str, Any]) -> Calibration:
+    fields = _Fields(data, "the card's calibration")
+    raw = fields.numbers("raw", _ascending, "at least two, strictly ascending")
+    score = fields.numbers(
+        "score",
+        lambda knots: _ascending(knots) and knots[0] >= 0 and knots[-1] <= 100,
+        "strictly ascending, 0–100",
+    )
+    fields.done()
+    if len(raw) != len(score):
+        raise ModelError(f"the card's calibration has {len(raw)} raw knots and {len(score)} score knots")
+    return Calibration(raw, score)
+
+
+def _domains(data: Mapping[str, Any]) -> Domains:
+    fields = _Fields(data, "the card's domains")
+    classes = fields.take("classes", list)
+    if len(classes) < 2 or not all(isinstance(name, str) for name in classes) or classes[0] != PRISTINE:
+        raise ModelError(f"the card's domains: classes must be names, the first {PRISTINE!r}")
+    temperature = fields.require("temperature", float, lambda value: 0 < value < math.inf, "above 0")
+    profile = fields.take("profile", dict, default={})
+    fields.done()
+    return Domains(tuple(classes), temperature, profile)
+
+
+def _tolerances(data: Mapping[str, Any]) -> dict[str, float]:
+    fields = _Fields(data, "the card's tolerances")
+    return {name: fields.require(name, float, lambda value: value >= 0, "0 or more") for name in data}
+
+
+def _ascending(values: tuple[float, ...]) -> bool:
+    return len(values) >= 2 and all(low < high for low, high in pairwise(values))
+
+
+class _Fields:
+    """A JSON object whose fields are taken out one by one; what is left at the end is unknown."""
+
+    def __init__(self, data: object, where: str) -> None:
+        if not isinstance(data, dict):
+            raise ModelError(f"{where} is not a JSON object")
+        self.left = dict(data)
+        self.where = where
+
+    def take(self, name: str, kind: type[T], default: Any = ...) -> T:
+        if name not in self.left:
+            if default is not ...:
+                return default  # type: ignore[no-any-return]
+            raise ModelError(f"{self.where} lacks the field {name!r}")
+        value = self.left.pop(name)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ModelError(f"{self.where}: {name} is {type(value).__name__}, not {kind.__name__}")
+        return value
+
+    def require(self, name: str, kind: type[T], fits: Callable[[T], object], wanted: str) -> T:
+        value = self.take(name, kind)
+        if not fits(value):
+            raise ModelError(f"{self.where}: {name} is {value!r}, not {wanted}")
+        return value
+
+    def numbers(self, name: str, fits: Callable[[tuple[float, ...]], bool], wanted: str) -> tuple[float, ...]:
+        values = self.take(name, list)
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            raise ModelError(f"{self.where}: {name} holds something that is no number")
+        numbers = tuple(float(value) for value in values)
+        if not all(map(math.isfinite, numbers)) or not fits(numbers):
+            raise ModelError(f"{self.where}: {name} is {values!r}, not {wanted}")
+        return numbers
+
+    def done(self) -> None:
+        if self.left:
+            raise ModelError(f"{self.where} has unknown fields: {', '.join(map(repr, sorted(self.left)))}")
