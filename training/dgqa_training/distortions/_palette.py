@@ -21,9 +21,10 @@ _Moments: TypeAlias = npt.NDArray[np.float64]  # [..., 5]: count, sum of r, g, b
 
 @dataclass(frozen=True)
 class _Box:
-    """A cuboid of the histogram, its squared error, and where it is best cut (axis < 0: it cannot be)."""
+    """A cuboid of colours, its squared error, and where it is best cut (axis −1: it cannot be)."""
 
-    slices: tuple[slice, slice, slice]
+    low: tuple[int, int, int]
+    high: tuple[int, int, int]
     error: float
     mean: npt.NDArray[np.float64]
     axis: int
@@ -40,47 +41,60 @@ def minimum_variance_palette(pixels: ByteImage, colors: int) -> npt.NDArray[np.f
     Returns:
         float64 [n, 3], 0–255, n ≤ colors: the mean colour of each box; fewer where the image has no more.
     """
-    moments = _histogram(pixels)
-    everything = slice(0, _SIDE)
-    boxes = [_examine(moments, (everything, everything, everything))]
+    moments = _cumulative_moments(pixels)
+    boxes = [_examine(moments, (0, 0, 0), (_SIDE, _SIDE, _SIDE))]
     while len(boxes) < colors:
         widest = max(range(len(boxes)), key=lambda i: boxes[i].error if boxes[i].axis >= 0 else -1.0)
         box = boxes[widest]
         if box.axis < 0:
             break
-        whole = box.slices[box.axis]
-        boxes[widest] = _examine(moments, _with(box.slices, box.axis, slice(whole.start, box.cut)))
-        boxes.append(_examine(moments, _with(box.slices, box.axis, slice(box.cut, whole.stop))))
+        boxes[widest] = _examine(moments, box.low, _replace(box.high, box.axis, box.cut))
+        boxes.append(_examine(moments, _replace(box.low, box.axis, box.cut), box.high))
     return np.array([box.mean for box in boxes])
 
 
-def _histogram(pixels: ByteImage) -> _Moments:
+def _cumulative_moments(pixels: ByteImage) -> _Moments:
+    """[33, 33, 33, 5]: at (r, g, b) the moments of all colours below; a box needs eight entries."""
     flat = pixels.reshape(-1, 3)
     cell = flat.astype(np.int32) >> (8 - _BITS)
     index = (cell[:, 0] * _SIDE + cell[:, 1]) * _SIDE + cell[:, 2]
     values = flat.astype(np.float64)
-    weights = [None, values[:, 0], values[:, 1], values[:, 2], (values**2).sum(axis=1)]
-    sums = [np.bincount(index, weights=weight, minlength=_SIDE**3) for weight in weights]
-    return np.stack(sums, axis=-1).reshape(_SIDE, _SIDE, _SIDE, 5).astype(np.float64)
+    weights = [None, values[:, 0], values[:, 1], values[:, 2], np.einsum("nc,nc->n", values, values)]
+    table = np.zeros((_SIDE + 1, _SIDE + 1, _SIDE + 1, 5))
+    for moment, weight in enumerate(weights):
+        sums = np.bincount(index, weights=weight, minlength=_SIDE**3).reshape(_SIDE, _SIDE, _SIDE)
+        table[1:, 1:, 1:, moment] = sums.cumsum(axis=0).cumsum(axis=1).cumsum(axis=2)
+    return table
 
 
-def _examine(moments: _Moments, slices: tuple[slice, slice, slice]) -> _Box:
-    inside = moments[slices]
-    total = inside.sum(axis=(0, 1, 2))
+def _examine(moments: _Moments, low: tuple[int, int, int], high: tuple[int, int, int]) -> _Box:
+    total = _slabs(moments, low, high, 0)[-1]
     error = float(_squared_error(total))
     best_error, best_axis, best_cut = error, -1, 0
     for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        below = inside.sum(axis=others).cumsum(axis=0)[:-1]
+        below = _slabs(moments, low, high, axis)[1:-1]
         above = total - below
-        valid = (below[:, 0] > 0) & (above[:, 0] > 0)
+        valid = (below[:, 0] > 0.5) & (above[:, 0] > 0.5)
         if not valid.any():
             continue
         errors = np.where(valid, _squared_error(below) + _squared_error(above), np.inf)
         place = int(errors.argmin())
         if errors[place] < best_error:
-            best_error, best_axis, best_cut = float(errors[place]), axis, slices[axis].start + place + 1
-    return _Box(slices, error, total[1:4] / total[0], best_axis, best_cut)
+            best_error, best_axis, best_cut = float(errors[place]), axis, low[axis] + place + 1
+    return _Box(low, high, error, total[1:4] / total[0], best_axis, best_cut)
+
+
+def _slabs(moments: _Moments, low: tuple[int, int, int], high: tuple[int, int, int], axis: int) -> _Moments:
+    """Moments [n + 1, 5] of the box's first 0, 1, …, n layers along an axis."""
+    first, second = (other for other in range(3) if other != axis)
+    along = np.moveaxis(moments, axis, 0)[low[axis] : high[axis] + 1]
+    sums = (
+        along[:, high[first], high[second]]
+        - along[:, low[first], high[second]]
+        - along[:, high[first], low[second]]
+        + along[:, low[first], low[second]]
+    )
+    return np.asarray(sums - sums[0])
 
 
 def _squared_error(moments: _Moments) -> npt.NDArray[np.float64]:
@@ -89,7 +103,7 @@ def _squared_error(moments: _Moments) -> npt.NDArray[np.float64]:
     return np.asarray(moments[..., 4] - (moments[..., 1:4] ** 2).sum(axis=-1) / count)
 
 
-def _with(slices: tuple[slice, slice, slice], axis: int, part: slice) -> tuple[slice, slice, slice]:
-    changed = list(slices)
-    changed[axis] = part
+def _replace(corner: tuple[int, int, int], axis: int, value: int) -> tuple[int, int, int]:
+    changed = list(corner)
+    changed[axis] = value
     return changed[0], changed[1], changed[2]

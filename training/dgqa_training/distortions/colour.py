@@ -119,7 +119,8 @@ def saturation_hsv(image: FloatImage, factor: float, generator: np.random.Genera
     Returns:
         float32 [h, w, 3], 0 to 1 − min(factor, 0).
     """
-    value = image.max(axis=2, keepdims=True)
+    red, green, blue = (image[..., channel] for channel in range(3))
+    value = np.maximum(np.maximum(red, green), blue)[..., np.newaxis]
     saturated: FloatImage = value - np.float32(factor) * (value - image)
     return saturated
 
