@@ -1,0 +1,102 @@
+"""Pillow opens a file as one named format, and everything that it raises becomes an `ImageError`.
+
+The plugin is called directly: `Image.open` would try others, and its limit is global to the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image, ImageFile
+
+from dgqa_infer.decoders.sniff import Format
+from dgqa_infer.errors import ImageError
+
+_PLUGINS: dict[Format, tuple[str, str]] = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
+}
+_ORIENTATION = 0x0112
+_NOT_DECODED = ("unsupported", "cannot handle", "unknown pixel mode")
+_ENDS_EARLY = ("truncated", "not enough", "end of file", "end-of-file", "unexpected end")
+
+
+def open_as(data: bytes, kind: Format) -> ImageFile.ImageFile:
+    """Read the header; decode nothing.
+
+    Raises:
+        ImageError: the file is not sound, or "unsupported" where the decoder is not installed.
+    """
+    if kind == "WEBP":
+        _check_riff(data)
+    module, name = _PLUGINS[kind]
+    try:
+        plugin = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ImageError(
+            "unsupported", f"{kind} needs a decoder that is not installed: pip install 'dgqa-infer[heif]'"
+        ) from error
+    with translated(kind):
+        image = plugin(io.BytesIO(data), None)
+        assert isinstance(image, ImageFile.ImageFile)
+        return image
+
+
+def load(image: ImageFile.ImageFile, kind: Format) -> bool:
+    """Decode the first picture in the file.
+
+    Returns:
+        Whether there are more.
+    """
+    with translated(kind):
+        more = getattr(image, "n_frames", 1) > 1
+        if more:
+            image.seek(0)
+        image.load()
+    return more
+
+
+def orientation(image: Image.Image, default: int = 1) -> int:
+    """The EXIF orientation that is still to be applied, 1–8; the default for none and for nonsense."""
+    try:
+        value = image.getexif().get(_ORIENTATION, default)
+    except Exception:
+        # Pillow's reader of EXIF raises whatever comes; a photograph is not worse for it.
+        return default
+    return value if isinstance(value, int) and 1 <= value <= 8 else default
+
+
+@contextmanager
+def translated(kind: Format) -> Iterator[None]:
+    """Around calls into Pillow: what it raises on hostile files is anything, and becomes an `ImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("too_large", "decoding it needs more memory than there is") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_large", f"its {kind} header announces too many pixels") from error
+    except Exception as error:
+        said = str(error).strip().rstrip(".") or type(error).__name__
+        if any(words in said.lower() for words in _NOT_DECODED):
+            raise ImageError("unsupported", f"this kind of {kind} is not decoded ({said})") from error
+        if isinstance(error, EOFError) or any(words in said.lower() for words in _ENDS_EARLY):
+            raise ImageError("truncated", "the file ends before its image data does") from error
+        raise ImageError("corrupt", f"its {kind} data is damaged ({type(error).__name__}: {said})") from error
+
+
+def _check_riff(data: bytes) -> None:
+    announced = int.from_bytes(data[4:8], "little") + 8
+    if announced > len(data):
+        raise ImageError(
+            "truncated", f"the file ends {announced - len(data):,} bytes before its image data does"
+        )

@@ -1,0 +1,110 @@
+"""Camera raw files: the preview that the camera made, or else a half-size development; never the thumbnail.
+
+Most raw files are TIFF files whose first picture is a thumbnail of a few thousand pixels. Pillow would decode
+it, and a score would be given to something that nobody looks at, so they are told apart here.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+
+from dgqa_infer.errors import ImageError
+from dgqa_infer.preprocessing import Pixels
+
+_SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
+_REDUCED = 1
+_COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
+_MAX_ENTRIES = 4096
+# What LibRaw calls flip, as EXIF orientations.
+_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
+
+
+def is_raw(data: bytes) -> bool:
+    """Whether a TIFF file is a camera's raw file."""
+    tags = _first_directory(data)
+    return (
+        _DNG_VERSION in tags
+        or tags.get(_PHOTOMETRIC) in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
+        or (_SUB_IFDS in tags and bool(tags.get(_SUBFILE_TYPE, 0) & _REDUCED))
+    )
+
+
+def open_raw(data: bytes) -> Any:
+    """Read a raw file's header.
+
+    Returns:
+        LibRaw's object; it must be closed.
+
+    Raises:
+        ImageError: "unsupported" where the decoder is not installed, "corrupt" where it refuses.
+    """
+    try:
+        import rawpy
+    except ImportError as error:
+        raise ImageError(
+            "unsupported", "camera raw needs a decoder that is not installed: pip install 'dgqa-infer[raw]'"
+        ) from error
+    try:
+        return rawpy.imread(io.BytesIO(data))
+    except Exception as error:
+        raise ImageError("corrupt", f"LibRaw cannot read it ({_said(error)})") from error
+
+
+def preview(raw: Any) -> tuple[bytes, int] | None:
+    """The JPEG that the camera embedded, if it has at least half the raw picture's width.
+
+    Returns:
+        The JPEG file, and the EXIF orientation for one that does not say its own; or None.
+    """
+    import rawpy
+    from PIL import Image
+
+    try:
+        thumbnail = raw.extract_thumb()
+        if thumbnail.format != rawpy.ThumbFormat.JPEG:
+            return None
+        with Image.open(io.BytesIO(thumbnail.data), formats=["JPEG"]) as header:
+            large = max(header.size) * 2 >= max(raw.sizes.width, raw.sizes.height)
+    except Exception:
+        # No preview, or a damaged one: the raw data itself is still there.
+        return None
+    return (bytes(thumbnail.data), _ORIENTATIONS.get(raw.sizes.flip, 1)) if large else None
+
+
+def develop(raw: Any) -> Pixels:
+    """Develop a raw picture at half its size, as the camera balanced it.
+
+    Returns:
+        uint8 [height, width, 3], sRGB, upright.
+
+    Raises:
+        ImageError: "corrupt" where LibRaw fails.
+    """
+    try:
+        return np.ascontiguousarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
+    except Exception as error:
+        raise ImageError("corrupt", f"LibRaw cannot develop it ({_said(error)})") from error
+
+
+def _first_directory(data: bytes) -> dict[int, int]:
+    """Tag → value or offset, of a TIFF file's first directory; empty where it cannot be read."""
+    order = "<" if data[:2] == b"II" else ">"
+    tags: dict[int, int] = {}
+    try:
+        (at,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, at)
+        for index in range(min(count, _MAX_ENTRIES)):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHI4s", data, at + 2 + 12 * index)
+            short = kind == 3
+            (tags[tag],) = struct.unpack_from(f"{order}{'H' if short else 'I'}", value)
+    except struct.error:
+        pass
+    return tags
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip()
