@@ -11,17 +11,22 @@ import os
 import stat
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.decoders import colour, jpeg, pillow, png, raw
 from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.errors import ImageError
 from dgqa_infer.preprocessing import Pixels
+
+CORRUPT_DATA = "jpeg_corrupt_data"
+"""The warning that a decoder made up parts of a picture whose data was damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,19 @@ class Photograph:
         pixels: uint8 [height, width, 3], sRGB, upright.
         width: in pixels.
         height: in pixels.
-        format: of the file: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF" or "RAW".
+        format: of the file: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF" or "RAW"; None from memory.
         warnings: stable words for what a careful reader should know, such as "alpha_over_grey".
     """
 
     pixels: Pixels
     width: int
     height: int
-    format: Format
+    format: Format | None
     warnings: tuple[str, ...]
+
+    def seen(self, more: tuple[str, ...]) -> Photograph:
+        """The same photograph with more warnings."""
+        return replace(self, warnings=self.warnings + more) if more else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ def decode(
     source: str | os.PathLike[str] | bytes,
     limits: DecodeLimits | None = None,
     *,
+    strict: bool = False,
     before_pixels: Callable[[int], None] | None = None,
 ) -> Photograph:
     """Decode one photograph.
@@ -86,6 +96,7 @@ def decode(
     Args:
         source: a path, or the bytes of a file.
         limits: what it may ask for; the defaults of `DecodeLimits` where None.
+        strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
         before_pixels: called with width × height when the header is known and within limits, before any pixel
             is decoded; may wait until there is memory.
 
@@ -96,9 +107,44 @@ def decode(
     path = None if isinstance(source, bytes) else os.fspath(source)
     try:
         data = source if isinstance(source, bytes) else read_file(source, limits).data
-        return _decode(data, path, limits, before_pixels or (lambda _: None))
+        photograph = _decode(data, path, limits, before_pixels or (lambda _: None))
+        if strict and CORRUPT_DATA in photograph.warnings:
+            raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
+        return photograph
     except ImageError as error:
         raise ImageError(error.code, error.message, path) from error
+
+
+def from_pillow(image: Image.Image, limits: DecodeLimits) -> Photograph:
+    """A photograph from a Pillow image: upright, with its profile and transparency seen to as in a file.
+
+    Raises:
+        ImageError: it is too large, damaged, or its samples have no defined white.
+    """
+    _check_size(*image.size, limits)
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")
+        with pillow.translated(image.format or "image"):
+            image.load()
+            pixels, warnings = colour.to_srgb(image, limits.profile_bytes)
+        pixels = upright(pixels, pillow.orientation(image))
+    return Photograph(pixels, pixels.shape[1], pixels.shape[0], None, tuple(warnings))
+
+
+def from_array(array: NDArray[Any], limits: DecodeLimits) -> Photograph:
+    """A photograph from an array uint8 [height, width, 3], sRGB, upright; [height, width] is grey.
+
+    Raises:
+        ImageError: the array is none of these, or is too large.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        shape = " × ".join(map(str, array.shape))
+        raise ImageError(
+            "unsupported", f"an array must be uint8 [height, width, 3], not {array.dtype} [{shape}]"
+        )
+    _check_size(array.shape[1], array.shape[0], limits)
+    pixels = np.ascontiguousarray(array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2))
+    return Photograph(pixels, pixels.shape[1], pixels.shape[0], None, ())
 
 
 def read_file(path: str | os.PathLike[str], limits: DecodeLimits) -> ImageFile:
@@ -196,7 +242,7 @@ def _decode_image(
     if kind == "JPEG":
         pixels, verdict = jpeg.decode(data, image.mode)
         if verdict == "corrupt":
-            warnings.append("jpeg_corrupt_data")
+            warnings.append(CORRUPT_DATA)
     profile = image.info.get("icc_profile")
     if pixels is None or colour.profile_changes_srgb(profile, limits.profile_bytes):
         if pixels is not None and image.mode == "RGB":
@@ -228,7 +274,7 @@ def _decode_raw(
 
 def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
     if width < 1 or height < 1:
-        raise ImageError("corrupt", f"its header says {width} × {height} pixels")
+        raise ImageError("corrupt", f"it has {width} × {height} pixels")
     if width * height > limits.pixels:
         megapixels = width * height / 1e6
         raise ImageError(

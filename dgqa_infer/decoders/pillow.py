@@ -75,7 +75,7 @@ def orientation(image: Image.Image, default: int = 1) -> int:
 
 
 @contextmanager
-def translated(kind: Format) -> Iterator[None]:
+def translated(kind: str) -> Iterator[None]:
     """Around calls into Pillow: what it raises on hostile files is anything, and becomes an `ImageError`."""
     try:
         yield

@@ -31,8 +31,8 @@ _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-# Formats that are known and refused: their decoders run programs, draw vectors or are rarely tested, or they are
-# no photographs.
+# Formats that are known and refused: their decoders run programs, draw vectors or are rarely tested, or they
+# hold no photographs.
 _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF"),
     (b"8BPS", "a Photoshop document"),

@@ -1,0 +1,229 @@
+"""A bundle on a device scores photographs: from memory here, from files through the pipeline."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dgqa_infer.backends.choice import open_backend
+from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
+from dgqa_infer.card import Domains
+from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
+from dgqa_infer.preprocessing import Pixels, crops
+from dgqa_infer.results import Distortion, Failure, Result, Score
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+
+DEFAULT_MODEL = "dgqa-lite0"
+
+_MAX_DISTORTIONS = 3
+_MIN_PROBABILITY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the graphs say of one photograph.
+
+    Attributes:
+        raw: quality on the label scale, the mean over crops; may be NaN.
+        spread: its standard deviation over crops.
+        distortions: as in `Score`.
+    """
+
+    raw: float
+    spread: float
+    distortions: tuple[Distortion, ...] | None
+
+
+class Scorer:
+    """Scores photographs. A context manager; use it from one thread at a time.
+
+    Attributes:
+        bundle: the model.
+        device: where it runs, such as "cpu" or "cuda:0".
+        backend: the runtime's name.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        explain: bool = False,
+        strict: bool = False,
+        batch_size: int = 8,
+        limits: DecodeLimits | None = None,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: name of a built-in bundle, a bundle's folder, or a bundle.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            threads: of the CPU for one batch; None for every core.
+            explain: also say which distortions each photograph shows.
+            strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
+            batch_size: photographs that are scored at once; changes speed and memory, not scores.
+            limits: what an input may ask for.
+
+        Raises:
+            ModelError: the bundle is missing or damaged, or cannot explain.
+            BackendError: the device or its runtime is missing.
+            UsageError: an argument is out of range.
+        """
+        if batch_size < 1:
+            raise UsageError(f"batch size is {batch_size}, not 1 or more")
+        self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+        self.limits = limits or DecodeLimits()
+        self.strict = strict
+        self.batch_size = batch_size
+        self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
+        self.backend, self.device = self._quality.name, self._quality.device
+        self._domains = open_backend(self.bundle, DOMAIN_GRAPH, self.device, threads) if explain else None
+
+    @property
+    def model_id(self) -> str:
+        """The model as rows name it, such as "dgqa-lite0@1f3a9c0e"."""
+        return self.bundle.model_id
+
+    def score(self, image: Source) -> Score:
+        """Score one photograph.
+
+        Args:
+            image: a path, a file's bytes, a Pillow image, or an upright sRGB array uint8 [height, width, 3].
+
+        Raises:
+            ImageError: it cannot be scored; `code` says why.
+            BackendError: the runtime failed.
+        """
+        (result,) = self.score_many([image])
+        if isinstance(result, Failure):
+            raise ImageError(result.code, result.message, result.path)
+        return result
+
+    def score_many(self, images: Iterable[Source]) -> Iterator[Result]:
+        """Score photographs in this process, some at a time.
+
+        Args:
+            images: each as `score` takes it.
+
+        Yields:
+            For each input, in order, its `Score`, or a `Failure` that says why it has none.
+
+        Raises:
+            BackendError: the runtime failed.
+        """
+        inputs = iter(images)
+        while batch := [self._prepare(image) for image in islice(inputs, self.batch_size)]:
+            stacks = [cut for _, _, cut in batch if cut is not None]
+            judgements = iter(self.judge(np.concatenate(stacks)) if stacks else ())
+            for path, found, cut in batch:
+                if isinstance(found, ImageError):
+                    yield Failure(path, found.code, found.message, self.model_id)
+                elif cut is not None:
+                    yield self.result(path, next(judgements), found.width, found.height, found.warnings)
+
+    def judge(self, stack: Pixels) -> list[Judgement]:
+        """Run the graphs on the crops of some photographs.
+
+        Args:
+            stack: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+
+        Returns:
+            One judgement a photograph, in order.
+
+        Raises:
+            BackendError: the runtime failed.
+        """
+        grid = self.bundle.card.preprocessing.grid
+        quality = self._quality.infer(stack)["quality"].astype(np.float64).reshape(-1, grid)
+        found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
+        if self._domains is not None and self.bundle.card.domains is not None:
+            logits = self._domains.infer(stack)["domain_logits"].astype(np.float64)
+            means = logits.reshape(len(quality), grid, -1).mean(axis=1)
+            found = [_distortions(row, self.bundle.card.domains) for row in means]
+        return [
+            Judgement(float(values.mean()), float(values.std()), distortions)
+            for values, distortions in zip(quality, found, strict=True)
+        ]
+
+    def result(
+        self, path: str | None, judgement: Judgement, width: int, height: int, warnings: tuple[str, ...]
+    ) -> Result:
+        """One photograph's result; a failure where the graph gave no number."""
+        if not (math.isfinite(judgement.raw) and math.isfinite(judgement.spread)):
+            return Failure(path, "not_finite", f"the model gave {judgement.raw} for it", self.model_id)
+        return Score(
+            path=path,
+            score=self.bundle.card.calibration(judgement.raw),
+            raw=judgement.raw,
+            spread=judgement.spread,
+            width=width,
+            height=height,
+            warnings=warnings,
+            model=self.model_id,
+            distortions=judgement.distortions,
+        )
+
+    def close(self) -> None:
+        """Free the device."""
+        self._quality.close()
+        if self._domains is not None:
+            self._domains.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _prepare(self, image: Source) -> tuple[str | None, Photograph | ImageError, Pixels | None]:
+        """The input's path, what became of it, and its crops."""
+        path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
+        try:
+            if isinstance(image, Image.Image):
+                photograph = from_pillow(image, self.limits)
+            elif isinstance(image, np.ndarray):
+                photograph = from_array(image, self.limits)
+            else:
+                photograph = decode(image, self.limits, strict=self.strict)
+            cut, more = crops(photograph.pixels, self.bundle.card.preprocessing)
+        except ImageError as error:
+            return path, error, None
+        return path, photograph.seen(more), cut
+
+
+def _distortions(logits: NDArray[np.float64], domains: Domains) -> tuple[Distortion, ...]:
+    """What the classifier sees in a photograph: nothing if "pristine" is likeliest.
+
+    Args:
+        logits: [classes], the mean over crops.
+        domains: the classes' names and the temperature.
+    """
+    scaled = logits / domains.temperature
+    shares = np.exp(scaled - scaled.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")
+    if order[0] == 0:
+        return ()
+    likely = [index for index in order if index != 0 and shares[index] >= _MIN_PROBABILITY]
+    names = domains.classes
+    return tuple(
+        Distortion(names[index].replace("_", " "), float(shares[index]))
+        for index in likely[:_MAX_DISTORTIONS]
+    )
