@@ -1,15 +1,15 @@
 """SynDR-IQA's two ways to reshape a synthetic training set: DDCUp adds contents, DRCDown thins clusters.
 
-Both follow the authors' released script (Li-aobo/SynDR-IQA), the algorithm's exact description. These defects of
-the script are left out:
+Both follow the authors' released script (Li-aobo/SynDR-IQA), the algorithm's exact description. These
+defects of the script are left out:
 
-* DRCDown's kept indices are counted over the 74 references whose features were taken (I06, I07, I18, I19, I53,
-  I58 and I70 were not) and applied to a list over all 81: most decisions hit another image, and I75–I81 never
-  train. Here features, labels and answer share one order.
-* Labels of the originals are rescaled to [0, 10] over whatever images an epoch keeps, those of added contents over
-  all of KADID. Here both are scaled once, over all of KADID: `label_cube`.
-* A cache of pseudo-labelled samples, of one target's types and the authors' paths, is loaded for every target.
-  Here nothing is cached.
+* DRCDown's kept indices are counted over the 74 references whose features were taken (I06, I07, I18, I19,
+  I53, I58 and I70 were not) and applied to a list over all 81: most decisions hit another image, and
+  I75–I81 never train. Here features, labels and answer share one order.
+* Labels of the originals are rescaled to [0, 10] over whatever images an epoch keeps, those of added
+  contents over all of KADID. Here both are scaled once, over all of KADID: `label_cube`.
+* A cache of pseudo-labelled samples, of one target's types and the authors' paths, is loaded for every
+  target. Here nothing is cached.
 * PIPAL-4 trains without type 2, and KonIQ-10k and PIPAL go by names that the script itself does not know.
 """
 
