@@ -45,12 +45,12 @@ def distort(
 
     Args:
         image: [h, w, 3], red, green, blue; float32 in 0–1, or uint8.
-        type_number: 1–25, see :data:`DISTORTIONS`.
+        type_number: 1–25, see `DISTORTIONS`.
         level: 1–5.
         generator: the source of all randomness; the same state gives the same image.
 
     Returns:
-        float32 [h, w, 3], 0–1, a new array. :func:`to_bytes` makes the 8-bit image that a file holds.
+        float32 [h, w, 3], 0–1, a new array. `to_bytes` makes the 8-bit image that a file holds.
 
     Raises:
         ImageError: not [h, w, 3] of these types, empty, out of range or not finite; or too small for the

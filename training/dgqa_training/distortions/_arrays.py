@@ -25,7 +25,7 @@ def stretch(image: FloatImage) -> FloatImage:
 
     Returns:
         float32, same shape, 0–1; a constant array comes back clipped to 0–1 and otherwise unchanged.
-        Source: [M] ``mapmm``, applied before and after every distortion.
+        Source: [M] `mapmm`, applied before and after every distortion.
     """
     low, high = float(image.min()), float(image.max())
     if low == high:
@@ -43,17 +43,17 @@ def clip(image: FloatImage) -> FloatImage:
 
 
 def to_bytes(image: FloatImage) -> ByteImage:
-    """0–1 → 0–255, rounded to nearest and saturated, as MATLAB's ``im2uint8`` does before ``imwrite``."""
+    """0–1 → 0–255, rounded to nearest and saturated, as MATLAB's `im2uint8` does before `imwrite`."""
     return (clip(image) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def from_bytes(image: ByteImage) -> FloatImage:
-    """0–255 → 0–1 as float32, MATLAB's ``im2single``."""
+    """0–255 → 0–1 as float32, MATLAB's `im2single`."""
     return image.astype(np.float32) / np.float32(255)
 
 
 def gaussian_taps(sigma: float) -> npt.NDArray[np.float64]:
-    """Taps of MATLAB's ``imgaussfilt``: side 2·ceil(2σ)+1, sampled Gaussian, sum 1.
+    """Taps of MATLAB's `imgaussfilt`: side 2·ceil(2σ)+1, sampled Gaussian, sum 1.
 
     Args:
         sigma: standard deviation in pixels, above 0.
@@ -68,7 +68,7 @@ def gaussian_taps(sigma: float) -> npt.NDArray[np.float64]:
 
 
 def gaussian_filter(image: FloatImage, sigma: float) -> FloatImage:
-    """``imgaussfilt(image, sigma)``: separable, borders replicated, along the first two axes.
+    """`imgaussfilt(image, sigma)`: separable, borders replicated, along the first two axes.
 
     Args:
         image: float32 [h, w] or [h, w, c].
@@ -84,7 +84,7 @@ def gaussian_filter(image: FloatImage, sigma: float) -> FloatImage:
 
 
 def filter_replicated(image: FloatImage, kernel: npt.NDArray[np.float64]) -> FloatImage:
-    """``imfilter(image, kernel, 'replicate')`` for a kernel that is symmetric under a half turn.
+    """`imfilter(image, kernel, 'replicate')` for a kernel that is symmetric under a half turn.
 
     Args:
         image: float32 [h, w, c].

@@ -9,9 +9,9 @@ _BINS = 256
 
 
 def otsu_thresholds(image: FloatImage, count: int) -> npt.NDArray[np.float32]:
-    """The ``count`` thresholds that minimise the variance within classes of a 256-bin histogram.
+    """The `count` thresholds that minimise the variance within classes of a 256-bin histogram.
 
-    MATLAB's ``multithresh`` maximises the same criterion (between-class variance) over the same bins, by
+    MATLAB's `multithresh` maximises the same criterion (between-class variance) over the same bins, by
     an exhaustive search up to two thresholds and by Nelder–Mead from evenly spaced ones beyond; dynamic
     programming finds the optimum for any number.
 

@@ -1,4 +1,4 @@
-"""A palette by minimum-variance colour quantisation, the method behind MATLAB's ``rgb2ind(x, n)``.
+"""A palette by minimum-variance colour quantisation, the method behind MATLAB's `rgb2ind(x, n)`.
 
 The colour cube is cut into boxes; the box whose colours differ most from their mean (sum of squared
 differences) is cut next, across the axis and at the place that lower that sum most (Wan, Wong and
@@ -32,7 +32,7 @@ class _Box:
 
 
 def minimum_variance_palette(pixels: ByteImage, colors: int) -> npt.NDArray[np.float64]:
-    """Choose at most ``colors`` colours for an image.
+    """Choose at most `colors` colours for an image.
 
     Args:
         pixels: uint8 [h, w, 3].

@@ -39,25 +39,25 @@ _DELTA: Final = np.float32(6 / 29)
 
 
 def rgb_to_gray(image: FloatImage) -> FloatImage:
-    """``rgb2gray``: float32 [h, w, 3] 0–1 → float32 [h, w] 0–1 (BT.601 luma)."""
+    """`rgb2gray`: float32 [h, w, 3] 0–1 → float32 [h, w] 0–1 (BT.601 luma)."""
     gray: FloatImage = image @ _GRAY
     return gray
 
 
 def rgb_to_ycbcr(image: FloatImage) -> FloatImage:
-    """``rgb2ycbcr`` on 0–1 values: float32 [h, w, 3] → Y, Cb, Cr in 16/255–235/255 and 16/255–240/255."""
+    """`rgb2ycbcr` on 0–1 values: float32 [h, w, 3] → Y, Cb, Cr in 16/255–235/255 and 16/255–240/255."""
     ycbcr: FloatImage = image @ _TO_YCBCR + _YCBCR_OFFSET
     return ycbcr
 
 
 def ycbcr_to_rgb(ycbcr: FloatImage) -> FloatImage:
-    """Inverse of :func:`rgb_to_ycbcr`; float32 [h, w, 3], not clipped."""
+    """Inverse of `rgb_to_ycbcr`; float32 [h, w, 3], not clipped."""
     rgb: FloatImage = (ycbcr - _YCBCR_OFFSET) @ _FROM_YCBCR
     return rgb
 
 
 def rgb_to_lab(image: FloatImage) -> FloatImage:
-    """``rgb2lab``: float32 [h, w, 3] 0–1 → L* 0–100, a* and b* about ±100."""
+    """`rgb2lab`: float32 [h, w, 3] 0–1 → L* 0–100, a* and b* about ±100."""
     linear = np.where(
         image <= np.float32(0.04045),
         image / np.float32(12.92),
@@ -70,7 +70,7 @@ def rgb_to_lab(image: FloatImage) -> FloatImage:
 
 
 def lab_to_rgb(lab: FloatImage) -> FloatImage:
-    """``lab2rgb``: L*, a*, b* → float32 [h, w, 3], not clipped (colours outside sRGB leave 0–1)."""
+    """`lab2rgb`: L*, a*, b* → float32 [h, w, 3], not clipped (colours outside sRGB leave 0–1)."""
     f_y = (lab[..., 0] + np.float32(16)) / np.float32(116)
     f = np.stack([f_y + lab[..., 1] / np.float32(500), f_y, f_y - lab[..., 2] / np.float32(200)], axis=-1)
     relative = np.where(f > _DELTA, f * f * f, (f - np.float32(4 / 29)) * (3 * _DELTA**2))

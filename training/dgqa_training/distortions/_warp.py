@@ -23,7 +23,7 @@ _STRIP = 16  # rows at a time: the 16 weights and places of each pixel then stay
 def warp_bicubic(image: FloatImage, displacement: npt.NDArray[np.float32]) -> FloatImage:
     """Fetch every pixel from its place plus its displacement, by Keys's cubic convolution (a = −½).
 
-    That kernel is what MATLAB calls bicubic in ``interp2`` and ``imwarp``; Torch and OpenCV use a = −¾.
+    That kernel is what MATLAB calls bicubic in `interp2` and `imwarp`; Torch and OpenCV use a = −¾.
     Pixels beyond the border replicate it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Blur: #01 Gaussian, #02 lens, #03 motion. Borders are replicated, as in the original's ``imfilter``."""
+"""Blur: #01 Gaussian, #02 lens, #03 motion. Borders are replicated, as in the original's `imfilter`."""
 
 # Every type takes a generator, whether it draws from it or not.
 # ruff: noqa: ARG001
@@ -10,7 +10,7 @@ from dgqa_training.distortions._arrays import FloatImage, filter_replicated, gau
 
 
 def gaussian_blur(image: FloatImage, sigma: float, generator: np.random.Generator) -> FloatImage:
-    """#01 Gaussian blur: ``imgaussfilt``, kernel side 2·ceil(2σ)+1. Source: [M] ``imblurgauss``, side [K].
+    """#01 Gaussian blur: `imgaussfilt`, kernel side 2·ceil(2σ)+1. Source: [M] `imblurgauss`, side [K].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -24,7 +24,7 @@ def gaussian_blur(image: FloatImage, sigma: float, generator: np.random.Generato
 
 
 def lens_blur(image: FloatImage, radius: float, generator: np.random.Generator) -> FloatImage:
-    """#02 Lens blur: an evenly lit disk, ``fspecial('disk', radius)``. Source: [M] ``imblurlens``.
+    """#02 Lens blur: an evenly lit disk, `fspecial('disk', radius)`. Source: [M] `imblurlens`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -38,9 +38,9 @@ def lens_blur(image: FloatImage, radius: float, generator: np.random.Generator) 
 
 
 def motion_blur(image: FloatImage, length: float, generator: np.random.Generator) -> FloatImage:
-    """#03 Motion blur: ``fspecial('motion', length, θ)``, θ a whole number of degrees, uniform in 0–180.
+    """#03 Motion blur: `fspecial('motion', length, θ)`, θ a whole number of degrees, uniform in 0–180.
 
-    Source: [M] ``imblurmotion``.
+    Source: [M] `imblurmotion`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -55,7 +55,7 @@ def motion_blur(image: FloatImage, length: float, generator: np.random.Generator
 
 
 def disk_kernel(radius: float) -> npt.NDArray[np.float64]:
-    """``fspecial('disk', radius)``: each tap is the area of its pixel inside the disk; the sum is 1.
+    """`fspecial('disk', radius)`: each tap is the area of its pixel inside the disk; the sum is 1.
 
     Args:
         radius: pixels, at least 0.5.
@@ -88,7 +88,7 @@ def _circle_integral(t: npt.NDArray[np.float64], radius: float) -> npt.NDArray[n
 
 
 def motion_kernel(length: float, angle: float) -> npt.NDArray[np.float64]:
-    """``fspecial('motion', length, angle)``: a line through the centre, one pixel wide, antialiased.
+    """`fspecial('motion', length, angle)`: a line through the centre, one pixel wide, antialiased.
 
     A pixel nearer than half the length to the centre weighs 1 − its distance from the line; one farther
     away weighs 1 − its distance from the line's end; nothing weighs less than 0. The sum is 1.

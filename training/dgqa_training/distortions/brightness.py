@@ -10,9 +10,9 @@ from dgqa_training.distortions._spaces import lab_to_rgb, rgb_to_lab
 
 
 def brighten(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
-    """#16 Brighten: two parts of :func:`tone_curve` on red, green, blue and one part of it on L*.
+    """#16 Brighten: two parts of `tone_curve` on red, green, blue and one part of it on L*.
 
-    Source: [M] ``imbrighten``: a spline through (0, 0), (0.5, 0.5 + a/2), (1, 1), which is a parabola [C].
+    Source: [M] `imbrighten`: a spline through (0, 0), (0.5, 0.5 + a/2), (1, 1), which is a parabola [C].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -30,9 +30,9 @@ def brighten(image: FloatImage, amount: float, generator: np.random.Generator) -
 
 
 def darken(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
-    """#17 Darken: :func:`tone_curve` with −amount on red, green, blue alone.
+    """#17 Darken: `tone_curve` with −amount on red, green, blue alone.
 
-    Source: [M] ``imdarken``, whose Lab branch is off by default.
+    Source: [M] `imdarken`, whose Lab branch is off by default.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -48,7 +48,7 @@ def darken(image: FloatImage, amount: float, generator: np.random.Generator) -> 
 def mean_shift(image: FloatImage, offset: float, generator: np.random.Generator) -> FloatImage:
     """#18 Mean shift: the same offset on every element, clipped; the stretch afterwards makes it a gain.
 
-    Source: [M] ``immeanshift``.
+    Source: [M] `immeanshift`.
 
     Args:
         image: float32 [h, w, 3], 0–1.

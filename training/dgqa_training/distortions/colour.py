@@ -16,7 +16,7 @@ _EDGE_SIGMA = 4.0  # pixels, #05's smoothing of the gradient magnitude
 def color_diffusion(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
     """#04 Color diffusion: a* and b* blurred with σ = 1.5·amount + 2 and multiplied by amount; L* kept.
 
-    Source: [M] ``imcolordiffuse``.
+    Source: [M] `imcolordiffuse`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -34,9 +34,9 @@ def color_diffusion(image: FloatImage, amount: float, generator: np.random.Gener
 
 
 def color_shift(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
-    """#05 Color shift: green moves down and right by up to ``amount`` pixels, most where edges are.
+    """#05 Color shift: green moves down and right by up to `amount` pixels, most where edges are.
 
-    The direction is a pair of uniforms in 0–1 scaled to length 1. Source: [M] ``imcolorshift``.
+    The direction is a pair of uniforms in 0–1 scaled to length 1. Source: [M] `imcolorshift`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -79,9 +79,9 @@ def edge_mask(image: FloatImage) -> FloatImage:
 
 
 def color_quantization(image: FloatImage, colors: float, generator: np.random.Generator) -> FloatImage:
-    """#06 Color quantization: ``rgb2ind``: minimum-variance palette, Floyd–Steinberg dithering.
+    """#06 Color quantization: `rgb2ind`: minimum-variance palette, Floyd–Steinberg dithering.
 
-    Source: [M] ``imcolorquantize``; dithering on by default [D].
+    Source: [M] `imcolorquantize`; dithering on by default [D].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -89,7 +89,7 @@ def color_quantization(image: FloatImage, colors: float, generator: np.random.Ge
         generator: not used.
 
     Returns:
-        float32 [h, w, 3], 0–1, at most ``colors`` different colours.
+        float32 [h, w, 3], 0–1, at most `colors` different colours.
     """
     pixels = to_bytes(image)
     palette = minimum_variance_palette(pixels, int(colors))
@@ -105,11 +105,11 @@ def color_quantization(image: FloatImage, colors: float, generator: np.random.Ge
 
 
 def saturation_hsv(image: FloatImage, factor: float, generator: np.random.Generator) -> FloatImage:
-    """#07 Color saturation 1: S of HSV times ``factor``, nothing clipped.
+    """#07 Color saturation 1: S of HSV times `factor`, nothing clipped.
 
     With hue and value V kept, scaling S moves every channel c to V − factor·(V − c): no hue is needed. A
     negative factor therefore exceeds V; the stretch that follows every distortion rescales it.
-    Source: [M] ``imcolorsaturate``.
+    Source: [M] `imcolorsaturate`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -126,7 +126,7 @@ def saturation_hsv(image: FloatImage, factor: float, generator: np.random.Genera
 
 
 def saturation_lab(image: FloatImage, factor: float, generator: np.random.Generator) -> FloatImage:
-    """#08 Color saturation 2: a* and b* of Lab times ``factor``, then clipped. Source: [M] ``imsaturate``.
+    """#08 Color saturation 2: a* and b* of Lab times `factor`, then clipped. Source: [M] `imsaturate`.
 
     Args:
         image: float32 [h, w, 3], 0–1.

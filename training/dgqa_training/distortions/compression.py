@@ -17,7 +17,7 @@ def jpeg2000(image: FloatImage, ratio: float, generator: np.random.Generator) ->
     """#09 JPEG 2000: one quality layer at a compression ratio, irreversible wavelet and colour transform.
 
     MATLAB writes with another encoder; the ratio (raw bytes over file bytes) is what is equal.
-    Source: [M] ``imcompressjp2k``, level 5 is 400 there.
+    Source: [M] `imcompressjp2k`, level 5 is 400 there.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -31,7 +31,7 @@ def jpeg2000(image: FloatImage, ratio: float, generator: np.random.Generator) ->
 
 
 def jpeg2000_bytes(image: FloatImage, ratio: float) -> bytes:
-    """The JP2 file of #09; see :func:`jpeg2000`."""
+    """The JP2 file of #09; see `jpeg2000`."""
     pixels = Image.fromarray(to_bytes(image))
     # Each wavelet level halves the image; OpenJPEG refuses more levels than the shorter side has halvings.
     resolutions = min(_MOST_RESOLUTIONS, min(pixels.size).bit_length())
@@ -49,9 +49,9 @@ def jpeg2000_bytes(image: FloatImage, ratio: float) -> bytes:
 
 
 def jpeg(image: FloatImage, quality: float, generator: np.random.Generator) -> FloatImage:
-    """#10 JPEG: libjpeg's quality scale, colour at half resolution (4:2:0), as MATLAB's ``imwrite``.
+    """#10 JPEG: libjpeg's quality scale, colour at half resolution (4:2:0), as MATLAB's `imwrite`.
 
-    Source: [M] ``imcompressjpeg``.
+    Source: [M] `imcompressjpeg`.
 
     Args:
         image: float32 [h, w, 3], 0–1.

@@ -10,7 +10,7 @@ from dgqa_training.distortions._spaces import rgb_to_ycbcr, ycbcr_to_rgb
 def white_noise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:
     """#11 White noise: Gaussian, mean 0, independent per pixel and channel, clipped.
 
-    Source: [M] ``imnoisegauss``; ``imnoise`` [D].
+    Source: [M] `imnoisegauss`; `imnoise` [D].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -29,7 +29,7 @@ def white_noise(image: FloatImage, variance: float, generator: np.random.Generat
 def color_noise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:
     """#12 White noise in color component: #11 in YCbCr (studio range), on all three channels, luma too.
 
-    Source: [M] ``imnoisecolormap``; the range is [K].
+    Source: [M] `imnoisecolormap`; the range is [K].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -45,7 +45,7 @@ def color_noise(image: FloatImage, variance: float, generator: np.random.Generat
 def impulse_noise(image: FloatImage, density: float, generator: np.random.Generator) -> FloatImage:
     """#13 Impulse noise: each element (channels apart) turns 0 or 1 with probability density/2 each.
 
-    Source: [M] ``imnoiseimpulse``; per element [D].
+    Source: [M] `imnoiseimpulse`; per element [D].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -65,7 +65,7 @@ def impulse_noise(image: FloatImage, density: float, generator: np.random.Genera
 def multiplicative_noise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:
     """#14 Multiplicative noise: x + n·x with n *uniform*, mean 0, then clipped.
 
-    Source: [M] ``imnoisemultiplicative``; ``imnoise speckle`` [K].
+    Source: [M] `imnoisemultiplicative`; `imnoise speckle` [K].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -87,7 +87,7 @@ def denoise(image: FloatImage, variance: float, generator: np.random.Generator) 
     """#15 Denoise: #11 with the given variance, then a denoiser on red, green and blue apart. *Approximate.*
 
     The original removes the noise with MATLAB's pretrained DnCNN, whose weights are not public; ours is
-    the sliding-window DCT of :mod:`dgqa_training.distortions._denoiser`. Source: [M] ``imdenoise``.
+    the sliding-window DCT of `dgqa_training.distortions._denoiser`. Source: [M] `imdenoise`.
 
     Args:
         image: float32 [h, w, 3], 0–1.

@@ -13,9 +13,9 @@ _RADIUS = 3.0  # pixels: σ of imsharpen's Gaussian, whose kernel is 13 pixels w
 
 
 def high_sharpen(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
-    """#24 High sharpen: ``imsharpen``, Radius 3, Threshold 0: L* + amount·(L* − blurred L*), clipped.
+    """#24 High sharpen: `imsharpen`, Radius 3, Threshold 0: L* + amount·(L* − blurred L*), clipped.
 
-    Source: [M] ``imsharpenHi``; L* only and σ = Radius [D], kernel side [K].
+    Source: [M] `imsharpenHi`; L* only and σ = Radius [D], kernel side [K].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -35,7 +35,7 @@ def contrast_change(image: FloatImage, amount: float, generator: np.random.Gener
     """#25 Contrast change: a cubic spline (not-a-knot) on each channel, clipped.
 
     Its points are (0, 0), (0.3, 0.25 − a/4), (0.5, 0.5), (0.7, 0.75 + a/4), (1, 1). a above −0.2 raises
-    contrast, below lowers it; no level is the identity. Source: [M] ``imcontrastc``.
+    contrast, below lowers it; no level is the identity. Source: [M] `imcontrastc`.
 
     Args:
         image: float32 [h, w, 3], 0–1.

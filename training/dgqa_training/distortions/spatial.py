@@ -19,7 +19,7 @@ _BLOCK = 32  # pixels, #23: side of a block
 def jitter(image: FloatImage, deviation: float, generator: np.random.Generator) -> FloatImage:
     """#19 Jitter: five times over, every pixel is fetched from a random place nearby (bicubic).
 
-    Source: [M] ``imjitter``.
+    Source: [M] `imjitter`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -40,7 +40,7 @@ def jitter(image: FloatImage, deviation: float, generator: np.random.Generator) 
 def non_eccentricity_patch(image: FloatImage, count: float, generator: np.random.Generator) -> FloatImage:
     """#20 Non-eccentricity patch: 16×16 patches, one after another, are pasted again up to 8 pixels away.
 
-    Source: [M] ``imnoneccentricity``; the patch's corner is uniform over [16, side − 32].
+    Source: [M] `imnoneccentricity`; the patch's corner is uniform over [16, side − 32].
 
     Args:
         image: float32 [h, w, 3], 0–1, at least 48×48.
@@ -66,9 +66,9 @@ def non_eccentricity_patch(image: FloatImage, count: float, generator: np.random
 
 
 def pixelate(image: FloatImage, strength: float, generator: np.random.Generator) -> FloatImage:
-    """#21 Pixelate: nearest-neighbour ``imresize`` by 0.95 − strength^0.6 and back to the original size.
+    """#21 Pixelate: nearest-neighbour `imresize` by 0.95 − strength^0.6 and back to the original size.
 
-    Source: [M] ``impixelate``.
+    Source: [M] `impixelate`.
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -90,14 +90,14 @@ def pixelate_scale(strength: float) -> float:
 
 
 def _down_and_up(side: int, scale: float) -> npt.NDArray[np.intp]:
-    """Where each pixel along one axis comes from after shrinking by ``scale`` and enlarging to ``side``."""
+    """Where each pixel along one axis comes from after shrinking by `scale` and enlarging to `side`."""
     small = max(1, int(np.ceil(side * scale)))
     down = _nearest(small, side, scale)
     return down[_nearest(side, small, side / small)]
 
 
 def _nearest(length: int, source: int, scale: float) -> npt.NDArray[np.intp]:
-    """``imresize``'s nearest neighbour: pixel i shows source pixel floor((i + ½)/scale)."""
+    """`imresize`'s nearest neighbour: pixel i shows source pixel floor((i + ½)/scale)."""
     places = np.floor((np.arange(length) + 0.5) / scale + 1e-9)  # exact halves must not fall by rounding
     clipped: npt.NDArray[np.intp] = np.clip(places, 0, source - 1).astype(np.intp)
     return clipped
@@ -107,8 +107,8 @@ def quantization(image: FloatImage, thresholds: float, generator: np.random.Gene
     """#22 Quantization: multi-level Otsu over all elements of all channels, one set for the three of them.
 
     An element below the first threshold becomes 0, one in [t_i, t_i+1) becomes t_i+1, one from the last on
-    becomes 1. ``multithresh`` seeks the thresholds by a simplex search that may stop early; ours are the
-    optimum over the same 256-bin histogram. Source: [M] ``imnoisequantize``; pooling [K].
+    becomes 1. `multithresh` seeks the thresholds by a simplex search that may stop early; ours are the
+    optimum over the same 256-bin histogram. Source: [M] `imnoisequantize`; pooling [K].
 
     Args:
         image: float32 [h, w, 3], 0–1.
@@ -127,7 +127,7 @@ def quantization(image: FloatImage, thresholds: float, generator: np.random.Gene
 def color_block(image: FloatImage, count: float, generator: np.random.Generator) -> FloatImage:
     """#23 Color block: opaque 32×32 squares of a uniform random colour at uniform random places.
 
-    Source: [M] ``imcolorblock``.
+    Source: [M] `imcolorblock`.
 
     Args:
         image: float32 [h, w, 3], 0–1, at least 32×32.
