@@ -88,6 +88,7 @@ def decode(
     source: str | os.PathLike[str] | bytes,
     limits: DecodeLimits | None = None,
     *,
+    name: str | None = None,
     strict: bool = False,
     before_pixels: Callable[[int], None] | None = None,
 ) -> Photograph:
@@ -96,6 +97,7 @@ def decode(
     Args:
         source: a path, or the bytes of a file.
         limits: what it may ask for; the defaults of `DecodeLimits` where None.
+        name: what bytes were called where they came from; a path's own where None.
         strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
         before_pixels: called with width × height when the header is known and within limits, before any pixel
             is decoded; may wait until there is memory.
@@ -104,7 +106,7 @@ def decode(
         ImageError: it cannot be decoded; the code says why.
     """
     limits = limits or DecodeLimits()
-    path = None if isinstance(source, bytes) else os.fspath(source)
+    path = name if isinstance(source, bytes) else os.fspath(source)
     try:
         data = source if isinstance(source, bytes) else read_file(source, limits).data
         photograph = _decode(data, path, limits, before_pixels or (lambda _: None))
@@ -187,6 +189,15 @@ def read_file(path: str | os.PathLike[str], limits: DecodeLimits) -> ImageFile:
 def mtime(status: os.stat_result) -> float:
     """Time of the last change as the rows give it: seconds since 1970, to the microsecond."""
     return round(status.st_mtime_ns / 1e9, 6)
+
+
+def file_status(path: str) -> tuple[int | None, float | None]:
+    """Size and time of the last change of what has this name, as rows give them; None where nothing has."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (a Path would take the empty name for the current folder)
+    except (OSError, ValueError):
+        return None, None
+    return status.st_size, mtime(status)
 
 
 def _read_all(file: FileIO, size: int) -> bytes:

@@ -1,0 +1,121 @@
+"""The process that decodes: a file's path comes in, its crops go into shared memory.
+
+It holds nothing worth stealing and may die of any file. What it sends home is JSON, never a pickle: a decoder
+that a hostile file has taken over must not reach the process that scores.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dgqa_infer.errors import ImageError
+from dgqa_infer.images import DecodeLimits, decode, read_file
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+
+# A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
+_GRACE_SECONDS = 10
+
+
+def main(connection_descriptor: int, memory_descriptor: int) -> None:
+    """Serve until the parent hangs up.
+
+    Args:
+        connection_descriptor: of the socket to the parent.
+        memory_descriptor: of the memory that the crops go into.
+    """
+    # Ctrl-C is the parent's business; it says when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(socket.socket(fileno=connection_descriptor).detach())
+    try:
+        settings = json.loads(connection.recv_bytes())
+        preprocessing = Preprocessing.from_card(settings["preprocessing"])
+        shape = (settings["slots"], preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
+        slots: Pixels = np.frombuffer(mmap.mmap(memory_descriptor, int(np.prod(shape))), np.uint8).reshape(
+            shape
+        )
+        _confine(settings)
+        _send(connection, {"ready": True})
+        while True:
+            _serve(connection, json.loads(connection.recv_bytes()), slots, preprocessing, settings)
+    except (EOFError, ConnectionError):
+        # The parent has ended, perhaps by force. So does this process, without a word.
+        os._exit(0)
+
+
+def _serve(
+    connection: Connection,
+    task: Mapping[str, Any],
+    slots: Pixels,
+    preprocessing: Preprocessing,
+    settings: Mapping[str, Any],
+) -> None:
+    def admit(pixels: int) -> None:
+        if pixels <= settings["free_pixels"]:
+            return
+        signal.alarm(0)
+        _send(connection, {"ask": pixels})
+        connection.recv_bytes()
+        signal.alarm(seconds)
+
+    limits = DecodeLimits(**settings["limits"])
+    seconds = int(settings["seconds"]) + _GRACE_SECONDS
+    signal.alarm(seconds)
+    reply: dict[str, Any] = {}
+    try:
+        file = read_file(task["path"], limits)
+        reply |= {"size": file.size, "mtime": file.mtime}
+        photograph = decode(
+            file.data, limits, name=task["path"], strict=settings["strict"], before_pixels=admit
+        )
+        slots[task["slot"]], more = crops(photograph.pixels, preprocessing)
+        reply |= {
+            "width": photograph.width,
+            "height": photograph.height,
+            "warnings": [*photograph.warnings, *more],
+        }
+    except ImageError as error:
+        reply["error"] = [error.code, error.message]
+    except MemoryError:
+        reply["error"] = [
+            "too_large",
+            f"it needs more memory than the limit of {settings['memory_bytes']:,} bytes",
+        ]
+    except (EOFError, ConnectionError):
+        raise
+    except Exception as error:
+        # A bug, ours or a decoder's; it costs this file and no other.
+        reply["error"] = ["crashed", f"decoding it failed ({type(error).__name__}: {error})"]
+    signal.alarm(0)
+    _send(connection, reply)
+
+
+def _confine(settings: Mapping[str, Any]) -> None:
+    memory = settings["memory_bytes"]
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Decoders' own complaints go nowhere; until now stderr was kept, in case this process could not start.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # Our own limit is checked before any pixel. Pillow's, within its decoders, shall be no stricter; it
+    # raises at twice this number.
+    Image.MAX_IMAGE_PIXELS = settings["limits"]["pixels"] // 2 + 1
+
+
+def _send(connection: Connection, message: Mapping[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode("ascii"))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

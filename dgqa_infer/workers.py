@@ -1,0 +1,204 @@
+"""The parent's side of the worker processes: start them, talk to them, end them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from dgqa_infer.preprocessing import Pixels, Preprocessing
+
+_MAX_MESSAGE_BYTES = 1_000_000
+_STARTUP_SECONDS = 120.0
+_ENDING_SECONDS = 0.5
+_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
+# `-P` and a path of our own choosing: nothing is imported from a folder of photographs that holds a numpy.py.
+_BOOTSTRAP = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from dgqa_infer.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(slots=True)
+class Task:
+    """One file on its way through a worker.
+
+    Attributes:
+        index: its place among the inputs.
+        path: as it was named.
+        slot: where its crops go.
+        crashes: how many workers it has ended.
+    """
+
+    index: int
+    path: str
+    slot: int
+    crashes: int = 0
+
+
+class SharedSlots:
+    """Memory that workers write crops into and this process reads; it vanishes with the last of them.
+
+    Attributes:
+        descriptor: of the memory, for a worker to inherit.
+        pixels: uint8 [slots, grid, crop, crop, 3].
+        free: slots that nobody uses.
+    """
+
+    def __init__(self, count: int, preprocessing: Preprocessing) -> None:
+        shape = (count, preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
+        size = int(np.prod(shape))
+        # No name in any file system, so nothing is left behind when this process is killed.
+        if hasattr(os, "memfd_create"):
+            self.descriptor = os.memfd_create("dgqa-crops")
+        else:
+            with tempfile.TemporaryFile() as file:
+                self.descriptor = os.dup(file.fileno())
+        os.ftruncate(self.descriptor, size)
+        self.pixels: Pixels = np.frombuffer(mmap.mmap(self.descriptor, size), np.uint8).reshape(shape)
+        self.free = list(range(count))
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        os.close(self.descriptor)
+        self.pixels = self.pixels[:0].copy()
+
+
+class Worker:
+    """One worker process.
+
+    Attributes:
+        tasks: what it was given and has not answered, oldest first; it works on the first.
+        deadline: `time.monotonic()` at which the start or the first task has had its time; None while idle.
+        asking: pixels that it waits to be admitted with; 0 while it does not.
+        admitted: pixels that it was admitted with, for the file in hand.
+        ready: whether it has started.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], slots: SharedSlots) -> None:
+        self.tasks: deque[Task] = deque()
+        self.asking = 0
+        self.admitted = 0
+        self.ready = False
+        self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
+        self._seconds: float = settings["seconds"]
+        ours, theirs = socket.socketpair()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
+        path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-c", _BOOTSTRAP),
+                    *(str(theirs.fileno()), str(slots.descriptor), json.dumps(path)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=(theirs.fileno(), slots.descriptor),
+                # A group of its own: Ctrl-C in a terminal goes to every process of the foreground group.
+                process_group=0,
+                env={**_without_libheif_switch(), **_ONE_THREAD},
+            )
+        self._connection = Connection(ours.detach())
+        self._send(settings)
+
+    def fileno(self) -> int:
+        """For a selector: readable when there is an answer, or when the process has ended."""
+        return self._connection.fileno()
+
+    def give(self, task: Task) -> None:
+        """Hand over one file more."""
+        self.tasks.append(task)
+        if len(self.tasks) == 1:
+            self._start_clock()
+        self._send({"path": task.path, "slot": task.slot})
+
+    def admit(self) -> None:
+        """Let it decode the pixels that it asks for."""
+        self.admitted, self.asking = self.asking, 0
+        self._start_clock()
+        self._send({})
+
+    def answer(self) -> tuple[Task, dict[str, Any]] | None:
+        """Read one message.
+
+        Returns:
+            A task that is done and what became of it; None for a message about the worker itself.
+
+        Raises:
+            EOFError: the process has ended.
+        """
+        try:
+            message = json.loads(self._connection.recv_bytes(_MAX_MESSAGE_BYTES))
+            if "ready" in message:
+                self.ready = True
+                self._start_clock()
+                return None
+            if "ask" in message:
+                self.asking = int(message["ask"])
+                self.deadline = None
+                return None
+            task = self.tasks.popleft()
+        except (OSError, ValueError, TypeError, IndexError) as error:
+            # Not what our worker says: whoever speaks there has lost its mind, or was taken over.
+            raise EOFError from error
+        self.admitted = 0
+        self._start_clock()
+        return task, message
+
+    def end(self) -> str:
+        """Kill it, if it has not ended by itself.
+
+        Returns:
+            How it ended, in words; for one that never became ready also the last line that it wrote.
+        """
+        try:
+            # Of a process that ends by itself the socket closes a moment before it can be waited for.
+            code = self._process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._connection.close()
+        with self._stderr:
+            self._stderr.seek(0)
+            said = self._stderr.read(100_000).decode(errors="replace").strip()
+        words = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if code == -signal.SIGKILL:
+            words += ", perhaps for want of memory"
+        return words if self.ready or not said else f"{words}: {said.splitlines()[-1]}"
+
+    def kill(self) -> None:
+        """End it now, whatever it does."""
+        self._process.kill()
+        self.end()
+
+    def _start_clock(self) -> None:
+        """The first task's time begins; the start has its own."""
+        if self.ready:
+            self.deadline = time.monotonic() + self._seconds if self.tasks else None
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        # If it has ended, the selector will say so, and its tasks are seen to there.
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(json.dumps(message).encode("ascii"))
+
+
+def _without_libheif_switch() -> dict[str, str]:
+    # It turns libheif's own limits off.
+    return {name: value for name, value in os.environ.items() if name != "LIBHEIF_SECURITY_LIMITS"}
