@@ -7,7 +7,7 @@ All labels run from 0 to 10, higher is better: KADID's DMOS, mapped so that the 
 
 `kadid-quantile`: within a type and level our contents are ordered by a full-reference metric and take DMOS
 from KADID's distribution over its own contents there, so that the worst of ours is as bad as the worst of
-KADID's. It assumes that the metric orders contents as people do and that our contents are as mixed as KADID's.
+KADID's. It assumes that the metric orders contents as people do, and that ours are as mixed as KADID's.
 """
 
 from __future__ import annotations

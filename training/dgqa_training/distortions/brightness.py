@@ -6,7 +6,7 @@
 import numpy as np
 
 from dgqa_training.distortions._arrays import FloatImage, clip
-from dgqa_training.distortions._spaces import lab_to_rgb, rgb_to_lab
+from dgqa_training.distortions.spaces import lab_to_rgb, rgb_to_lab
 
 
 def brighten(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:

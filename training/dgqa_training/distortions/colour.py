@@ -8,7 +8,7 @@ from PIL import Image
 
 from dgqa_training.distortions._arrays import FloatImage, clip, gaussian_filter, stretch, to_bytes
 from dgqa_training.distortions._palette import minimum_variance_palette
-from dgqa_training.distortions._spaces import lab_to_rgb, rgb_to_gray, rgb_to_lab
+from dgqa_training.distortions.spaces import lab_to_rgb, rgb_to_gray, rgb_to_lab
 
 _EDGE_SIGMA = 4.0  # pixels, #05's smoothing of the gradient magnitude
 

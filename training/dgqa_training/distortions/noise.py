@@ -4,7 +4,7 @@ import numpy as np
 
 from dgqa_training.distortions._arrays import FloatImage, clip
 from dgqa_training.distortions._denoiser import denoise_channels
-from dgqa_training.distortions._spaces import rgb_to_ycbcr, ycbcr_to_rgb
+from dgqa_training.distortions.spaces import rgb_to_ycbcr, ycbcr_to_rgb
 
 
 def white_noise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:

@@ -35,6 +35,7 @@ class DistortionType:
         levels: that parameter's value at levels 1–5.
         function: image, parameter value, generator → image, without the stretches before and after.
         approximate: True where the original cannot be reproduced (#15 only).
+        smallest_side: least width and height, in pixels, that the function works on.
     """
 
     number: int
@@ -46,6 +47,7 @@ class DistortionType:
     levels: tuple[float, float, float, float, float]
     function: Distortion
     approximate: bool = False
+    smallest_side: int = 1
 
     def value(self, level: int) -> float:
         """The parameter at a level.
@@ -139,6 +141,7 @@ _TYPES: Final = (
     DistortionType(
         20, "Non-eccentricity patch", "non-eccentricity-patch", "small misplaced patches", "spatial",
         "number of patches", (20, 40, 60, 80, 100), spatial.non_eccentricity_patch,
+        smallest_side=spatial.PATCH_ROOM,
     ),
     DistortionType(
         21, "Pixelate", "pixelate", "visible, blocky pixels", "spatial",
@@ -150,7 +153,7 @@ _TYPES: Final = (
     ),
     DistortionType(
         23, "Color block", "color-block", "coloured squares", "spatial",
-        "number of blocks", (2, 4, 6, 8, 10), spatial.color_block,
+        "number of blocks", (2, 4, 6, 8, 10), spatial.color_block, smallest_side=spatial.BLOCK_ROOM,
     ),
     DistortionType(
         24, "High sharpen", "high-sharpen", "oversharpened", "sharpness",

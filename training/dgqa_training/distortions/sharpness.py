@@ -7,7 +7,7 @@ import numpy as np
 from scipy import interpolate
 
 from dgqa_training.distortions._arrays import FloatImage, clip, gaussian_filter
-from dgqa_training.distortions._spaces import lab_to_rgb, rgb_to_lab
+from dgqa_training.distortions.spaces import lab_to_rgb, rgb_to_lab
 
 _RADIUS = 3.0  # pixels: σ of imsharpen's Gaussian, whose kernel is 13 pixels wide
 

@@ -15,6 +15,12 @@ _WARPS = 5  # #19: successive random warps
 _PATCH = 16  # pixels, #20: side of a patch, its margin, and the width of the range it moves in
 _BLOCK = 32  # pixels, #23: side of a block
 
+PATCH_ROOM = 3 * _PATCH
+"""Least width and height, in pixels, that #20 works on: a patch between its margins."""
+
+BLOCK_ROOM = _BLOCK
+"""Least width and height, in pixels, that #23 works on."""
+
 
 def jitter(image: FloatImage, deviation: float, generator: np.random.Generator) -> FloatImage:
     """#19 Jitter: five times over, every pixel is fetched from a random place nearby (bicubic).
@@ -54,7 +60,7 @@ def non_eccentricity_patch(image: FloatImage, count: float, generator: np.random
         ImageError: the image is smaller than 48 pixels on a side.
     """
     height, width = image.shape[:2]
-    _require_side(image, 3 * _PATCH, "a non-eccentricity patch")
+    _require_side(image, PATCH_ROOM, "a non-eccentricity patch")
     patched = image.copy()
     for _ in range(int(count)):
         y = int(generator.integers(_PATCH, height - 2 * _PATCH, endpoint=True))
@@ -141,7 +147,7 @@ def color_block(image: FloatImage, count: float, generator: np.random.Generator)
         ImageError: the image is smaller than 32 pixels on a side.
     """
     height, width = image.shape[:2]
-    _require_side(image, _BLOCK, "a color block")
+    _require_side(image, BLOCK_ROOM, "a color block")
     blocked = image.copy()
     for _ in range(int(count)):
         y = int(generator.integers(0, height - _BLOCK, endpoint=True))

@@ -1,0 +1,123 @@
+"""`dgqa-infer synthesize`: a folder of pristine photographs becomes a synthetic set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dgqa_infer.cli._errors import ExitCode, extra
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import UsageError
+
+EXAMPLES = """
+dgqa-infer synthesize pristine/ synthetic/
+dgqa-infer synthesize pristine/ synthetic/ --types jpeg,white-noise,1-3 --levels 3,5 --contact-sheet
+dgqa-infer synthesize pristine/ synthetic/ --per-image one --short-side 512 --jobs 8
+"""
+
+
+def synthesize(
+    pristine: Annotated[
+        Path, typer.Argument(help="Folder of undistorted photographs; folders in it are not read.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="Folder for the set: new, empty, or begun with these settings.")
+    ],
+    types: Annotated[
+        str, typer.Option(help="Distortion types: numbers, ranges or names, such as 1,3,10 or 1-5,jpeg.")
+    ] = "1-25",
+    levels: Annotated[str, typer.Option(help="Levels, such as 4,5.")] = "1-5",
+    per_image: Annotated[
+        Literal["all", "one"],
+        typer.Option(
+            help="all: every photograph gets every type, in KADID-10k's layout. one: every photograph gets"
+            " one type at five levels, in KADIS-700k's."
+        ),
+    ] = "all",
+    labels: Annotated[
+        Literal["kadid-mean", "kadid-quantile"],
+        typer.Option(
+            help="Scores in dmos.csv. kadid-mean: what KADID-10k's raters gave the type and level on average."
+            " kadid-quantile: their range of scores, in the order of a full-reference metric (slower)."
+        ),
+    ] = "kadid-mean",
+    kadid_scores: Annotated[
+        Path | None,
+        typer.Option(help="KADID-10k's dmos.csv, instead of the summary of it that is built in."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is random; the same seed gives the same set.")] = 0,
+    short_side: Annotated[
+        int | None, typer.Option(min=1, help="First shrink photographs to this short side, in pixels.")
+    ] = None,
+    contact_sheet: Annotated[
+        bool, typer.Option("--contact-sheet", help="Also draw a page of all images for each photograph.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; the set does not depend on it. Default: one a core.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Make a synthetic set from pristine photographs: KADID-10k's 25 distortion types at 5 levels.
+
+    Interrupted, the same command goes on where it was. Type 15 (denoise) is approximate.
+    """
+    with extra("train"):
+        from dgqa_training import kadid_scores as kadid
+        from dgqa_training import synthesis
+
+    output = Output(quiet=quiet)
+    settings = synthesis.Settings(
+        types=_types(types),
+        levels=_numbers(levels, "level"),
+        per_image=per_image,
+        seed=seed,
+        labels=labels,
+        short_side=short_side,
+    )
+    scores = None if kadid_scores is None else kadid.read(kadid_scores)
+    with synthesis.workers(jobs or _cores()) as run:
+        with output.progress("looking at photographs") as bar:
+            plan = synthesis.plan_set(pristine, settings, run, bar.advance)
+        for name, reason in plan.skipped.items():
+            output.warn(f"{name} is left out: {reason}")
+        with output.progress("distorting", plan.image_count) as bar:
+            written = synthesis.write_set(plan, out, run, scores=scores, advance=bar.advance)
+        if contact_sheet:
+            with output.progress("drawing contact sheets", len(plan.references)) as bar:
+                synthesis.write_sheets(plan, out, run, bar.advance)
+    output.note(
+        f"{out}: {written.images:,} images of {len(plan.references):,} photographs,"
+        f" {written.made:,} of them made now"
+    )
+    if plan.skipped:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _types(text: str) -> tuple[int, ...]:
+    from dgqa_training.distortions import find
+
+    numbers = set[int]()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if dash and first.isdecimal() and last.isdecimal():
+            numbers.update(find(number).number for number in range(int(first), int(last) + 1))
+        else:
+            numbers.add(find(part).number)
+    return tuple(sorted(numbers))
+
+
+def _numbers(text: str, what: str) -> tuple[int, ...]:
+    numbers = set[int]()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"{part!r} is no {what}: write numbers and ranges, such as 1,3 or 1-5")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(numbers))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,81 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from dgqa_infer.errors import OutputError
+from dgqa_training.distortions import ByteImage
+
+_PART = ".part"
+_FORMATS = {".png": "PNG", ".bmp": "BMP"}
+# Noise hardly shrinks: 2 takes a third of the time of Pillow's 6 for one or two per cent more bytes.
+_COMPRESSION = 2
+
+
+def write_image(path: Path, image: ByteImage) -> None:
+    """Write an image without loss, whole or not at all.
+
+    Args:
+        path: with the extension .png or .bmp.
+        image: uint8 [h, w, 3].
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, format=_FORMATS[path.suffix], compress_level=_COMPRESSION)
+    write_bytes(path, data.getvalue())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file under another name beside it, then give it its own.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(_said(path, error)) from error
+
+
+def make_folders(*folders: Path) -> None:
+    """Make folders, and clear out what a killed process left half-written in them.
+
+    Raises:
+        OutputError: that cannot be done.
+    """
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for entry in folder.iterdir():
+                if is_part(entry):
+                    entry.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(_said(folder, error)) from error
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is what `write_bytes` has not come to the end of."""
+    return path.name.startswith(".") and path.name.endswith(_PART)
+
+
+def _said(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"the disk is full at {path}; what is written is whole: make room and run the same command again,"
+            " it goes on from here"
+        )
+    return f"{path} cannot be written: {error.strerror or error}"
