@@ -1,7 +1,7 @@
 """From what was named to the files to score: which ones, and in which order.
 
 Nothing is listed whole: the first file is known before the millionth is looked at. Names within a folder come
-in the order of their bytes, and a folder is sorted in portions, so its order is the same each time it is read.
+in the order of their bytes; a huge folder is sorted in portions. The order is the same each time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dgqa_infer.globs import matches
 
 # So many names of one folder are read and sorted at a time.
 _PORTION = 20_000
-_GLOB = "*?["
+_GLOB = frozenset("*?[")
 
 
 @dataclass(slots=True)
@@ -44,12 +44,13 @@ class Selection:
     recursive: bool = True
     passed_over: Counter[str] = field(default_factory=Counter)
 
-    def find(self, named: Iterable[str]) -> Iterator[Input]:
+    def find(self, named: Iterable[str], *, patterns: bool = True) -> Iterator[Input]:
         """The files to score.
 
         Args:
             named: files, folders and patterns. A file is scored whatever its name says; a link that is named
                 is followed, one that lies in a folder is not.
+            patterns: whether a name that does not exist may be a pattern.
 
         Yields:
             Paths, each spelling only once: what was named, or its folder's name, a slash and its own. An
@@ -57,11 +58,11 @@ class Selection:
         """
         if isinstance(named, Sequence) and len(named) == 1 and _is_folder(named[0]):
             # Nothing can come twice, and a million names need not be remembered.
-            yield from self._expand(named[0])
+            yield from self._expand(named[0], patterns)
             return
         seen: set[bytes] = set()
         for name in named:
-            for found in self._expand(name):
+            for found in self._expand(name, patterns):
                 if isinstance(found, str):
                     # A digest instead of the name: half the memory, and names may be long.
                     digest = hashlib.blake2b(os.fsencode(found), digest_size=16).digest()
@@ -71,15 +72,15 @@ class Selection:
                     seen.add(digest)
                 yield found
 
-    def _expand(self, name: str) -> Iterator[Input]:
+    def _expand(self, name: str, patterns: bool) -> Iterator[Input]:
         if _is_folder(name):
             yield from self._walk(name)
             return
         # A file may well be called "a[1].jpg"; only what does not exist is a pattern.
-        if any(character in name for character in _GLOB) and not os.path.lexists(name):
+        if patterns and _GLOB & set(name) and not os.path.lexists(name):
             found = sorted(glob.glob(name, recursive=True), key=os.fsencode)  # noqa: PTH207
             for path in found:
-                yield from self._expand(path)
+                yield from self._expand(path, False)
             if found:
                 return
         yield name

@@ -1,0 +1,197 @@
+"""One run of `score`: where its rows go, what has been done before, and how it is stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgqa_infer.cli._errors import ExitCode, report
+from dgqa_infer.cli._output import Output, Ticker
+from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.outputs import FORMATS, Sink, open_sink
+
+if TYPE_CHECKING:
+    from dgqa_infer.cli._summary import Summary
+    from dgqa_infer.feed import Input
+    from dgqa_infer.gate import Gate
+    from dgqa_infer.outputs.recovery import RecoveryLog
+    from dgqa_infer.pipeline import Pipeline
+
+_STDOUT = "-"
+_BY_EXTENSION = {".ndjson": "jsonl"} | {f".{name}": name for name in FORMATS}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where rows go, and how they are written.
+
+    Attributes:
+        path: of the output; None for stdout.
+        format: one of `dgqa_infer.outputs.FORMATS`.
+        resume: whether an earlier run is to be continued.
+    """
+
+    path: Path | None
+    format: str
+    resume: bool
+
+    @classmethod
+    def choose(cls, output: str, format: str | None, *, resume: bool) -> Target:
+        """From what the options say.
+
+        Raises:
+            UsageError: they contradict each other, or the format is not known or needs an extra.
+        """
+        path = None if output == _STDOUT else Path(output)
+        if resume and path is None:
+            raise UsageError("--resume continues a file: name it with --output")
+        if format is None:
+            if path is None:
+                format = "table" if sys.stdout.isatty() else "jsonl"
+            elif (format := _BY_EXTENSION.get(path.suffix.lower())) is None:
+                raise UsageError(f"{output}: the ending says no format; say --format {'|'.join(FORMATS)}")
+        # Whether the format can be written at all is learnt before an hour has gone by.
+        with open_sink(format, BytesIO()):
+            return cls(path, format, resume)
+
+    def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
+        """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout."""
+        if self.path is None:
+            return nullcontext()
+        from dgqa_infer.outputs.recovery import RecoveryLog
+
+        beside = self.path.with_name(f"{self.path.name}.rows.jsonl")
+        return RecoveryLog(self.path if self.format == "jsonl" else beside, resume=self.resume)
+
+
+class Run:
+    """Takes inputs through a pipeline and puts each row where it belongs."""
+
+    def __init__(
+        self,
+        out: Output,
+        target: Target,
+        log: RecoveryLog | None,
+        gate: Gate | None,
+        summary: Summary,
+        pipeline: Pipeline,
+    ) -> None:
+        self._out = out
+        self._target = target
+        self._log = log
+        self._gate = gate
+        self._summary = summary
+        self._pipeline = pipeline
+
+    def go(self, inputs: Iterable[Input]) -> ExitCode:
+        """Score all inputs, or those in hand when the user interrupts.
+
+        Returns:
+            The exit code; an output that could not be written is already told.
+
+        Raises:
+            BackendError: the runtime failed; the rows written before are valid.
+            KeyboardInterrupt: the user interrupted twice.
+        """
+        try:
+            with self._stopped_by_signals(), self._progress() as ticker:
+                if self._log is None:
+                    with open_sink(self._target.format, sys.stdout.buffer) as sink:
+                        self._score(inputs, _StdoutSink(sink), ticker)
+                else:
+                    self._score(self._not_done(inputs, self._log), self._log, ticker)
+                    self._finish(self._log)
+        except (OutputError, BrokenPipeError) as error:
+            return max(report(error), ExitCode.SOME_FAILED)
+        if self._gate is not None:
+            self._summary.gate = self._gate.verdict()
+        return self._summary.exit_code()
+
+    def _score(self, inputs: Iterable[Input], sink: _StdoutSink | RecoveryLog, ticker: Ticker) -> None:
+        for outcome in self._pipeline.run(inputs):
+            row = outcome.row()
+            if self._gate is not None and (verdict := self._gate.judge(row)) is not None:
+                row["gate"] = verdict
+            sink.write(row)
+            self._summary.count(row)
+            ticker.advance()
+
+    def _not_done(self, inputs: Iterable[Input], log: RecoveryLog) -> Iterator[Input]:
+        """The inputs that have no row yet; counts the others."""
+        from dgqa_infer.images import file_status
+
+        for found in inputs:
+            path = found if isinstance(found, str) else found.path
+            if log.rows_before and path is not None:
+                scored = log.done(path, *file_status(path), self._summary.model)
+                if scored is not None:
+                    self._summary.skipped += scored
+                    self._summary.skipped_failed += not scored
+                    continue
+            yield found
+
+    def _finish(self, log: RecoveryLog) -> None:
+        """Judge what an earlier run has scored, and write what is written whole."""
+        if self._gate is not None and log.rows_before:
+            self._gate.forget()
+            for row in log.rows():
+                self._gate.judge(row)
+        path = self._target.path
+        if path is None or self._target.format == "jsonl":
+            return
+        from dgqa_infer.outputs.files import whole_file
+
+        try:
+            with whole_file(path) as file, open_sink(self._target.format, file) as sink:
+                for row in log.rows():
+                    sink.write(row)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror}; its rows are in {log.path}; --resume goes on"
+            ) from error
+        if not self._summary.interrupted:
+            log.discard()
+
+    def _progress(self) -> AbstractContextManager[Ticker]:
+        # Rows that scroll by in the same terminal are progress enough, and a bar would be torn by them.
+        silent = self._out.quiet or (self._log is None and sys.stdout.isatty())
+        return Output(quiet=silent).progress("scoring")
+
+    @contextmanager
+    def _stopped_by_signals(self) -> Iterator[None]:
+        """The first interrupt lets what is in hand be finished, the second does not."""
+
+        def stop(*_: object) -> None:
+            if self._summary.interrupted:
+                raise KeyboardInterrupt
+            self._summary.interrupted = True
+            self._pipeline.stop()
+            self._out.note("finishing what is in hand; interrupt again to stop at once")
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _StdoutSink:
+    """A sink on stdout, whose errors are told as such."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        try:
+            self._sink.write(row)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"stdout cannot be written: {error.strerror}") from error

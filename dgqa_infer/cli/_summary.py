@@ -1,0 +1,115 @@
+"""What a run came to: counted while it goes, told at its end, and turned into its exit code."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dgqa_infer.cli._errors import ExitCode
+
+
+@dataclass(slots=True)
+class Summary:
+    """A run in numbers.
+
+    Attributes:
+        model: that scored, as rows name it.
+        backend: that ran it.
+        device: that it ran on.
+        scored: rows with a score.
+        failed: rows with an error, by its code.
+        skipped: inputs that an earlier run had scored already.
+        skipped_failed: inputs that an earlier run had failed on already.
+        passed_over: what folders hold besides, by reason.
+        gate: the gate's verdict on the set; None without a gate.
+        interrupted: whether the run was stopped before its end.
+    """
+
+    model: str
+    backend: str
+    device: str
+    scored: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    skipped_failed: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=Counter)
+    gate: Mapping[str, Any] | None = None
+    interrupted: bool = False
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def inputs(self) -> int:
+        """All inputs so far; each is counted exactly once."""
+        return self.scored + self.failed.total() + self.skipped + self.skipped_failed
+
+    def count(self, row: Mapping[str, Any]) -> None:
+        """Count a row of this run."""
+        if (error := row.get("error")) is None:
+            self.scored += 1
+        else:
+            self.failed[error["code"]] += 1
+
+    def exit_code(self) -> ExitCode:
+        """What the run's end means."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.gate is not None and not self.gate["passed"]:
+            return ExitCode.GATE_FAILED
+        if self.scored + self.skipped == 0:
+            return ExitCode.NOTHING_SCORED
+        return ExitCode.SOME_FAILED if self.failed or self.skipped_failed else ExitCode.OK
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--summary`."""
+        seconds = time.monotonic() - self._began
+        return {
+            "inputs": self.inputs,
+            "scored": self.scored,
+            "failed": dict(sorted(self.failed.items())),
+            "skipped": self.skipped,
+            "skipped_failed": self.skipped_failed,
+            "passed_over": dict(sorted(self.passed_over.items())),
+            "seconds": round(seconds, 3),
+            "images_per_second": round((self.scored + self.failed.total()) / max(seconds, 1e-9), 2),
+            "model": self.model,
+            "backend": self.backend,
+            "device": self.device,
+            "interrupted": self.interrupted,
+            "gate": self.gate,
+            "exit_code": int(self.exit_code()),
+        }
+
+    def sentences(self) -> list[str]:
+        """For a person, a line each."""
+        data = self.as_json()
+        if self.inputs == 0:
+            lines = ["no photographs were found"]
+        else:
+            lines = [
+                f"{self.scored:,} scored{_by_reason(', {} failed', self.failed)}"
+                f" in {data['seconds']:.1f} s, {data['images_per_second']:g} images/s,"
+                f" {self.model} with {self.backend} on {self.device}"
+            ]
+        if self.skipped or self.skipped_failed:
+            earlier = f", {self.skipped_failed:,} of them without a score" if self.skipped_failed else ""
+            lines.append(f"{self.skipped + self.skipped_failed:,} done by an earlier run{earlier}")
+        if any(self.passed_over.values()):
+            lines.append(_by_reason("{} passed over", Counter(self.passed_over)))
+        for rule in self.gate["rules"] if self.gate is not None else ():
+            word = "passed" if rule["passed"] else "FAILED"
+            close = ", within the backend's tolerance" if rule["within_tolerance"] else ""
+            lines.append(
+                f"gate {rule['rule']}: {word} ({rule['failed']:,} of {rule['judged']:,} failed,"
+                f" {rule['maximum_share_failed']:.2%} may{close})"
+            )
+        return lines
+
+
+def _by_reason(sentence: str, counts: Counter[str]) -> str:
+    if not counts.total():
+        return ""
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in counts.most_common())
+    return f"{sentence.format(f'{counts.total():,}')} ({reasons})"

@@ -1,0 +1,48 @@
+"""The program `dgqa-infer`: registers the commands and catches what they raise."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dgqa_infer.cli._errors import report
+from dgqa_infer.cli.score import score
+
+app = typer.Typer(
+    name="dgqa-infer",
+    help="Blind image quality assessment: how good is this photograph, and what is wrong with it?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"dgqa-infer {version('dgqa-infer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Blind image quality assessment: how good is this photograph, and what is wrong with it?"""
+
+
+app.command("score")(score)
+
+
+def main() -> None:
+    """Run the program; end with the exit code that `ExitCode` documents."""
+    try:
+        app()
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(report(error))

@@ -1,0 +1,164 @@
+"""`dgqa-infer score`: photographs in, one row each out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._options import (
+    BatchSizeOption,
+    DeviceOption,
+    ModelOption,
+    QuietOption,
+    WorkersOption,
+    bytes_of,
+    pixels_of,
+    seconds_of,
+)
+from dgqa_infer.cli._output import Output
+from dgqa_infer.cli._run import Run, Target
+from dgqa_infer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from dgqa_infer.cli._summary import Summary
+
+_LIMITS = "Limits"
+_STDIN = 0
+
+
+def _limit(name: str, help: str) -> Any:
+    return typer.Option(name, metavar="AMOUNT", help=help, rich_help_panel=_LIMITS)
+
+
+def score(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Photographs, folders, patterns; - for a list on stdin."),
+    ],
+    model: ModelOption = "dgqa-lite0",
+    device: DeviceOption = "auto",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the rows go; - is stdout.")
+    ] = "-",
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help="How rows are written.", show_default="as FILE ends; to a terminal a table"
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue FILE; skip what it has and what has not changed.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Also say what is wrong with each.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
+    ] = False,
+    gate: Annotated[
+        str | None, typer.Option(metavar="FILE.toml", help="Criteria; exit code 1 if they are not met.")
+    ] = None,
+    summary: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="Write the run's numbers here.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option(help="Look into folders within folders.")] = True,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only files that fit, and whatever they are. May be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
+    ] = None,
+    null: Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")] = False,
+    batch_size: BatchSizeOption = 8,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+    limit_file_size: Annotated[str, _limit("--limit-file-size", "Size of a file.")] = "200MB",
+    limit_pixels: Annotated[str, _limit("--limit-pixels", "Width × height.")] = "256MP",
+    limit_side: Annotated[str, _limit("--limit-side", "Width or height.")] = "32768px",
+    limit_profile: Annotated[str, _limit("--limit-profile", "Embedded colour profile.")] = "4MB",
+    limit_time: Annotated[str, _limit("--limit-time", "Time to decode one file.")] = "30s",
+    limit_memory: Annotated[str, _limit("--limit-memory", "Memory of one decoding process.")] = "4GB",
+    limit_in_flight: Annotated[
+        str, _limit("--limit-in-flight", "Pixels decoded at the same time, by all processes.")
+    ] = "600MP",
+) -> None:
+    """Score photographs: one row for each, a score from 0 (worst) to 100, or the reason why it has none.
+
+    Exit codes: 0 all scored and the gate passed, 1 gate failed, 2 usage, 3 some failed, 4 nothing scored,
+    70 a bug of ours, 130 interrupted, 141 the reader of stdout has left. The rows are valid in every case.
+    """
+    out = Output(quiet=quiet)
+    target = Target.choose(output, format, resume=resume)
+    names, patterns = _names(paths, null=null)
+    # Only now what takes time to import: a wrong option is told at once.
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.cli._summary import Summary
+    from dgqa_infer.folder import Selection
+    from dgqa_infer.gate import read_gate
+    from dgqa_infer.images import DecodeLimits
+    from dgqa_infer.pipeline import Pipeline, WorkerLimits
+    from dgqa_infer.scorer import Scorer
+
+    decode_limits = DecodeLimits(
+        file_bytes=bytes_of("--limit-file-size", limit_file_size),
+        pixels=pixels_of("--limit-pixels", limit_pixels),
+        side=pixels_of("--limit-side", limit_side),
+        profile_bytes=bytes_of("--limit-profile", limit_profile),
+    )
+    worker_limits = WorkerLimits(
+        seconds=seconds_of("--limit-time", limit_time),
+        memory_bytes=bytes_of("--limit-memory", limit_memory),
+        pixels_in_flight=pixels_of("--limit-in-flight", limit_in_flight),
+    )
+    bundle = Bundle.load(model)
+    criteria = read_gate(gate, bundle.card) if gate is not None else None
+    selection = Selection(include or (), exclude or (), recursive)
+    with ExitStack() as stack:
+        log = stack.enter_context(target.open_log())
+        scorer = stack.enter_context(
+            Scorer(
+                bundle,
+                device=device,
+                explain=explain or (criteria is not None and criteria.needs_distortions),
+                strict=strict,
+                batch_size=batch_size,
+                limits=decode_limits,
+            )
+        )
+        pipeline = stack.enter_context(Pipeline(scorer, workers=workers, limits=worker_limits))
+        told = Summary(bundle.model_id, scorer.backend, scorer.device, passed_over=selection.passed_over)
+        run = Run(out, target, log, criteria, told, pipeline)
+        code = run.go(selection.find(names, patterns=patterns))
+    for line in told.sentences():
+        out.note(line)
+    if summary is not None:
+        _write_summary(summary, told)
+    raise typer.Exit(code)
+
+
+def _names(paths: list[str], *, null: bool) -> tuple[Iterable[str], bool]:
+    """What is named, and whether a name may be a pattern."""
+    if "-" not in paths:
+        if null:
+            raise UsageError("-0 is for a list of names on stdin: say - instead of PATH")
+        return paths, True
+    if len(paths) > 1:
+        raise UsageError("- is the list of names on stdin, and must be the only PATH")
+    from dgqa_infer.folder import read_names
+
+    return read_names(_STDIN, b"\0" if null else b"\n"), False
+
+
+def _write_summary(path: str, told: Summary) -> None:
+    from dgqa_infer.outputs.files import whole_file
+
+    try:
+        with whole_file(Path(path)) as file:
+            file.write(json.dumps(told.as_json(), indent=2).encode() + b"\n")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error

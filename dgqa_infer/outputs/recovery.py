@@ -1,0 +1,200 @@
+"""The log of a run: a JSONL file that is valid whatever happens, and that a later run continues.
+
+Each row is appended with one write. A power failure may take the last seconds; a row torn in two is cut off
+before the next run goes on. Rows are in the inputs' order: the log is always a beginning of the whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.outputs import Row
+from dgqa_infer.outputs.files import sync_folder, whole_file
+from dgqa_infer.outputs.jsonl import encode
+
+_SYNC_SECONDS = 5.0
+_ROW_BEGINS = b'{"path": '
+
+
+class RecoveryLog:
+    """An open log; a context manager. Nobody else can open it meanwhile.
+
+    Attributes:
+        path: of the file.
+        rows_before: how many rows it held when it was opened.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        """Open a log, mend its end, and learn what is done.
+
+        Args:
+            path: of the file; it is made if there is none.
+            resume: continue a file that has rows; without it such a file is refused.
+
+        Raises:
+            UsageError: the file has rows and is not to be continued, or it is no log.
+            OutputError: it cannot be written, or another run is writing to it.
+        """
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        self._done: dict[int, int] = {}
+        self._superseded = False
+        self.rows_before = 0
+        try:
+            self._lock()
+            if os.fstat(self._descriptor).st_size and not resume:
+                raise UsageError(
+                    f"{path} holds the rows of an earlier run: continue it with --resume, or remove it first"
+                )
+            self._size = self._learn()
+            os.ftruncate(self._descriptor, self._size)
+            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+            sync_folder(path.parent)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._synced = time.monotonic()
+
+    def done(self, path: str, size: int | None, mtime: float | None, model: str) -> bool | None:
+        """Whether a file has a row already, from the same model, and has not changed since.
+
+        Returns:
+            None where it has none; else whether that row is a score.
+        """
+        state = self._done.get(hash((path, model)))
+        if state is None or state >> 1 != _state(size, mtime):
+            return None
+        return bool(state & 1)
+
+    def write(self, row: Row) -> None:
+        """Append a row.
+
+        Raises:
+            OutputError: it could not be written; the rows before it are valid.
+        """
+        line = encode(row)
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                os.fsync(self._descriptor)
+                self._synced = time.monotonic()
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._size)
+            raise OutputError(
+                f"{self.path} cannot be written: {error.strerror}; its rows are valid, and --resume goes on"
+            ) from error
+        self._size += len(line)
+        self._note(row)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All rows in the file, the last of each input."""
+        last: dict[int, int] = {}
+        for number, row in self._read():
+            last[_key(row)] = number
+        for number, row in self._read():
+            if last[_key(row)] == number:
+                yield row
+
+    def discard(self) -> None:
+        """Remove the file: what it holds is elsewhere."""
+        self._superseded = False
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            os.fsync(self._descriptor)
+            if kind is None and self._superseded:
+                # Files that changed have an old row and a new one; only the new one stays.
+                with whole_file(self.path) as file:
+                    for row in self.rows():
+                        file.write(encode(row))
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+        finally:
+            os.close(self._descriptor)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"another run is writing to {self.path}") from error
+        except OSError:
+            # A file system without locks. Two runs at once are the user's to avoid there.
+            return
+
+    def _learn(self) -> int:
+        """Read what is done; return how many bytes of the file are whole rows."""
+        good = 0
+        with open(os.dup(self._descriptor), "rb") as file:  # noqa: PTH123 (a descriptor)
+            file.seek(0)
+            for number, line in enumerate(file, 1):
+                row = _row(line)
+                if row is None:
+                    rest = line + file.read(1 << 20)
+                    if file.read(1) or not _torn(rest):
+                        raise UsageError(
+                            f"{self.path} is no output of dgqa-infer: its line {number} is not a row"
+                        )
+                    break
+                self._note(row)
+                self.rows_before += 1
+                good += len(line)
+        return good
+
+    def _note(self, row: Row) -> None:
+        key = _key(row)
+        self._superseded |= key in self._done
+        self._done[key] = _state(row.get("size"), row.get("mtime")) << 1 | ("error" not in row)
+
+    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file):
+                if (row := _row(line)) is not None:
+                    yield number, row
+
+
+def _key(row: Row) -> int:
+    # Python's hashes instead of the names: a million rows take some tens of MB, and 64 bits tell them apart.
+    return hash((row["path"], row["model"]))
+
+
+def _state(size: int | None, mtime: float | None) -> int:
+    return hash((size, mtime))
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row in a line; None where it is none, or not whole."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and "path" in row and "model" in row else None
+
+
+def _torn(rest: bytes) -> bool:
+    """Whether this is what a power failure leaves of rows: a beginning of one, or blocks of zeros."""
+    begun = rest.rstrip(b"\0")
+    return b"\n" not in begun and begun[: len(_ROW_BEGINS)] == _ROW_BEGINS[: len(begun)]
