@@ -133,6 +133,35 @@ class Scorer:
                 elif cut is not None:
                     yield self.result(path, next(judgements), found.width, found.height, found.warnings)
 
+    def score_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        workers: int | None = None,
+        recursive: bool = True,
+    ) -> Iterator[Result]:
+        """Score files and folders as the command line does: other processes decode, and may die of a file.
+
+        Args:
+            paths: files and folders, read as they come.
+            workers: number of processes that decode; None for one a core.
+            recursive: look into folders within folders.
+
+        Yields:
+            For each photograph, in a stable order, its `Score`, or a `Failure` that says why it has none.
+
+        Raises:
+            BackendError: the runtime failed, or no process can be started.
+        """
+        from dgqa_infer.folder import Selection
+        from dgqa_infer.pipeline import Pipeline
+
+        named = [os.fspath(path) for path in paths] if isinstance(paths, Sequence) else map(os.fspath, paths)
+        with Pipeline(self, workers=workers) as pipeline:
+            found = Selection(recursive=recursive).find(named, patterns=False)
+            for outcome in pipeline.run(found):
+                yield outcome.result
+
     def judge(self, stack: Pixels) -> list[Judgement]:
         """Run the graphs on the crops of some photographs.
 
