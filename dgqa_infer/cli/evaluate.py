@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,85 +13,146 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.results import Failure, Result
-    from dgqa_training.datasets import LabelledSet, Sample
+    from collections.abc import Sequence
+
+    from dgqa_infer.results import Failure
+    from dgqa_training.bundle_evaluation import Predictions, Report
+    from dgqa_training.datasets import LabelledSet
     from dgqa_training.evaluation import Evaluation
 
 _NAMED = 10
-"""Unreadable images that are named to a person; the JSON names all."""
+"""Images without a score that are named to a person; the JSON names all."""
 
 
 def evaluate(
-    set: Annotated[
+    public_set: Annotated[
         tuple[str, Path] | None,
-        typer.Option(metavar="NAME ROOT", help="A public set in its official layout, such as koniq10k."),
+        typer.Option("--set", metavar="NAME ROOT", help="A public set in its official layout: koniq10k …"),
     ] = None,
     labels: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(
-            metavar="CSV FOLDER", help="Your own ratings: a table of image and score, and the images."
-        ),
+        typer.Option(metavar="CSV FOLDER", help="Your own ratings: a table of image and score; the images."),
     ] = None,
     higher_is_better: Annotated[
         bool | None,
-        typer.Option("--higher-is-better/--lower-is-better", help="Direction of the scores of --labels."),
+        typer.Option(
+            "--higher-is-better/--lower-is-better",
+            help="Direction of the scores of --labels.",
+            show_default="higher; a column called dmos must be told",
+        ),
     ] = None,
     model: ModelOption = "dgqa-lite0",
     versus: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|DIR", help="A second bundle: is the first better on these images?"),
+        str | None, typer.Option(metavar="NAME|DIR", help="A second bundle: is the first one better here?")
     ] = None,
     group_by: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN", help="Also evaluate each group apart: a column of the table, or distortion."
-        ),
+        typer.Option(metavar="COLUMN", help="Also each group apart: a column of the table, or distortion."),
     ] = None,
     group_by_prefix: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="The same, by the first N letters of the file's name."),
+        int | None, typer.Option(min=1, metavar="N", help="Groups by the first N letters of the file's name.")
     ] = None,
     device: DeviceOption = "auto",
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare a bundle's scores with people's: SRCC, KRCC, PLCC and RMSE, with 95 % intervals.
+    """Compare a bundle's scores with people's: SRCC, PLCC, KRCC and RMSE with 95 % intervals.
 
-    The model sees each photograph as it does in `score`; labels only evaluate. Exit codes: 0 all images scored, 2 usage,
-    3 some unreadable (the figures are those of the others), 4 none could be scored.
+    Each photograph is judged as in `score`; the labels do nothing but evaluate. Exit codes: 0 all images
+    scored, 2 usage, 3 some could not be scored (the figures are the others'), 4 none could.
     """
     out = Output(json=json, quiet=quiet)
-    if (set is None) == (labels is None):
-        raise UsageError("say what to evaluate on: either --set NAME ROOT or --labels CSV FOLDER")
-    if group_by is not None and group_by_prefix is not None:
-        raise UsageError("--group-by and --group-by-prefix exclude each other")
-    if set is not None and higher_is_better is not None:
-        raise UsageError(
-            f"the direction of {set[0]} is known; --higher-is-better and its opposite are for --labels"
-        )
+    data = _labelled(public_set, labels, higher_is_better)
+    with extra("train"):
+        from dgqa_training import bundle_evaluation
+    groups = _groups(data, group_by, group_by_prefix)
+    first = _predict(model, data, device, out)
+    second = _predict(versus, data, device, out) if versus is not None else None
+    if len(first.failures) == len(data):
+        _name(first.failures, len(data), out)
+        raise typer.Exit(ExitCode.NOTHING_SCORED)
+    report = bundle_evaluation.report(first, data, groups)
+    document: dict[str, Any] = report.as_dict()
+    if second is not None:
+        difference = bundle_evaluation.versus(first, second, data)
+        document["versus"] = {"model": second.model, "difference": difference.as_dict()}
+    if out.json:
+        out.document(document)
+    else:
+        out.table(_rows(report), title=f"{report.model} on {report.data} ({report.protocol})")
+    if second is not None:
+        out.note(f"{first.model} less {second.model}: {difference}")
+    _warn(report, data, out)
+    raise typer.Exit(ExitCode.SOME_FAILED if first.failures else ExitCode.OK)
+
+
+def _labelled(
+    public_set: tuple[str, Path] | None, labels: tuple[Path, Path] | None, higher_is_better: bool | None
+) -> LabelledSet:
+    """The set that the options name."""
     with extra("train"):
         from dgqa_training.datasets import load, read_table
-    loaded = load(*set) if set is not None else read_table(*labels, higher_is_better)  # type: ignore[misc]
-    opinions = loaded.scores.tolist()
-    groups = _groups(loaded.samples, group_by, group_by_prefix)
 
-    results = _score(model, loaded, device, out)
-    rivals = _score(versus, loaded, device, out) if versus is not None else None
-    scored = [
-        index
-        for index in range(len(loaded))
-        if _raw(results[index]) is not None and (rivals is None or _raw(rivals[index]) is not None)
-    ]
-    failures = _failures(results if rivals is None else [*results, *rivals])
-    _tell(failures, len(loaded), out)
-    if not scored:
-        raise typer.Exit(ExitCode.NOTHING_SCORED)
-    report = _Report(
-        loaded,
-        [opinions[index] for index in scored],
-        [groups[index] for index in scored] if groups else None,
-    )
-    document = report.of(results[0].model, [_raw(results[index]) for index in scored], out)
-    document["unreadable"] = [failure.row() for failure in failures]
-    if rivals is not None:
-        ...
+    if public_set is not None and labels is None:
+        if higher_is_better is not None:
+            raise UsageError(f"the direction of {public_set[0]} is known; only --labels may be told one")
+        return load(*public_set)
+    if labels is not None and public_set is None:
+        return read_table(*labels, higher_is_better)
+    raise UsageError("say what to evaluate on: --set NAME ROOT, or else --labels CSV FOLDER")
+
+
+def _groups(data: LabelledSet, column: str | None, letters: int | None) -> list[str] | None:
+    from dgqa_training import bundle_evaluation
+
+    if column is not None and letters is not None:
+        raise UsageError("--group-by and --group-by-prefix exclude each other")
+    if column is not None:
+        return bundle_evaluation.group_by_column(data.samples, column)
+    return bundle_evaluation.group_by_prefix(data.samples, letters) if letters is not None else None
+
+
+def _predict(model: str, data: LabelledSet, device: str, out: Output) -> Predictions:
+    from dgqa_infer.scorer import Scorer
+    from dgqa_training import bundle_evaluation
+
+    total = len(data.scores)
+    with Scorer(model, device=device) as scorer, out.progress(scorer.model_id, total) as bar:
+        return bundle_evaluation.predict(scorer, data.samples, bar.advance)
+
+
+def _rows(report: Report) -> list[dict[str, Any]]:
+    """Lines of the table: all images, then each group."""
+    rows = [_row("all", report.pooled)]
+    for name, group in report.groups.items():
+        rows.append(_row(name, group) if group else dict.fromkeys(rows[0], "–") | {"group": name})
+    return rows
+
+
+def _row(name: str, figures: Evaluation) -> dict[str, Any]:
+    return {
+        "group": name,
+        "images": figures.images,
+        "SRCC": str(figures.srcc),
+        "KRCC": str(figures.krcc),
+        "PLCC": str(figures.plcc),
+        "PLCC mapped": str(figures.plcc_mapped),
+        "RMSE": str(figures.rmse),
+    }
+
+
+def _warn(report: Report, data: LabelledSet, out: Output) -> None:
+    _name(report.failures, len(data), out)
+    if report.pooled.srcc.high < 0:
+        falls = "higher" if data.facts.higher_is_better else "lower"
+        out.warn(f"the scores fall as the labels improve; is {falls} really better in {report.data}?")
+
+
+def _name(failures: Sequence[Failure], total: int, out: Output) -> None:
+    """Count and name the images that have no score."""
+    if failures:
+        out.warn(f"{len(failures)} of {total} images could not be scored; no figure counts them")
+    for failure in failures[:_NAMED]:
+        out.warn(f"{failure.path}: {failure.message} ({failure.code})")
+    if len(failures) > _NAMED:
+        out.warn(f"… and {len(failures) - _NAMED} more; --json names all")

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -131,9 +133,6 @@ def logistic_mapping(predictions: Vector, scores: Vector) -> Vector:
     Returns:
         The mapped predictions, [n].
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
     x = (predictions - predictions.mean()) / (predictions.std() or 1.0)
     y = scores - scores.mean()
 

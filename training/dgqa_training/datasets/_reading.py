@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from dgqa_infer.errors import UsageError
 from dgqa_training.datasets import _xlsx
@@ -264,9 +266,6 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _vector(path: Path, name: str) -> list[str]:
     """A vector of a MATLAB file as text; numbers keep all their digits."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
         contents = loadmat(path)
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, zlib.error) as error:
