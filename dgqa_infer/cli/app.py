@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._errors import report
+from dgqa_infer.cli.evaluate import evaluate
 from dgqa_infer.cli.score import score
+from dgqa_infer.cli.synthesize import synthesize
+from dgqa_infer.cli.train import train
 
 app = typer.Typer(
     name="dgqa-infer",
@@ -38,6 +41,9 @@ def root(
 
 
 app.command("score")(score)
+app.command("evaluate")(evaluate)
+app.command("synthesize")(synthesize)
+app.add_typer(train, name="train")
 
 
 def main() -> None:

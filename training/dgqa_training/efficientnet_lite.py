@@ -77,7 +77,8 @@ class _SameConv(nn.Conv2d):
             pads += [total // 2, total - total // 2]
         if any(pads):
             x = functional.pad(x, pads)
-        return self._conv_forward(x, self.weight, self.bias)
+        convolved: Tensor = self._conv_forward(x, self.weight, self.bias)
+        return convolved
 
 
 def _convolution(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -108,12 +109,11 @@ class _InvertedBottleneck(nn.Module):
         self.shortcut = stride == 1 and channels == out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x
-        if self.expands:
-            y = functional.relu6(self._bn0(self._expand_conv(y)))
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self.shortcut else y
+        out: Tensor = x + y if self.shortcut else y
+        return out
 
 
 def _scaled_width(channels: int, width: float) -> int:

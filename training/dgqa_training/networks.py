@@ -77,20 +77,16 @@ class Head:
     """What is read from the backbone.
 
     Attributes:
-        stages: names of the backbone's maps; each is averaged to the coarsest grid and they are stacked.
-        energy: also stack the root mean square of each map within each cell of that grid: how strong a
-            texture is, which noise and blur change while its mean stays.
-        hidden: channels of a hidden layer applied at every position, 0 for a linear head.
+        stages: names of the backbone's maps; each is averaged to the coarsest grid and they are stacked. Late
+            stages know content, early ones noise and blur.
     """
 
     stages: tuple[str, ...]
-    energy: bool = False
-    hidden: int = 0
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Head:
         """Read what `as_record` wrote."""
-        return cls(tuple(record["stages"]), bool(record["energy"]), int(record["hidden"]))
+        return cls(tuple(record["stages"]))
 
     def as_record(self) -> dict[str, Any]:
         """A JSON-able record for checkpoints and cards."""
@@ -112,9 +108,7 @@ class _Reader(nn.Module):
         self.head = head
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(backbone.scale).view(1, 3, 1, 1), persistent=False)
-        channels = sum(backbone.channels[stage] for stage in head.stages) * (2 if head.energy else 1)
-        self.hidden = nn.Conv2d(channels, head.hidden, 1) if head.hidden else None
-        self.linear = nn.Conv2d(head.hidden or channels, outputs, 1)
+        self.linear = nn.Conv2d(sum(backbone.channels[stage] for stage in head.stages), outputs, 1)
         nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
         nn.init.zeros_(cast(Tensor, self.linear.bias))
 
@@ -128,17 +122,14 @@ class _Reader(nn.Module):
             stage = stages[name]
             cell = (stage.shape[2] // grid[0], stage.shape[3] // grid[1])
             pooled.append(functional.avg_pool2d(stage, cell))
-            if self.head.energy:
-                # The small constant keeps the square root's gradient finite where a map is dead.
-                pooled.append((functional.avg_pool2d(stage.float().square(), cell) + 1e-6).sqrt())
         return torch.cat(pooled, 1)
 
     def read(self, crops: Tensor) -> Tensor:
         """Crops uint8 [n, h, w, 3] → float32 [n, outputs, h', w']."""
-        x = self.features(crops).float()
-        if self.hidden is not None:
-            x = functional.relu6(self.hidden(x))
-        return cast(Tensor, self.linear(x)).float()
+        features = self.features(crops)
+        # The head stays in float32, whatever autocast does to the backbone.
+        with torch.autocast(crops.device.type, enabled=False):
+            return cast(Tensor, self.linear(features.float()))
 
 
 class QualityNetwork(_Reader):

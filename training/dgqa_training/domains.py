@@ -1,0 +1,146 @@
+"""The domain classifier, DGQA's first half: which synthetic domain does a photograph resemble?
+
+26 classes: 0 is pristine, 1–25 are KADID's distortion types; the level is no label (Li-aobo/DGQA,
+    `baseline.py`
+and `folders.py`). The authors train on KADIS-700k; here every content is distorted with every type and
+level, in memory, and a fifth of the contents is kept back for the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dgqa_infer.decoders.sniff import EXTENSIONS
+from dgqa_infer.errors import UsageError
+from dgqa_infer.preprocessing import STANDARD, Preprocessing
+from dgqa_training import checkpoints
+from dgqa_training.distortions import DISTORTIONS, LEVELS
+from dgqa_training.efficientnet_lite import STAGES as LITE_STAGES
+from dgqa_training.loop import Progress, Recipe, Training
+from dgqa_training.networks import DomainNetwork, Head, pretrained_backbone
+from dgqa_training.samples import PRISTINE, Synthetic, SyntheticCrops
+
+STAGES = {
+    **dict.fromkeys(("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"), LITE_STAGES),
+    "resnet50": ("layer4",),
+}
+"""Backbone → the stages that its domain head reads; the paper's ResNet-50 reads its last. Noise, blur and
+compression show in early stages, which ImageNet features of late ones have learnt to ignore."""
+
+RECIPE = Recipe(epochs=2, lr=2e-4, weight_decay=0.0, ema=0.998)
+"""How the built-in classifier is trained; the authors publish no recipe for theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a domain classifier is trained on, and how.
+
+    Attributes:
+        backbone: one of `dgqa_training.networks.BACKBONES`.
+        recipe: of the training.
+        crop: side of a training crop, in pixels; scoring uses the preprocessing's. Smaller is faster.
+        held_out: share of the contents that training never sees.
+        preprocessing: short side of the references, and how photographs are cut when domains are told.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    recipe: Recipe = field(default_factory=lambda: RECIPE)
+    crop: int = 224
+    held_out: float = 0.2
+    preprocessing: Preprocessing = STANDARD
+
+    def record(self) -> dict[str, Any]:
+        """For settings, checkpoints and cards; JSON-able."""
+        return dict(json.loads(json.dumps(asdict(self) | {"preprocessing": self.preprocessing.id})))
+
+
+def split(source: Path, plan: Plan) -> tuple[list[Path], list[Path]]:
+    """The contents of a folder: those to train on, and those that are kept back.
+
+    Raises:
+        UsageError: there are too few for both.
+    """
+    contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    kept = round(len(contents) * plan.held_out)
+    if not 0 < kept < len(contents):
+        raise UsageError(
+            f"{source} holds {len(contents)} photographs; keeping back a share of {plan.held_out} leaves "
+            "none to train on or none to report on"
+        )
+    order = np.random.default_rng(plan.recipe.seed).permutation(len(contents))
+    return [contents[i] for i in sorted(order[kept:])], [contents[i] for i in sorted(order[:kept])]
+
+
+def samples(references: Sequence[Path], pristine_copies: int = len(LEVELS)) -> list[Synthetic]:
+    """Every reference at every type and level, labelled with its class.
+
+    Args:
+        references: pristine photographs.
+        pristine_copies: how often each counts undistorted; as often as a type by default.
+    """
+    distorted = [(kind, level, float(kind)) for kind in DISTORTIONS for level in LEVELS]
+    cases = [(PRISTINE, 0, float(PRISTINE))] * pristine_copies + distorted
+    return [Synthetic(reference, *case) for reference in references for case in cases]
+
+
+def train(
+    source: Path,
+    plan: Plan,
+    folder: Path,
+    *,
+    weights: Path | None = None,
+    device: str = "cpu",
+    workers: int = 0,
+    observe: Callable[[Progress], None] = lambda _: None,
+) -> checkpoints.Checkpoint:
+    """Train a classifier; started again in the same folder it goes on where it was.
+
+    Args:
+        source: folder of pristine photographs.
+        plan: how.
+        folder: of the run; ends up with `domains.safetensors`.
+        weights: file of the backbone's ImageNet weights where no package carries them.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+        observe: told after each step how it goes.
+
+    Returns:
+        The checkpoint, also written to the folder.
+
+    Raises:
+        UsageError: too few photographs, or the folder holds another run.
+        ModelError: weights are missing, a state is damaged, or the loss diverged.
+    """
+    references, kept = split(source, plan)
+    torch.manual_seed(plan.recipe.seed)
+    network = DomainNetwork(pretrained_backbone(plan.backbone, weights), Head(STAGES[plan.backbone]))
+    settings = {"plan": plan.record(), "contents": len(references), "held_out": [path.name for path in kept]}
+    crops = SyntheticCrops(samples(references), plan.preprocessing, plan.crop)
+    training = Training(
+        network, crops, cross_entropy, plan.recipe, folder, settings, device=device, workers=workers
+    )
+    training.run(observe)
+    checkpoint = checkpoints.Checkpoint(
+        task="domains",
+        backbone=plan.backbone,
+        head=network.head,
+        preprocessing=plan.preprocessing,
+        tensors=network.cpu().state_dict(),
+        training=settings,
+    )
+    checkpoints.save(folder / "domains.safetensors", checkpoint)
+    return checkpoint
+
+
+def cross_entropy(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+    """Cross-entropy of the 26 raw logits; targets are class numbers."""
+    return functional.cross_entropy(outputs["domain_logits"], targets.long())

@@ -1,0 +1,329 @@
+"""The training loop that the regressor and the domain classifier share: seeded, resumable, and safe to kill.
+
+A run lives in a folder: `settings.json` (what was asked for), `log.jsonl` (one line an epoch) and
+`state.safetensors` (network, optimiser and position; written whole or not at all). A run that is started
+again in the same folder goes on where its last state was written, and takes the same batches that an
+undisturbed run would have taken.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from dgqa_infer.errors import ModelError, UsageError
+from dgqa_training.checkpoints import read_tensors, write_tensors
+
+
+class CropSource(Protocol):
+    """Training samples: crops that are cut anew each time, and what each should be given."""
+
+    def __len__(self) -> int: ...
+
+    def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """One random crop of sample `index`, uint8 [h, w, 3]; all randomness comes from the generator."""
+        ...
+
+    def target(self, index: int) -> float:
+        """What the network should say of sample `index`: a quality on 0–10, or a class number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained. The defaults are the authors' (SynDR-IQA's released train_test_IQA).
+
+    Attributes:
+        epochs: passes over the samples.
+        batch: crops a step.
+        lr: Adam's learning rate for the backbone; it stays constant.
+        head_factor: the head's learning rate as a multiple of the backbone's.
+        weight_decay: Adam's L2 penalty.
+        flip: mirror half of the crops (DGQA's loader does, SynDR-IQA's does not).
+        freeze: train the head alone; the backbone also keeps its normalisation statistics.
+        ema: decay of the moving average of the weights that becomes the result; 0 keeps the last weights.
+        seed: of order, crops and mirroring.
+    """
+
+    epochs: int = 24
+    batch: int = 32
+    lr: float = 2e-5
+    head_factor: float = 10.0
+    weight_decay: float = 5e-4
+    flip: bool = True
+    freeze: bool = False
+    ema: float = 0.0
+    seed: int = 123
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands; handed to the observer after every step."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    crops_per_second: float
+
+
+@dataclass(slots=True)
+class _State:
+    """What a state file holds besides tensors."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    seconds: float = 0.0
+
+
+class Crops(Dataset[tuple[Tensor, float]]):
+    """One epoch's crops, each drawn from a generator of its own, so that order and workers do not matter.
+
+    Args:
+        source: the samples.
+        seed: of all randomness.
+        epoch: every epoch sees other crops.
+        flip: mirror half of them.
+    """
+
+    def __init__(self, source: CropSource, seed: int, epoch: int, flip: bool) -> None:
+        self.source, self.seed, self.epoch, self.flip = source, seed, epoch, flip
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, float]:
+        generator = np.random.default_rng([self.seed, self.epoch, index])
+        crop = self.source.crop(index, generator)
+        if self.flip and generator.random() < 0.5:
+            crop = crop[:, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(crop)), self.source.target(index)
+
+
+@dataclass
+class Training:
+    """One resumable training run.
+
+    Args:
+        network: trained in place; its head is every parameter outside `network.backbone`.
+        source: the samples.
+        loss: (network's outputs, targets float [n]) → scalar.
+        recipe: how.
+        folder: where the run lives.
+        settings: whatever else must not change between start and resume; stored beside the recipe.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+        save_every: seconds between states within an epoch.
+    """
+
+    network: nn.Module
+    source: CropSource
+    loss: Callable[[dict[str, Tensor], Tensor], Tensor]
+    recipe: Recipe
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    workers: int = 0
+    save_every: float = 300.0
+
+    def __post_init__(self) -> None:
+        if len(self.source) == 0:
+            raise UsageError("nothing to train on: the selection of types and levels leaves no sample")
+        backbone = list(self.network.backbone.parameters())  # type: ignore[union-attr]
+        known = {id(parameter) for parameter in backbone}
+        head = [parameter for parameter in self.network.parameters() if id(parameter) not in known]
+        groups = [{"params": head, "lr": self.recipe.lr * self.recipe.head_factor}]
+        if self.recipe.freeze:
+            for parameter in backbone:
+                parameter.requires_grad_(False)
+        else:
+            groups.append({"params": backbone, "lr": self.recipe.lr})
+        self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
+        self._average = _Average(self.network, self.recipe.ema) if self.recipe.ema else None
+        self._state = _State()
+        self._opened = False
+
+    def run(self, observe: Callable[[Progress], None] = lambda _: None) -> nn.Module:
+        """Train to the end, from where the folder's state stands.
+
+        Returns:
+            The network in evaluation mode, with the averaged weights where the recipe asks for them.
+
+        Raises:
+            UsageError: the folder holds a run with other settings.
+            ModelError: the state is damaged, or the loss is no longer finite.
+        """
+        self.open()
+        while self._state.epoch < self.recipe.epochs:
+            self._epoch(observe)
+        if self._average:
+            self._average.copy_to(self.network)
+        return self.network.eval()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether not a single step has been taken yet."""
+        return self._state == _State()
+
+    def open(self) -> None:
+        """Start the folder, or check that it is this run's and load its state. Doing it twice does no harm.
+
+        Raises:
+            UsageError: the folder holds a run with other settings.
+            ModelError: the state is damaged or gone.
+        """
+        if self._opened:
+            return
+        self._opened = True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        asked = {"recipe": asdict(self.recipe), **self.settings}
+        asked = json.loads(json.dumps(asked))
+        file = self.folder / "settings.json"
+        if not file.exists():
+            file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        # More epochs may be added to a run; anything else makes it another run.
+        kept["recipe"]["epochs"] = asked["recipe"]["epochs"]
+        for name in sorted({*kept, *asked}):
+            if kept.get(name) != asked.get(name):
+                raise UsageError(
+                    f"{self.folder} holds a run with another {name}: {kept.get(name)} there, "
+                    f"{asked.get(name)} now; use another folder, or the same settings to resume"
+                )
+        if (self.folder / "state.safetensors").exists():
+            self._load()
+        elif (self.folder / "log.jsonl").exists():
+            raise ModelError(f"{self.folder} has a log but its state.safetensors is gone; remove the folder")
+
+    def _epoch(self, observe: Callable[[Progress], None]) -> None:
+        state, batch = self._state, self.recipe.batch
+        generator = np.random.default_rng([self.recipe.seed, state.epoch])
+        order = generator.permutation(len(self.source))
+        steps = math.ceil(len(order) / batch)
+        self.network.train()
+        if self.recipe.freeze:
+            self.network.backbone.eval()  # type: ignore[union-attr]
+        began = saved = time.monotonic()
+        before, first = state.seconds, state.step
+        for crops, targets in self._batches(order[state.step * batch :].tolist()):
+            loss = self._step(crops, targets)
+            state.step += 1
+            state.loss_sum += loss * len(crops)
+            state.loss_count += len(crops)
+            now = time.monotonic()
+            state.seconds = before + now - began
+            rate = (state.step - first) * batch / (now - began)
+            observe(Progress(state.epoch, state.step, steps, state.loss_sum / state.loss_count, rate))
+            if now - saved > self.save_every:
+                self._save()
+                saved = now
+        self._close_epoch()
+
+    def _close_epoch(self) -> None:
+        state = self._state
+        line = {
+            "epoch": state.epoch,
+            "loss": state.loss_sum / max(state.loss_count, 1),
+            "seconds": round(state.seconds, 1),
+            "crops_per_second": round(state.loss_count / max(state.seconds, 1e-9), 2),
+        }
+        self._state = _State(epoch=state.epoch + 1)
+        self._save()
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def _batches(self, order: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        loader = DataLoader(
+            Crops(self.source, self.recipe.seed, self._state.epoch, self.recipe.flip),
+            batch_size=self.recipe.batch,
+            sampler=order,
+            num_workers=self.workers,
+            pin_memory=self.device != "cpu",
+        )
+        for crops, targets in loader:
+            yield crops.to(self.device, non_blocking=True), targets.to(self.device, torch.float32)
+
+    def _step(self, crops: Tensor, targets: Tensor) -> float:
+        self._optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=_half_pays(self.device)):
+            outputs = self.network(crops)
+        loss = self.loss(outputs, targets)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ModelError(
+                f"the loss is {value} in epoch {self._state.epoch}, step {self._state.step}: training "
+                f"diverged; {self.folder} keeps the last good state; start anew with a smaller rate"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        if self._average:
+            self._average.update(self.network)
+        return value
+
+    def _save(self) -> None:
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for index, moments in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(v) for name, v in moments.items()}
+        if self._average:
+            tensors |= {f"average.{name}": value for name, value in self._average.tensors.items()}
+        write_tensors(self.folder / "state.safetensors", tensors, {"state": json.dumps(asdict(self._state))})
+
+    def _load(self) -> None:
+        file = self.folder / "state.safetensors"
+        tensors, metadata = read_tensors(file)
+        try:
+            self._state = _State(**json.loads(metadata["state"]))
+            self.network.load_state_dict(_under("network.", tensors))
+            kept = self._optimiser.state_dict()
+            for name, value in _under("optimiser.", tensors).items():
+                index, moment = name.split(".", 1)
+                kept["state"].setdefault(int(index), {})[moment] = value
+            self._optimiser.load_state_dict(kept)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{file} does not fit this run: {error}; remove the folder") from error
+        if self._average:
+            self._average.tensors = _under("average.", tensors)
+
+
+class _Average:
+    """Exponential moving average of a network's floating-point tensors."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.tensors[name].lerp_(value, 1 - self.decay)
+            else:
+                self.tensors[name].copy_(value)
+
+    def copy_to(self, network: nn.Module) -> None:
+        network.load_state_dict(self.tensors)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _half_pays(device: str) -> bool:
+    """Whether bf16 is faster here: any CUDA device we support, and CPUs with AVX512-BF16 or AMX."""
+    if device != "cpu":
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

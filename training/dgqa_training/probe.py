@@ -1,0 +1,107 @@
+"""The linear probe: a head fitted in closed form on the features of a frozen backbone.
+
+Tuning a pretrained network end to end from a random head spoils what its features know of content before the
+head has learnt anything (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022); probing
+first avoids that, and on its own it is the baseline that tuning has to beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from dgqa_training.loop import Crops, CropSource
+from dgqa_training.networks import QualityNetwork
+
+
+@dataclass(slots=True)
+class RidgeSums:
+    """Sufficient statistics of a ridge regression, so that features need not be kept.
+
+    Attributes:
+        channels: of a feature vector.
+    """
+
+    channels: int
+    count: int = 0
+    sum_x: NDArray[np.float64] = field(init=False)
+    sum_xx: NDArray[np.float64] = field(init=False)
+    sum_xy: NDArray[np.float64] = field(init=False)
+    sum_y: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.sum_x = np.zeros(self.channels)
+        self.sum_xx = np.zeros((self.channels, self.channels))
+        self.sum_xy = np.zeros(self.channels)
+
+    def add(self, features: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+        """Take in samples: features [n, channels], targets [n]."""
+        self.count += len(features)
+        self.sum_x += features.sum(0)
+        self.sum_xx += features.T @ features
+        self.sum_xy += features.T @ targets
+        self.sum_y += float(targets.sum())
+
+    def solve(self, ridge: float) -> tuple[NDArray[np.float64], float]:
+        """Weights [channels] and bias of the ridge regression on standardised features.
+
+        Args:
+            ridge: penalty on the squared weights of standardised features, relative to the number of samples.
+        """
+        mean = self.sum_x / self.count
+        covariance = self.sum_xx / self.count - np.outer(mean, mean)
+        deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+        mean_y = self.sum_y / self.count
+        correlation = covariance / np.outer(deviation, deviation)
+        relation = (self.sum_xy / self.count - mean * mean_y) / deviation
+        weights = np.linalg.solve(correlation + ridge * np.eye(self.channels), relation) / deviation
+        return weights, float(mean_y - mean @ weights)
+
+
+@torch.no_grad()
+def fit_probe(
+    network: QualityNetwork,
+    source: CropSource,
+    *,
+    ridge: float,
+    seed: int,
+    batch: int = 32,
+    device: str = "cpu",
+    workers: int = 0,
+    observe: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Set the network's linear head to the ridge regression of the targets on its features.
+
+    Args:
+        network: its head must be linear; only `network.linear` changes.
+        source: samples; one crop of each is used.
+        ridge: see `RidgeSums.solve`.
+        seed: of the crops.
+        batch: crops at a time.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+        observe: told after each batch how many samples it took in.
+    """
+    network.to(device).eval()
+    sums = RidgeSums(network.linear.in_channels)
+    loader = DataLoader(Crops(source, seed, epoch=0, flip=False), batch_size=batch, num_workers=workers)
+    for crops, targets in loader:
+        features = _pooled(network, crops.to(device))
+        sums.add(features.cpu().double().numpy(), targets.double().numpy())
+        observe(len(crops))
+    weights, bias = sums.solve(ridge)
+    network.linear.weight.copy_(torch.from_numpy(weights).view_as(network.linear.weight))
+    assert network.linear.bias is not None
+    network.linear.bias.fill_(bias)
+
+
+def _pooled(network: QualityNetwork, crops: Tensor) -> Tensor:
+    """Features [n, channels], averaged over positions: the head is linear, so it commutes with the mean."""
+    return functional.adaptive_avg_pool2d(network.features(crops).float(), 1).flatten(1)

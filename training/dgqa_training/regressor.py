@@ -1,0 +1,210 @@
+"""The quality regressor, DGQA's second half: trained on the selected distortion types alone.
+
+Two stages. The head is first fitted in closed form on the frozen backbone (`probe`), then everything may be
+tuned by the authors' recipe (`loop.Recipe`). Either can be left out: no ridge gives the authors' procedure
+from a random head, no epochs give the probe.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dgqa_infer.decoders.sniff import EXTENSIONS
+from dgqa_infer.errors import UsageError
+from dgqa_infer.preprocessing import STANDARD, Preprocessing
+from dgqa_training import checkpoints, datasets
+from dgqa_training.distortions import DISTORTIONS, LEVELS
+from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.loop import CropSource, Progress, Recipe, Training
+from dgqa_training.networks import Head, QualityNetwork, pretrained_backbone
+from dgqa_training.probe import fit_probe
+from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+
+TYPES_OF_LIVEC = (1, 3, 10, 17, 18, 25)
+"""What DGQA selects for LIVE in the Wild (the authors' readme, Li-aobo/DGQA)."""
+
+STAGES = {
+    "efficientnet_lite0": ("blocks6", "blocks7", "head"),
+    "efficientnet_lite1": ("blocks6", "blocks7", "head"),
+    "efficientnet_lite2": ("blocks6", "blocks7", "head"),
+    "resnet50": ("layer4",),
+}
+"""Backbone → the stages that its quality head reads by default; the papers' ResNet-50 reads its last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a regressor is trained on, and how.
+
+    Attributes:
+        types: the selected distortion types, 1–25.
+        levels: 1–5.
+        backbone: one of `dgqa_training.networks.BACKBONES`.
+        stages: that the head reads; empty for the backbone's default.
+        ridge: penalty of the probe, see `probe.RidgeSums.solve`; 0 leaves the probe out.
+        recipe: of the tuning; 0 epochs leave it out.
+        preprocessing: short side of the references and side of a crop.
+    """
+
+    types: tuple[int, ...] = TYPES_OF_LIVEC
+    levels: tuple[int, ...] = LEVELS
+    backbone: str = "efficientnet_lite0"
+    stages: tuple[str, ...] = ()
+    ridge: float = 10.0
+    recipe: Recipe = field(default_factory=Recipe)
+    preprocessing: Preprocessing = STANDARD
+
+    def __post_init__(self) -> None:
+        if not self.types or not set(self.types) <= set(DISTORTIONS):
+            raise UsageError(f"types {self.types} are not some of 1 to {len(DISTORTIONS)}")
+        if not self.levels or not set(self.levels) <= set(LEVELS):
+            raise UsageError(f"levels {self.levels} are not some of 1 to {len(LEVELS)}")
+        if not self.ridge and not self.recipe.epochs:
+            raise UsageError("neither probe nor tuning: give a ridge, epochs, or both")
+
+    @property
+    def head(self) -> Head:
+        """What the network reads."""
+        return Head(self.stages or STAGES[self.backbone])
+
+    def record(self) -> dict[str, Any]:
+        """For settings, checkpoints and cards; JSON-able."""
+        record = asdict(self)
+        record["stages"] = self.head.stages
+        record["preprocessing"] = self.preprocessing.id
+        return dict(json.loads(json.dumps(record)))
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told how training goes.
+
+    Attributes:
+        probe: how many samples a batch of the probe took in.
+        step: after each step of the tuning.
+    """
+
+    probe: Callable[[int], None] = lambda _: None
+    step: Callable[[Progress], None] = lambda _: None
+
+
+def samples_of(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
+    """What a folder offers to train on.
+
+    Args:
+        source: pristine photographs, which are distorted in memory and labelled with KADID's mean label of
+            the type and level; or a set in KADID-10k's layout, whose images and labels are read from disk.
+        plan: which types and levels count.
+
+    Returns:
+        The samples, and the facts about them for the record.
+
+    Raises:
+        UsageError: the folder holds neither.
+    """
+    if (source / "dmos.csv").is_file():
+        return _set_on_disk(source, plan)
+    references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    if not references:
+        raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
+    samples = synthetic_samples(references, plan.types, plan.levels)
+    facts = {"contents": len(references), "labels": "kadid-mean"}
+    return SyntheticCrops(samples, plan.preprocessing), facts
+
+
+def synthetic_samples(
+    references: Sequence[Path], types: Sequence[int], levels: Sequence[int]
+) -> list[Synthetic]:
+    """Every reference at every type and level with KADID's mean label, and pristine with the best."""
+    labels = kadid_mean()
+    distorted = [(kind, level, float(labels[kind - 1, level - 1])) for kind in types for level in levels]
+    cases = [(PRISTINE, 0, PRISTINE_LABEL), *distorted]
+    return [Synthetic(reference, *case) for reference in references for case in cases]
+
+
+def _set_on_disk(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
+    labelled = datasets.load("kadid10k", source)
+    # Scaled over the whole set before types are chosen, so that a label means the same in every selection.
+    low, high = labelled.scores.min(), labelled.scores.max()
+    if low == high:
+        raise UsageError(f"{source}: all labels are {low}; there is nothing to learn from them")
+    scaled = (PRISTINE_LABEL * (labelled.scores - low) / (high - low)).tolist()
+    pairs = zip(labelled.samples, scaled, strict=True)
+    chosen = [(s, label) for s, label in pairs if s.domain in plan.types and s.level in plan.levels]
+    facts = {"contents": len({s.reference for s, _ in chosen}), "labels": f"{source.name}/dmos.csv"}
+    files, labels = [s.path for s, _ in chosen], [label for _, label in chosen]
+    return ImageCrops(files, labels, plan.preprocessing), facts
+
+
+def train(
+    source: CropSource,
+    plan: Plan,
+    folder: Path,
+    facts: Mapping[str, Any],
+    *,
+    weights: Path | None = None,
+    device: str = "cpu",
+    workers: int = 0,
+    observers: Observers | None = None,
+) -> checkpoints.Checkpoint:
+    """Train a regressor; started again in the same folder it goes on where it was.
+
+    Args:
+        source: samples whose targets are qualities, 0–10.
+        plan: how.
+        folder: of the run; ends up with `regressor.safetensors`.
+        facts: about the samples, for the record: contents, labels.
+        weights: file of the backbone's ImageNet weights where no package carries them.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+        observers: told how it goes.
+
+    Returns:
+        The checkpoint, also written to the folder.
+
+    Raises:
+        UsageError: nothing to train on, or the folder holds another run.
+        ModelError: weights are missing, a state is damaged, or the loss diverged.
+    """
+    observers = observers or Observers()
+    torch.manual_seed(plan.recipe.seed)
+    network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
+    settings = {"plan": plan.record(), **facts}
+    training = Training(
+        network, source, absolute_error, plan.recipe, folder, settings, device=device, workers=workers
+    )
+    training.open()
+    if plan.ridge and training.fresh:
+        seed = plan.recipe.seed
+        fit_probe(
+            network,
+            source,
+            ridge=plan.ridge,
+            seed=seed,
+            device=device,
+            workers=workers,
+            observe=observers.probe,
+        )
+    training.run(observers.step)
+    checkpoint = checkpoints.Checkpoint(
+        task="quality",
+        backbone=plan.backbone,
+        head=plan.head,
+        preprocessing=plan.preprocessing,
+        tensors=network.cpu().state_dict(),
+        training=settings,
+    )
+    checkpoints.save(folder / "regressor.safetensors", checkpoint)
+    return checkpoint
+
+
+def absolute_error(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+    """The authors' loss: mean absolute error of quality, on the label scale."""
+    return (outputs["quality"] - targets).abs().mean()

@@ -1,0 +1,119 @@
+"""What networks are trained on: crops of synthetic images made in memory, or of images on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgqa_infer.errors import UsageError
+from dgqa_infer.images import decode
+from dgqa_infer.preprocessing import Preprocessing, shrink
+from dgqa_training.distortions import distort, to_bytes
+
+PRISTINE = 0
+"""The "type" of a reference that is left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synthetic:
+    """One image to be made.
+
+    Attributes:
+        reference: file of the pristine photograph.
+        type: KADID's type 1–25, or `PRISTINE`.
+        level: 1–5; 0 for a pristine one.
+        target: what the network should say of it.
+    """
+
+    reference: Path
+    type: int
+    level: int
+    target: float
+
+
+class SyntheticCrops:
+    """Random crops of synthetic images, each distorted anew in memory whenever it is asked for.
+
+    Args:
+        samples: what to make.
+        preprocessing: short side that references are shrunk to before they are distorted.
+        crop: side of a crop in pixels; the preprocessing's by default.
+
+    Raises:
+        UsageError: there is no sample.
+    """
+
+    def __init__(
+        self, samples: Sequence[Synthetic], preprocessing: Preprocessing, crop: int | None = None
+    ) -> None:
+        if not samples:
+            raise UsageError("nothing to train on: the selection of contents, types and levels is empty")
+        self.samples = list(samples)
+        self.preprocessing = preprocessing
+        self.side = crop or preprocessing.crop
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def target(self, index: int) -> float:
+        """What the network should say of sample `index`."""
+        return self.samples[index].target
+
+    def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """One random crop of sample `index`, uint8 [crop, crop, 3]."""
+        sample = self.samples[index]
+        image = _reference(sample.reference, self.preprocessing)
+        if sample.type != PRISTINE:
+            image = to_bytes(distort(image, sample.type, sample.level, generator))
+        return random_crop(image, self.side, generator)
+
+
+class ImageCrops:
+    """Random crops of images on disk, such as KADID-10k itself or a set that `synthesize` wrote.
+
+    Args:
+        files: one image a sample.
+        targets: what the network should say of each.
+        preprocessing: short side that images are shrunk to, and the crop's side.
+    """
+
+    def __init__(self, files: Sequence[Path], targets: Sequence[float], preprocessing: Preprocessing) -> None:
+        if len(files) != len(targets) or not files:
+            raise UsageError(f"{len(files)} images and {len(targets)} labels cannot be trained on")
+        self.files, self.targets, self.preprocessing = list(files), list(targets), preprocessing
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def target(self, index: int) -> float:
+        """What the network should say of sample `index`."""
+        return self.targets[index]
+
+    def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """One random crop of sample `index`, uint8 [crop, crop, 3]."""
+        image = shrink(decode(self.files[index]).pixels, self.preprocessing)
+        return random_crop(image, self.preprocessing.crop, generator)
+
+
+def random_crop(image: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A square of an image at a uniformly random place, uint8 [side, side, 3].
+
+    Raises:
+        UsageError: the image is smaller than the square; training material is never enlarged.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UsageError(f"a training image of {width}×{height} pixels is smaller than the crop of {side}")
+    top = int(generator.integers(0, height - side + 1))
+    left = int(generator.integers(0, width - side + 1))
+    return image[top : top + side, left : left + side]
+
+
+@lru_cache(maxsize=1024)  # about 1 GB of references at a short side of 512 pixels
+def _reference(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    return shrink(decode(file).pixels, preprocessing)
