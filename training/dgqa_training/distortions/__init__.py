@@ -28,6 +28,7 @@ __all__ = [
     "FloatImage",
     "distort",
     "find",
+    "from_bytes",
     "to_bytes",
 ]
 
@@ -83,7 +84,7 @@ def _checked(image: npt.NDArray[np.float32] | npt.NDArray[np.uint8]) -> FloatIma
     low, high = float(checked.min()), float(checked.max())
     if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
         raise ImageError(
-            "not_finite" if np.isnan(low + high) else "unsupported",
+            "unsupported" if np.isfinite(low + high) else "not_finite",
             f"a float32 image must lie within 0-1; this one spans {low:g} to {high:g}",
         )
     return checked

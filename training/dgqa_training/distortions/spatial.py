@@ -122,9 +122,12 @@ def quantization(image: FloatImage, thresholds: float, generator: np.random.Gene
         generator: not used.
 
     Returns:
-        float32 [h, w, 3], 0–1, at most thresholds + 1 different values.
+        float32 [h, w, 3], 0–1, at most thresholds + 1 different values; an image with no more than
+        `thresholds` different ones keeps them.
     """
     limits = otsu_thresholds(image, int(thresholds))
+    if len(limits) < thresholds:
+        return image.copy()
     values = np.concatenate([[0], limits[1:], [1]]).astype(np.float32)
     quantized: FloatImage = values[np.searchsorted(limits, image, side="right")]
     return quantized
