@@ -1,4 +1,4 @@
-"""#11–#15. Variances, distributions and clipping: docs/distortions.md. Mid-gray, so that nothing is clipped."""
+"""#11–#15. Variances, distributions, clipping: docs/distortions.md. Mid-gray, so that nothing is clipped."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Sliding-window DCT denoising, the stand-in for DnCNN in #15.
 
 The weights of MATLAB's DnCNN cannot be had. Of what is fast enough to make 125 images of a content in
-seconds, this comes nearest to it: on gray Kodak photographs with noise of σ = 25/255 it restores 28.4 dB, total
-variation 28.0, soft wavelet shrinkage 26.7, a bilateral filter 25.1; non-local means 28.8 in thirteen times the
-time. BM3D reaches 29.9 in 600 times the time, and DnCNN 0.6 dB more than BM3D (Zhang et al., 2017). So type 15
-smudges about 2 dB more than the original at its weak levels; at its strong ones, where little is left to
-restore, the two are closer.
+seconds, this comes nearest to it: on gray Kodak photographs with noise of σ = 25/255 it restores 28.3 dB,
+total variation 28.0, soft wavelet shrinkage 26.7, a bilateral filter 25.1; non-local means 28.8 in
+thirteen times the time. BM3D reaches 29.9 in 600 times the time, and DnCNN 0.6 dB more than BM3D (Zhang
+et al., 2017). So type 15 smudges about 2 dB more than the original at its weak levels; at its strong
+ones, where little is left to restore, the two are closer.
 """
 
 from functools import cache
