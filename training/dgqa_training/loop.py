@@ -259,7 +259,7 @@ class Training:
 
     def _step(self, crops: Tensor, targets: Tensor) -> float:
         self._optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=_half_pays(self.device)):
+        with half_where_it_pays(self.device):
             outputs = self.network(crops)
         loss = self.loss(outputs, targets)
         value = float(loss.detach())
@@ -322,8 +322,7 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _half_pays(device: str) -> bool:
-    """Whether bf16 is faster here: any CUDA device we support, and CPUs with AVX512-BF16 or AMX."""
-    if device != "cpu":
-        return True
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+def half_where_it_pays(device: str) -> torch.autocast:
+    """Autocast to bf16 where that is faster: on any CUDA device, and on CPUs with AVX512-BF16 or AMX."""
+    pays = device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=pays)

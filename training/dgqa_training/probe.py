@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from dgqa_training.loop import Crops, CropSource
+from dgqa_training.loop import Crops, CropSource, half_where_it_pays
 from dgqa_training.networks import QualityNetwork
 
 
@@ -89,11 +89,12 @@ def fit_probe(
         workers: processes that make crops; 0 makes them here.
         observe: told after each batch how many samples it took in.
     """
-    network.to(device).eval()
+    network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     sums = RidgeSums(network.linear.in_channels)
     loader = DataLoader(Crops(source, seed, epoch=0, flip=False), batch_size=batch, num_workers=workers)
     for crops, targets in loader:
-        features = _pooled(network, crops.to(device))
+        with half_where_it_pays(device):
+            features = _pooled(network, crops.to(device))
         sums.add(features.cpu().double().numpy(), targets.double().numpy())
         observe(len(crops))
     weights, bias = sums.solve(ridge)
