@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from dgqa_infer.errors import ModelError
 
@@ -55,13 +55,13 @@ def check(graph: bytes) -> GraphFacts:
     model = parse(graph)
     _refuse_external_data(model)
     _refuse_custom_operators(model)
+    side = _check_input(model)
+    outputs = _check_outputs(model)
     try:
         onnx.checker.check_model(model, full_check=True)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"the graph is not valid ONNX: {_first_line(error)}") from error
-    side = _check_input(model)
-    outputs = _check_outputs(model)
     opset = next(entry.version for entry in model.opset_import if entry.domain in _STANDARD)
     return GraphFacts(side, outputs, opset, len(model.graph.node))
 

@@ -1,0 +1,59 @@
+"""Photographs to calibrate and verify on: a folder of the user's, or the samples that scikit-image brings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.folder import Selection
+from dgqa_infer.images import decode
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+
+_SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def files(folder: Path) -> list[Path]:
+    """The image files in a folder and below, in a stable order.
+
+    Raises:
+        UsageError: it is no folder, or holds no image.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    found = [Path(name) for name in Selection().find([str(folder)]) if isinstance(name, str)]
+    if not found:
+        raise UsageError(f"{folder} holds no photographs")
+    return found
+
+
+def read(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:
+    """The crops of each photograph, uint8 [grid, crop, crop, 3]; what cannot be decoded is passed over."""
+    for path in paths:
+        try:
+            photograph = decode(path)
+        except ImageError:
+            continue
+        yield crops(photograph.pixels, preprocessing)[0]
+
+
+def samples(preprocessing: Preprocessing) -> Iterator[Pixels]:
+    """The crops of scikit-image's sample photographs as they are, blurred and compressed: 20 qualities."""
+    from skimage import data
+
+    for name in _SAMPLES:
+        original = Image.fromarray(np.asarray(getattr(data, name)()))
+        blurred = [original.filter(ImageFilter.GaussianBlur(sigma)) for sigma in (1.5, 4.0)]
+        compressed = [_jpeg(original, quality) for quality in (30, 8)]
+        for image in (original, *blurred, *compressed):
+            yield crops(np.asarray(image), preprocessing)[0]
+
+
+def _jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
