@@ -1,0 +1,187 @@
+"""Expected scores follow from the tiny bundle's definition: the mean grey of the crops / 2.55."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgqa_infer import Bundle, ImageError, ModelError, Scorer, UsageError
+from dgqa_infer.results import Failure, Score
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_bundle: Path) -> Any:
+    with Scorer(tiny_bundle, device="cpu") as scorer:
+        yield scorer
+
+
+def even(value: int | tuple[int, int, int], size: tuple[int, int] = (90, 70)) -> Any:
+    return np.full((size[1], size[0], 3), value, np.uint8)
+
+
+def test_the_score_of_an_even_photograph_is_its_grey(scorer: Scorer, tiny_model_id: str) -> None:
+    score = scorer.score(even(102))
+    assert score.score == pytest.approx(40, abs=1e-5)
+    assert score.raw == pytest.approx(4, abs=1e-6)
+    assert score.spread == pytest.approx(0, abs=1e-6)
+    assert (score.width, score.height, score.path, score.model) == (90, 70, None, tiny_model_id)
+    assert score.distortions is None
+
+
+def test_raw_is_the_mean_over_crops_and_spread_their_deviation(scorer: Scorer) -> None:
+    pixels = even(0, (64, 64))
+    pixels[:32, :32] = 255
+    # Corner crops of 32: one is white. The centre's is white in one quarter.
+    crops = np.array([10, 0, 0, 0, 2.5])
+    score = scorer.score(pixels)
+    assert score.raw == pytest.approx(crops.mean(), abs=1e-5)
+    assert score.spread == pytest.approx(crops.std(), abs=1e-5)
+
+
+def test_every_kind_of_source_gives_the_same_score(scorer: Scorer, tmp_path: Path, make_photo: Any) -> None:
+    path = make_photo(tmp_path / "a.png", seed=3)
+    with Image.open(path) as image:
+        image.load()
+        sources = [path, str(path), path.read_bytes(), image, np.asarray(image)]
+        raws = {scorer.score(source).raw for source in sources}
+    assert len(raws) == 1
+
+
+def test_a_path_is_named_as_it_was_given(scorer: Scorer, tmp_path: Path, make_photo: Any) -> None:
+    path = make_photo(tmp_path / "a.png")
+    assert scorer.score(path).path == str(path)
+
+
+def test_one_that_cannot_be_scored_raises(scorer: Scorer, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.jpg") as error:
+        scorer.score(tmp_path / "none.jpg")
+    assert error.value.code == "not_found"
+
+
+def test_of_many_each_has_its_own_result_in_order(scorer: Scorer) -> None:
+    sources = [even(0), b"", even(51), b"text", even(255), "none.jpg"]
+    results = list(scorer.score_many(sources))
+    assert [result.score if isinstance(result, Score) else result.code for result in results] == [
+        pytest.approx(0),
+        "empty",
+        pytest.approx(20, abs=1e-5),
+        "unsupported",
+        pytest.approx(100),
+        "not_found",
+    ]
+    assert isinstance(results[-1], Failure)
+    assert results[-1].path == "none.jpg"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_scores_do_not_depend_on_batch_size_or_order(tiny_bundle: Path, batch_size: int) -> None:
+    generator = np.random.default_rng(0)
+    sources = [generator.integers(0, 256, (40 + n, 50, 3), dtype=np.uint8) for n in range(7)]
+    with Scorer(tiny_bundle, device="cpu", batch_size=batch_size) as scorer:
+        forward = [result.row() for result in scorer.score_many(sources)]
+        backward = [result.row() for result in scorer.score_many(sources[::-1])]
+    with Scorer(tiny_bundle, device="cpu", batch_size=3) as scorer:
+        other = [result.row() for result in scorer.score_many(sources)]
+    for one, two, three in zip(forward, backward[::-1], other, strict=True):
+        assert one["raw"] == pytest.approx(two["raw"], abs=1e-4)
+        assert one["raw"] == pytest.approx(three["raw"], abs=1e-4)
+
+
+def test_many_are_read_only_as_far_as_needed(scorer: Scorer) -> None:
+    taken = []
+
+    def sources() -> Any:
+        for number in range(1000):
+            taken.append(number)
+            yield even(number % 256)
+
+    next(scorer.score_many(sources()))
+    assert len(taken) == scorer.batch_size
+
+
+def test_a_score_is_the_same_each_time(scorer: Scorer) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (100, 120, 3), dtype=np.uint8)
+    assert len({scorer.score(pixels) for _ in range(3)}) == 1
+
+
+def test_an_explanation_names_what_is_likeliest_first(tiny_bundle: Path) -> None:
+    # The tiny domain graph's logits are the means of red (pristine), green (dust) and blue (eyes) / 10.
+    with Scorer(tiny_bundle, device="cpu", explain=True) as scorer:
+        score = scorer.score(even((0, 100, 110)))
+        pristine = scorer.score(even((110, 100, 100)))
+    shares = np.exp([0, 10, 11]) / np.exp([0, 10, 11]).sum()
+    assert score.distortions is not None
+    assert [found.name for found in score.distortions] == ["red eyes", "dust spots"]
+    assert [found.probability for found in score.distortions] == pytest.approx(
+        [shares[2], shares[1]], abs=1e-5
+    )
+    assert pristine.distortions == ()
+
+
+def test_the_temperature_softens_probabilities(tmp_path: Path, models: Any) -> None:
+    from dgqa_infer.bundle import Domains
+
+    bundle = models.write(tmp_path / "warm", domains=Domains(("pristine", "a_blur", "b"), 10.0))
+    with Scorer(bundle, device="cpu", explain=True) as scorer:
+        (found, *_) = scorer.score(even((0, 0, 100))).distortions or ()
+    assert found.probability == pytest.approx(math.e / (math.e + 2), abs=1e-5)
+
+
+def test_explaining_without_a_domain_graph_is_refused(tmp_path: Path, models: Any) -> None:
+    from dgqa_infer.bundle import write_bundle
+
+    graphs = {"model.onnx": models.quality_graph().SerializeToString()}
+    bundle = write_bundle(tmp_path / "plain", graphs, models.card(domains=None))
+    with pytest.raises(ModelError, match=r"no domains\.onnx"):
+        Scorer(bundle, device="cpu", explain=True)
+
+
+def test_what_is_not_a_number_is_a_failure_and_never_a_score(tmp_path: Path, models: Any) -> None:
+    import onnx
+
+    model = models.quality_graph()
+    for tensor in model.graph.initializer:
+        if tensor.name == "scale":
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(0, np.float32), "scale"))
+    from dgqa_infer.bundle import write_bundle
+
+    bundle = write_bundle(
+        tmp_path / "nan", {"model.onnx": model.SerializeToString()}, models.card(domains=None)
+    )
+    with Scorer(bundle, device="cpu") as scorer:
+        codes = [getattr(result, "code", None) for result in scorer.score_many([even(0), even(9)])]
+    assert codes == ["not_finite", "not_finite"]
+
+
+def test_small_and_thin_photographs_are_scored_with_a_warning(scorer: Scorer) -> None:
+    for size in ((1, 1), (5, 3), (1, 500), (31, 31)):
+        score = scorer.score(even(51, size))
+        assert score.warnings == ("upscaled",)
+        assert score.score == pytest.approx(20, abs=1e-4)
+
+
+def test_wrong_arguments_are_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(UsageError, match="batch size"):
+        Scorer(tiny_bundle, batch_size=0)
+    with pytest.raises(UsageError, match="tpu"):
+        Scorer(tiny_bundle, device="tpu")
+
+
+def test_a_loaded_bundle_can_be_given(tiny_bundle: Path) -> None:
+    with Scorer(Bundle.load(tiny_bundle), device="cpu") as scorer:
+        assert scorer.backend == "onnxruntime"
+
+
+def test_files_and_folders_are_scored_as_by_the_command_line(scorer: Scorer, photos: Path) -> None:
+    results = list(scorer.score_files([photos, photos / "none.jpg"], workers=2))
+    assert [result.path for result in results] == [
+        *(f"{photos}/{'abc'[n // 3]}/{n}.{('jpg', 'png', 'webp')[n % 3]}" for n in range(9)),
+        f"{photos}/none.jpg",
+    ]
+    alone = [scorer.score(result.path or "") for result in results[:9]]
+    assert [result.row() for result in results[:9]] == [score.row() for score in alone]
