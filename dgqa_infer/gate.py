@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dgqa_infer.card import Card
+from dgqa_infer.domains import words
 from dgqa_infer.errors import UsageError
 from dgqa_infer.globs import matches
 
@@ -158,11 +159,12 @@ def read_gate(path: str, card: Card) -> Gate:
     rules = data.pop("rule", None)
     if data or not isinstance(rules, list) or not rules or not all(isinstance(rule, dict) for rule in rules):
         raise UsageError(f"the gate file {path} must hold [[rule]] tables and nothing else")
-    known = {name.replace("_", " ") for name in (card.domains.classes[1:] if card.domains else ())}
+    classes = card.domains.classes[1:] if card.domains else ()
+    known = {alias: words(name) for name in classes for alias in (name, words(name))}
     return Gate([_rule(rule, f"{path}, rule {number}", known) for number, rule in enumerate(rules, 1)], card)
 
 
-def _rule(data: dict[str, Any], where: str, known: set[str]) -> Rule:
+def _rule(data: dict[str, Any], where: str, known: Mapping[str, str]) -> Rule:
     if unknown := sorted(set(data) - _KEYS):
         raise UsageError(f"{where}: unknown key {unknown[0]!r}; there are {', '.join(sorted(_KEYS))}")
     match = data.get("match", "**")
@@ -174,13 +176,14 @@ def _rule(data: dict[str, Any], where: str, known: set[str]) -> Rule:
         raise UsageError(f"{where} demands nothing")
     limits = {}
     for distortion, probability in forbidden.items():
-        plain = distortion.replace("_", " ")
-        if plain not in known:
+        if distortion not in known:
             raise UsageError(
                 f"{where}: this model knows no distortion {distortion!r}, "
-                f"but: {', '.join(sorted(known)) or 'none at all'}"
+                f"but: {', '.join(sorted(set(known.values()))) or 'none at all'}"
             )
-        limits[plain] = _number(probability, LEAST_PROBABILITY, 1, f"{where}: forbidden {distortion!r}")
+        limits[known[distortion]] = _number(
+            probability, LEAST_PROBABILITY, 1, f"{where}: forbidden {distortion!r}"
+        )
     least = data.get("minimum_score")
     return Rule(
         name=name,

@@ -15,16 +15,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
+from dgqa_infer.bundle import Bundle
 from dgqa_infer.errors import ERROR_CODES, BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.feed import Feed, Input
-from dgqa_infer.images import file_status
+from dgqa_infer.images import DecodeLimits, file_status
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result
-from dgqa_infer.scorer import Judgement, Scorer
 from dgqa_infer.workers import SharedSlots, Task, Worker
 
 # Each worker is given one file beyond that in its hands, so that it never waits for this process.
@@ -33,6 +33,40 @@ _TASKS_PER_WORKER = 2
 _MAX_AHEAD = 8192
 _CRASHES_ALLOWED = 2
 _STARTUP_FAILURES_ALLOWED = 3
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Judge(Protocol[R_co]):
+    """What turns crops into results; `Scorer` is one, `DomainClassifier` another.
+
+    Attributes:
+        bundle: its card says how crops are made.
+        batch_size: photographs that are judged at once.
+        limits: what an input may ask for.
+        strict: refuse a JPEG whose data is damaged.
+    """
+
+    bundle: Bundle
+    batch_size: int
+    limits: DecodeLimits
+    strict: bool
+
+    @property
+    def model_id(self) -> str:
+        """The model as failures name it."""
+        ...
+
+    def judge(self, stack: Pixels) -> Sequence[Any]:
+        """Crops of some photographs, uint8 [photographs × grid, crop, crop, 3] → a judgement on each."""
+        ...
+
+    def result(
+        self, path: str | None, judgement: Any, width: int, height: int, warnings: tuple[str, ...], /
+    ) -> R_co:
+        """What a judgement makes of a photograph."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,58 +90,61 @@ class WorkerLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Generic[R]):
     """One input's end.
 
     Attributes:
-        result: its score or failure.
+        result: its score, or what else the judge makes of it; or its failure.
         size: of the file, in bytes; None where there is none.
         mtime: of the file, in seconds since 1970; None where there is none.
     """
 
-    result: Result
+    result: R | Failure
     size: int | None
     mtime: float | None
 
-    def row(self) -> dict[str, Any]:
+    def row(self: Outcome[Result]) -> dict[str, Any]:
         """The result's row, and what tells later whether the file is still the same."""
         return {**self.result.row(), "size": self.size, "mtime": self.mtime}
 
 
-class Pipeline:
-    """Scores files with worker processes; one run at a time, and a context manager around it."""
+class Pipeline(Generic[R]):
+    """Judges files with worker processes; one run at a time, and a context manager around it."""
 
     def __init__(
         self,
-        scorer: Scorer,
+        judge: Judge[R],
         *,
         workers: int | None = None,
         limits: WorkerLimits | None = None,
+        seed: int | None = None,
     ) -> None:
         """Prepare; processes start when there is work for them.
 
         Args:
-            scorer: judges the crops; says how they are made and how many photographs a batch has.
+            judge: judges the crops; says how they are made and how many photographs a batch has.
             workers: number of processes that decode; None for one a core.
             limits: what decoding may take.
+            seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
 
         Raises:
             UsageError: an argument is out of range.
         """
-        self._scorer = scorer
+        self._judge = judge
         self._count = workers if workers is not None else _cores()
         if self._count < 1:
             raise UsageError(f"{self._count} workers: at least one must decode")
         limits = limits or WorkerLimits()
-        preprocessing = scorer.bundle.card.preprocessing
-        slots = 2 * scorer.batch_size + _TASKS_PER_WORKER * self._count
+        preprocessing = judge.bundle.card.preprocessing
+        slots = 2 * judge.batch_size + _TASKS_PER_WORKER * self._count
         # Half of what may be in flight is shared out in advance, so that ordinary photographs ask nobody.
         self._shared_pixels = limits.pixels_in_flight // 2
         self._slots = SharedSlots(slots, preprocessing)
         self._settings = {
             "preprocessing": preprocessing.as_card(),
-            "limits": asdict(scorer.limits),
-            "strict": scorer.strict,
+            "limits": asdict(judge.limits),
+            "strict": judge.strict,
+            "seed": seed,
             "slots": slots,
             "seconds": limits.seconds,
             "memory_bytes": limits.memory_bytes,
@@ -120,11 +157,11 @@ class Pipeline:
         self._workers: list[Worker] = []
         self._startup_failures = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-judge")
-        self._running: deque[Future[list[tuple[int, Outcome]]]] = deque()
+        self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
         self._decoded: list[tuple[Task, dict[str, Any]]] = []
         self._again: deque[Task] = deque()
         self._asking: deque[Worker] = deque()
-        self._done: dict[int, Outcome] = {}
+        self._done: dict[int, Outcome[R]] = {}
         self._stopping = False
 
     def stop(self) -> None:
@@ -132,7 +169,7 @@ class Pipeline:
         self._stopping = True
         self._nudge()
 
-    def run(self, inputs: Iterable[Input]) -> Iterator[Outcome]:
+    def run(self, inputs: Iterable[Input]) -> Iterator[Outcome[R]]:
         """Score files.
 
         Args:
@@ -174,7 +211,7 @@ class Pipeline:
         self._woken.close()
         self._slots.close()
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -290,7 +327,7 @@ class Pipeline:
 
     def _judge_full_batches(self, *, flush: bool) -> None:
         """Hand decoded photographs to the model's thread: full batches, unless nothing else is under way."""
-        size = self._scorer.batch_size
+        size = self._judge.batch_size
         while self._decoded and len(self._running) < 2:
             under_way = self._again or any(worker.tasks for worker in self._workers)
             if len(self._decoded) < size and (self._running or under_way or not flush):
@@ -299,7 +336,7 @@ class Pipeline:
             # A copy, so that the slots are free again while the model is at work.
             stack = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
             self._slots.free.extend(task.slot for task, _ in batch)
-            future = self._thread.submit(_judge, self._scorer, stack, batch)
+            future = self._thread.submit(_outcomes, self._judge, stack, batch)
             future.add_done_callback(lambda _: self._nudge())
             self._running.append(future)
 
@@ -310,7 +347,7 @@ class Pipeline:
         size, changed = message.get("size"), message.get("mtime")
         if size is None and path is not None:
             size, changed = file_status(path)
-        self._done[index] = Outcome(Failure(path, code, text, self._scorer.model_id), size, changed)
+        self._done[index] = Outcome(Failure(path, code, text, self._judge.model_id), size, changed)
 
     def _nudge(self) -> None:
         # Full: it will wake anyway. Closed: nobody is left to wake.
@@ -318,14 +355,13 @@ class Pipeline:
             self._wake.send(b"\0")
 
 
-def _judge(
-    scorer: Scorer, stack: Pixels, batch: Sequence[tuple[Task, dict[str, Any]]]
-) -> list[tuple[int, Outcome]]:
-    judgements: Sequence[Judgement] = scorer.judge(stack)
-    outcomes = []
-    for (task, found), judgement in zip(batch, judgements, strict=True):
+def _outcomes(
+    judge: Judge[R], stack: Pixels, batch: Sequence[tuple[Task, dict[str, Any]]]
+) -> list[tuple[int, Outcome[R]]]:
+    outcomes: list[tuple[int, Outcome[R]]] = []
+    for (task, found), judgement in zip(batch, judge.judge(stack), strict=True):
         warnings = tuple(str(word) for word in found["warnings"])
-        result = scorer.result(task.path, judgement, int(found["width"]), int(found["height"]), warnings)
+        result = judge.result(task.path, judgement, int(found["width"]), int(found["height"]), warnings)
         outcomes.append((task.index, Outcome(result, found["size"], found["mtime"])))
     return outcomes
 

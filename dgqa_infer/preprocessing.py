@@ -5,7 +5,7 @@ Training, evaluation, export, calibration and benchmarks call it too, so a score
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -117,12 +117,45 @@ def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[st
         photograph.
     """
     image = shrink(image, preprocessing)
+    room_x, room_y = _room(image, preprocessing)
+    grid = _GRIDS[preprocessing.grid]
+    return _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)
+
+
+def random_crops(
+    image: Pixels, preprocessing: Preprocessing, generator: np.random.Generator
+) -> tuple[Pixels, tuple[str, ...]]:
+    """As many crops anywhere in a photograph that is not shrunk: how DGQA's authors look at photographs.
+
+    For comparison with their figures; no score is made of them. Li-aobo/DGQA, `sel_dist.py`.
+
+    Args:
+        image: uint8 [height, width, 3], sRGB, upright, at least one pixel.
+        preprocessing: number and side of the crops; a smaller photograph is enlarged as in `crops`.
+        generator: draws the places.
+
+    Returns:
+        As `crops` does.
+    """
+    room_x, room_y = _room(image, preprocessing)
+    lefts = generator.integers(room_x + 1, size=preprocessing.grid)
+    tops = generator.integers(room_y + 1, size=preprocessing.grid)
+    return _cut(image, list(zip(lefts.tolist(), tops.tolist(), strict=True)), preprocessing)
+
+
+def _room(image: Pixels, preprocessing: Preprocessing) -> tuple[int, int]:
+    """How far a crop's left and upper edge may lie from the photograph's."""
     height, width = image.shape[:2]
     side = min(preprocessing.crop, height, width)
-    squares = []
-    for share_x, share_y in _GRIDS[preprocessing.grid]:
-        left, top = round(share_x * (width - side)), round(share_y * (height - side))
-        squares.append(image[top : top + side, left : left + side])
+    return width - side, height - side
+
+
+def _cut(
+    image: Pixels, corners: Sequence[tuple[int, int]], preprocessing: Preprocessing
+) -> tuple[Pixels, tuple[str, ...]]:
+    """The crops whose left and upper edges these are, enlarged where the photograph is too small."""
+    side = min(preprocessing.crop, *image.shape[:2])
+    squares = [image[top : top + side, left : left + side] for left, top in corners]
     if side == preprocessing.crop:
         return np.stack(squares), ()
     size = (preprocessing.crop, preprocessing.crop)

@@ -17,6 +17,7 @@ from PIL import Image
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.card import Domains
+from dgqa_infer.domains import words
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
 from dgqa_infer.preprocessing import Pixels, crops
@@ -156,7 +157,11 @@ class Scorer:
         from dgqa_infer.folder import Selection
         from dgqa_infer.pipeline import Pipeline
 
-        named = [os.fspath(path) for path in paths] if isinstance(paths, Sequence) else map(os.fspath, paths)
+        named = (
+            [os.fspath(path) for path in paths]
+            if isinstance(paths, Sequence)
+            else (os.fspath(path) for path in paths)
+        )
         with Pipeline(self, workers=workers) as pipeline:
             found = Selection(recursive=recursive).find(named, patterns=False)
             for outcome in pipeline.run(found):
@@ -180,10 +185,14 @@ class Scorer:
         if self._domains is not None and self.bundle.card.domains is not None:
             logits = self._domains.infer(stack)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
+            # A classifier without an answer must not pass for one that found nothing.
+            quality[~np.isfinite(means).all(axis=1)] = np.nan
             found = [_distortions(row, self.bundle.card.domains) for row in means]
+        with np.errstate(invalid="ignore"):
+            raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Judgement(float(values.mean()), float(values.std()), distortions)
-            for values, distortions in zip(quality, found, strict=True)
+            Judgement(float(raw), float(spread), distortions)
+            for raw, spread, distortions in zip(raws, spreads, found, strict=True)
         ]
 
     def result(
@@ -244,15 +253,13 @@ def _distortions(logits: NDArray[np.float64], domains: Domains) -> tuple[Distort
         logits: [classes], the mean over crops.
         domains: the classes' names and the temperature.
     """
-    scaled = logits / domains.temperature
+    scaled = np.nan_to_num(logits) / domains.temperature
     shares = np.exp(scaled - scaled.max())
     shares /= shares.sum()
     order = np.argsort(-shares, kind="stable")
     if order[0] == 0:
         return ()
-    likely = [index for index in order if index != 0 and shares[index] >= _MIN_PROBABILITY]
-    names = domains.classes
+    likely = [order[0], *(index for index in order[1:] if index and shares[index] >= _MIN_PROBABILITY)]
     return tuple(
-        Distortion(names[index].replace("_", " "), float(shares[index]))
-        for index in likely[:_MAX_DISTORTIONS]
+        Distortion(words(domains.classes[index]), float(shares[index])) for index in likely[:_MAX_DISTORTIONS]
     )

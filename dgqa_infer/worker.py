@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+import zlib
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,7 +23,7 @@ from PIL import Image
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.images import DecodeLimits, decode, read_file
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 
 # A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
 _GRACE_SECONDS = 10
@@ -79,7 +80,12 @@ def _serve(
         photograph = decode(
             file.data, limits, name=task["path"], strict=settings["strict"], before_pixels=admit
         )
-        slots[task["slot"]], more = crops(photograph.pixels, preprocessing)
+        if settings["seed"] is None:
+            slots[task["slot"]], more = crops(photograph.pixels, preprocessing)
+        else:
+            # Of the file's content, so that neither its name nor its place among others matters.
+            generator = np.random.default_rng([settings["seed"], zlib.crc32(file.data)])
+            slots[task["slot"]], more = random_crops(photograph.pixels, preprocessing, generator)
         reply |= {
             "width": photograph.width,
             "height": photograph.height,

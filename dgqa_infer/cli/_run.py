@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dgqa_infer.gate import Gate
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.results import Result
 
 _STDOUT = "-"
 _BY_EXTENSION = {".ndjson": "jsonl"} | {f".{name}": name for name in FORMATS}
@@ -80,7 +81,7 @@ class Run:
         log: RecoveryLog | None,
         gate: Gate | None,
         summary: Summary,
-        pipeline: Pipeline,
+        pipeline: Pipeline[Result],
     ) -> None:
         self._out = out
         self._target = target

@@ -10,6 +10,7 @@ import typer
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli.evaluate import evaluate
 from dgqa_infer.cli.score import score
+from dgqa_infer.cli.select import select
 from dgqa_infer.cli.synthesize import synthesize
 from dgqa_infer.cli.train import train
 
@@ -43,6 +44,7 @@ def root(
 app.command("score")(score)
 app.command("evaluate")(evaluate)
 app.command("synthesize")(synthesize)
+app.command("select")(select)
 app.add_typer(train, name="train")
 
 

@@ -62,7 +62,7 @@ class DistortionType:
 
 _TYPES: Final = (
     DistortionType(
-        1, "Gaussian blur", "gaussian-blur", "soft, blurred all over", "blur",
+        1, "Gaussian blur", "gaussian-blur", "soft all over", "blur",
         "standard deviation (px)", (0.1, 0.5, 1, 2, 5), blur.gaussian_blur,
     ),
     DistortionType(
@@ -82,7 +82,7 @@ _TYPES: Final = (
         "largest shift (px)", (1, 3, 6, 8, 12), colour.color_shift,
     ),
     DistortionType(
-        6, "Color quantization", "color-quantization", "too few colours, dithered", "colour",
+        6, "Color quantization", "color-quantization", "too few colours", "colour",
         "palette size", (64, 48, 32, 16, 8), colour.color_quantization,
     ),
     DistortionType(
@@ -102,7 +102,7 @@ _TYPES: Final = (
         "quality (1-100)", (43, 36, 24, 7, 4), compression.jpeg,
     ),
     DistortionType(
-        11, "White noise", "white-noise", "grain, sensor noise", "noise",
+        11, "White noise", "white-noise", "grain", "noise",
         "variance (0-1 scale)", (0.001, 0.002, 0.003, 0.005, 0.01), noise.white_noise,
     ),
     DistortionType(
@@ -144,11 +144,11 @@ _TYPES: Final = (
         smallest_side=spatial.PATCH_ROOM,
     ),
     DistortionType(
-        21, "Pixelate", "pixelate", "visible, blocky pixels", "spatial",
+        21, "Pixelate", "pixelate", "visible pixels", "spatial",
         "strength", (0.01, 0.05, 0.1, 0.2, 0.5), spatial.pixelate,
     ),
     DistortionType(
-        22, "Quantization", "quantization", "banding, too few tones", "spatial",
+        22, "Quantization", "quantization", "banding", "spatial",
         "number of thresholds", (20, 16, 13, 10, 7), spatial.quantization,
     ),
     DistortionType(

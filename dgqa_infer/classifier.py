@@ -1,0 +1,121 @@
+"""A bundle's domain classifier on a device: which synthetic domains does each photograph resemble?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgqa_infer.backends.choice import open_backend
+from dgqa_infer.bundle import DOMAIN_GRAPH, Bundle
+from dgqa_infer.domains import require_kadid
+from dgqa_infer.images import DecodeLimits
+from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.results import Failure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DomainLogits:
+    """What the classifier says of one photograph.
+
+    Attributes:
+        path: the input as it was named.
+        logits: float64 [26], the mean of its crops' raw logits.
+    """
+
+    path: str | None
+    logits: NDArray[np.float64]
+
+
+class DomainClassifier:
+    """Judges crops for the pipeline, as `Scorer` does, but by the domain graph alone. A context manager.
+
+    Attributes:
+        bundle: the model; its classes are KADID's.
+        device: where it runs, such as "cpu" or "cuda:0".
+        batch_size: photographs that are judged at once.
+        limits: what an input may ask for.
+        strict: whether damaged JPEG data is refused; it is not.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Bundle,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        batch_size: int = 8,
+    ) -> None:
+        """Load the classifier.
+
+        Args:
+            model: name of a built-in bundle, a bundle's folder, or a bundle.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            threads: of the CPU for one batch; None for every core.
+            batch_size: changes speed and memory, not logits.
+
+        Raises:
+            ModelError: the bundle is missing or damaged, has no classifier, or one with other classes.
+            BackendError: the device or its runtime is missing.
+        """
+        self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+        require_kadid(self.bundle.card.domains, self.bundle.card.name)
+        self.batch_size = batch_size
+        self.limits = DecodeLimits()
+        self.strict = False
+        self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads)
+        self.device = self._backend.device
+
+    @property
+    def model_id(self) -> str:
+        """Name and start of the domain graph's hash, such as "dgqa-lite0@8c1d0a44"."""
+        card = self.bundle.card
+        return f"{card.name}@{card.files[DOMAIN_GRAPH].sha256[:8]}"
+
+    def judge(self, stack: Pixels) -> list[NDArray[np.float64]]:
+        """The mean raw logits of some photographs.
+
+        Args:
+            stack: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+
+        Returns:
+            float64 [26] for each photograph, in order.
+
+        Raises:
+            BackendError: the runtime failed.
+        """
+        logits = self._backend.infer(stack)["domain_logits"].astype(np.float64)
+        grid = self.bundle.card.preprocessing.grid
+        return list(logits.reshape(-1, grid, logits.shape[1]).mean(axis=1))
+
+    def result(
+        self,
+        path: str | None,
+        judgement: NDArray[np.float64],
+        width: int,  # noqa: ARG002 (a judge is told, and need not care)
+        height: int,  # noqa: ARG002
+        warnings: tuple[str, ...],  # noqa: ARG002
+    ) -> DomainLogits | Failure:
+        """One photograph's logits; a failure where the graph gave no numbers."""
+        if not np.isfinite(judgement).all():
+            return Failure(path, "not_finite", "the classifier gave no finite numbers for it", self.model_id)
+        return DomainLogits(path, judgement)
+
+    def close(self) -> None:
+        """Free the device."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

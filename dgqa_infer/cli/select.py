@@ -1,0 +1,185 @@
+"""`dgqa-infer select`: which distortion types do these photographs resemble?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._errors import ExitCode, report
+from dgqa_infer.cli._options import (
+    BatchSizeOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    WorkersOption,
+)
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from dgqa_infer.results import Failure
+    from dgqa_training.selection import Ballot, Selection
+
+_NAMED = 10
+"""Photographs without a vote that are named to a person; the JSON names all."""
+
+
+class Crops(StrEnum):
+    """Where a photograph is looked at."""
+
+    GRID = "grid"
+    RANDOM = "random"
+
+
+def select(
+    paths: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders, photographs, patterns.")],
+    model: ModelOption = "dgqa-lite0",
+    device: DeviceOption = "auto",
+    crops: Annotated[
+        Crops,
+        typer.Option(help="The fixed grid of the model, or the authors' random crops without shrinking."),
+    ] = Crops.GRID,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random crops.")] = 123,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Also draw the profile and its threshold.")
+    ] = None,
+    json: JsonOption = None,
+    recursive: Annotated[bool, typer.Option(help="Look into folders within folders.")] = True,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Only files that fit. May be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
+    ] = None,
+    batch_size: BatchSizeOption = 8,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Say which of the 25 distortion types resemble these photographs: the ones to train on for them.
+
+    DGQA's rule: each photograph votes for the four classes with the highest logits; a type is selected from
+    a score, votes / (3 × photographs), of 0.04 on (rounded to two decimals). No opinion score is needed.
+
+    Exit codes: 0 all photographs counted, 2 usage, 3 some could not be read (the others are counted),
+    4 none could.
+    """
+    out = Output(json=json, quiet=quiet)
+    if chart is not None and not chart.parent.is_dir():
+        raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
+    from dgqa_infer.classifier import DomainClassifier, DomainLogits
+    from dgqa_infer.folder import Selection as Files
+    from dgqa_infer.pipeline import Pipeline
+    from dgqa_training.selection import Ballot
+
+    files, ballot = Files(include or (), exclude or (), recursive), Ballot()
+    failures: list[Failure] = []
+    with (
+        DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
+        Pipeline(classifier, workers=workers, seed=seed if crops is Crops.RANDOM else None) as pipeline,
+        out.progress("looking at photographs") as bar,
+    ):
+        for outcome in pipeline.run(files.find(paths)):
+            if isinstance(outcome.result, DomainLogits):
+                ballot.add(outcome.result.logits[None])
+            else:
+                failures.append(outcome.result)
+            bar.advance()
+    _name(failures, ballot, out)
+    if not ballot.photos:
+        report(UsageError(_nothing(failures, paths)))
+        raise typer.Exit(ExitCode.NOTHING_SCORED)
+    selection = ballot.selection()
+    if out.json:
+        basis = {"model": classifier.model_id, "crops": crops.value}
+        drawn = {"seed": seed} if crops is Crops.RANDOM else {}
+        out.document(_document(selection, failures) | basis | drawn)
+    else:
+        title = f"Domain profile of {selection.photos:,} photographs ({classifier.model_id}, {crops.value})"
+        out.table(_rows(selection), title=title)
+    if chart is not None:
+        _draw(chart, selection)
+    _comment(selection, out)
+    raise typer.Exit(ExitCode.SOME_FAILED if failures else ExitCode.OK)
+
+
+def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
+    def by_class(values: tuple[Any, ...]) -> dict[str, Any]:
+        return {str(number): value for number, value in enumerate(values)}
+
+    return {
+        "photos": selection.photos,
+        "scores": by_class(tuple(round(score, 6) for score in selection.scores)),
+        "selected": list(selection.selected),
+        "votes": by_class(selection.votes),
+        "intervals": by_class(tuple([round(low, 6), round(high, 6)] for low, high in selection.intervals)),
+        "undecided": list(selection.undecided),
+        "reliable": selection.reliable,
+        "rule": asdict(selection.rule),
+        "unreadable": [
+            {"path": failure.path, "code": failure.code, "message": failure.message} for failure in failures
+        ],
+    }
+
+
+def _rows(selection: Selection) -> list[dict[str, Any]]:
+    """Lines of the table, the highest score first."""
+    from dgqa_infer.domains import WORDS
+
+    classes = list(zip(WORDS.values(), selection.scores, selection.intervals, strict=True))
+    return [
+        {
+            "#": str(number),
+            "looks like": words,
+            "score": f"{score:.4f}",
+            "95 %": f"{low:.4f}–{high:.4f}",
+            "selected": "yes" if number in selection.selected else "",
+        }
+        for number, (words, score, (low, high)) in sorted(enumerate(classes), key=lambda each: -each[1][1])
+    ]
+
+
+def _draw(path: Path, selection: Selection) -> None:
+    from dgqa_infer.outputs.files import whole_file
+    from dgqa_training.selection_chart import chart
+
+    try:
+        with whole_file(path) as file:
+            chart(selection).save(file, "PNG")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _comment(selection: Selection, out: Output) -> None:
+    """What a careful reader should know, on stderr."""
+    types = ",".join(map(str, selection.selected))
+    out.note(f"{selection.photos:,} photographs select the types {types or 'none'}")
+    if selection.reliable:
+        return
+    doubtful = ", ".join(map(str, selection.undecided)) or "none"
+    out.warn(
+        f"only {selection.photos} photographs: the selection is unreliable; by the 95 % intervals, more "
+        f"photographs of this kind might add or drop the types: {doubtful}"
+    )
+
+
+def _name(failures: list[Failure], ballot: Ballot, out: Output) -> None:
+    """Count and name what could not be read."""
+    if failures:
+        total = ballot.photos + len(failures)
+        out.warn(f"{len(failures):,} of {total:,} photographs could not be read; they are not counted")
+    for failure in failures[:_NAMED]:
+        out.warn(f"{failure.path}: {failure.message} ({failure.code})")
+    if len(failures) > _NAMED:
+        out.warn(f"… and {len(failures) - _NAMED:,} more; --json names all")
+
+
+def _nothing(failures: list[Failure], paths: list[str]) -> str:
+    if failures:
+        return f"no domains can be selected: none of {len(failures):,} photographs could be read"
+    return f"no domains can be selected: there are no photographs in {', '.join(paths)}"
