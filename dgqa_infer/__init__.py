@@ -34,7 +34,7 @@ __all__ = [
     "UsageError",
 ]
 
-# NumPy and Pillow take a third of a second to import; who only wants to catch an error need not wait for them.
+# NumPy and Pillow take a third of a second to import; who only catches an error need not wait for them.
 _LAZY = {"Bundle": "bundle", "DecodeLimits": "images", "Scorer": "scorer"}
 
 
