@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.evaluation import Evaluation, Interval
+from dgqa_training.evaluation import Evaluation, Interval, evaluate
 from dgqa_training.protocols import OURS, PAPERS, Outcome, best_epoch, random_crops, table
 
 
@@ -37,8 +37,22 @@ def test_only_the_papers_protocol_looks_at_the_targets_labels_to_choose() -> Non
     assert not OURS.chosen_on_target
 
 
-def test_the_best_epoch_is_that_of_the_highest_srcc_whatever_its_plcc() -> None:
-    assert best_epoch([evaluation(0.4, 0.9), evaluation(0.6, 0.1), evaluation(0.5, 0.95)]) == 1
+def test_the_best_epoch_is_that_of_the_highest_srcc_and_all_figures_are_its_own() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.uniform(0, 100, 50)
+    poor, good = scores + 40 * generator.normal(size=50), scores + 10 * generator.normal(size=50)
+    bent = np.exp(scores / 20)  # ranks perfectly, yet its PLCC is below that of `good`
+    epoch, figures = best_epoch([poor, bent, good], scores, True)
+    assert epoch == 1
+    assert figures == evaluate(bent, scores)
+    assert figures.plcc.value < evaluate(good, scores).plcc.value
+
+
+def test_the_best_epoch_knows_difference_scores_and_passes_over_an_epoch_without_ranks() -> None:
+    scores = np.array([10.0, 20, 30, 40])
+    epoch, figures = best_epoch([np.zeros(4), scores, -scores], scores, False)
+    assert epoch == 2
+    assert figures.srcc.value == pytest.approx(1)
 
 
 def test_random_crops_are_pieces_of_the_photograph_as_it_is() -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.preprocessing import Pixels
-from dgqa_training.evaluation import Evaluation
+from dgqa_training.correlation import spearman
+from dgqa_training.evaluation import Evaluation, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,20 @@ def random_crops(image: Pixels, generator: np.random.Generator, count: int = 5, 
     )
 
 
-def best_epoch(epochs: Sequence[Evaluation]) -> int:
-    """The papers' epoch: the index of the highest SRCC on the target; PLCC is to be taken there too."""
-    return max(range(len(epochs)), key=lambda epoch: epochs[epoch].srcc.value)
+def best_epoch(
+    epochs: Sequence[NDArray[np.float64]], scores: NDArray[np.float64], higher_is_better: bool
+) -> tuple[int, Evaluation]:
+    """The papers' figures: those of the epoch whose SRCC on the target is highest.
+
+    Args:
+        epochs: predictions after each epoch, [n] each.
+        scores: opinions, [n].
+        higher_is_better: direction of the opinions.
+
+    Returns:
+        The epoch's index, and all figures at that epoch: PLCC is not maximised apart.
+    """
+    opinions = scores if higher_is_better else -scores
+    ones = np.ones((1, len(scores)))
+    best = int(np.nanargmax([spearman(predictions, opinions, ones)[0] for predictions in epochs]))
+    return best, evaluate(epochs[best], scores, higher_is_better=higher_is_better)
