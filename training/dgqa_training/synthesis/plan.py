@@ -143,7 +143,9 @@ class Plan:
         }
 
 
-def plan_set(folder: Path, settings: Settings, run: Run, advance: Callable[[int], None]) -> Plan:
+def plan_set(
+    folder: Path, settings: Settings, run: Run, advance: Callable[[int], None] = lambda _: None
+) -> Plan:
     """Look at every photograph of a folder and decide what its set consists of.
 
     Args:
