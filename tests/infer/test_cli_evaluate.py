@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,3 +217,12 @@ def test_a_set_without_opinions_is_refused_before_any_scoring(run: Run, tmp_path
     assert code == 2
     assert "KADIS-700k has no opinion scores" in err
     assert "could not be scored" not in err
+
+
+def test_without_scipy_one_sentence_names_the_extra(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['scipy'] = None; from dgqa_infer.cli.app import main; main()"
+    command = [sys.executable, "-c", program, "evaluate", "--set", "bid", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this needs the package scipy")
+    assert "pip install 'dgqa-infer[train]'" in done.stderr
