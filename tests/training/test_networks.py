@@ -34,7 +34,7 @@ def test_the_domain_network_tells_26_domains():
 
 
 def test_normalises_as_the_weights_expect():
-    """The weight packages expect (x − 127) / 128; a crop of 127 is then all zeros to the first convolution."""
+    """The weight packages expect (x − 127) / 128: to the first convolution a crop of 127 is all zeros."""
     network = QualityNetwork(build_backbone("efficientnet_lite0"), Head(("head",))).eval()
     seen = []
     network.backbone._conv_stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -110,7 +110,7 @@ class Crops(Dataset[tuple[Tensor, float]]):
         crop = self.source.crop(index, generator)
         if self.flip and generator.random() < 0.5:
             crop = crop[:, ::-1]
-        return torch.from_numpy(np.ascontiguousarray(crop)), self.source.target(index)
+        return torch.from_numpy(crop.copy()), self.source.target(index)
 
 
 @dataclass

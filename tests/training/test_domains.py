@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from dgqa_infer import UsageError
+from dgqa_infer.preprocessing import Preprocessing
+from dgqa_training import checkpoints, domains
+from dgqa_training.loop import Recipe
+
+SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
+PLAN = domains.Plan(recipe=Recipe(epochs=1, batch=64, ema=0.5), crop=64, held_out=0.5, preprocessing=SMALL)
+
+
+@pytest.fixture
+def pristine(tmp_path):
+    folder = tmp_path / "pristine"
+    folder.mkdir()
+    for name in ("chelsea", "coffee"):
+        Image.fromarray(getattr(data, name)()[100:196, 100:228]).save(folder / f"{name}.png")
+    return folder
+
+
+def test_no_content_is_both_trained_on_and_kept_back(tmp_path):
+    for number in range(10):
+        (tmp_path / f"{number}.png").touch()
+    trained, kept = domains.split(tmp_path, domains.Plan())
+    assert len(kept) == 2
+    assert sorted(trained + kept) == sorted(tmp_path.iterdir())
+    assert domains.split(tmp_path, domains.Plan()) == (trained, kept)
+
+
+def test_too_few_photographs_for_a_report_are_refused(tmp_path):
+    (tmp_path / "lonely.png").touch()
+    with pytest.raises(UsageError, match="holds 1 photographs"):
+        domains.split(tmp_path, domains.Plan())
+
+
+def test_every_class_has_as_many_samples(pristine):
+    classes = [int(sample.target) for sample in domains.samples([pristine / "coffee.png"])]
+    assert np.bincount(classes).tolist() == [5] * 26
+
+
+def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
+    domains.train(pristine, PLAN, tmp_path / "run")
+    checkpoint = checkpoints.load(tmp_path / "run" / "domains.safetensors")
+    assert checkpoint.task == "domains"
+    assert checkpoint.preprocessing == SMALL
+    assert set(checkpoint.training["held_out"]) < {"chelsea.png", "coffee.png"}
+    assert checkpoint.network().linear.out_channels == 26

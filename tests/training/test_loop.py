@@ -1,0 +1,148 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dgqa_infer import ModelError, UsageError
+from dgqa_training.loop import Crops, Recipe, Training
+
+
+class _Noise:
+    """Random crops; the target is the sample's number."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def target(self, index: int) -> float:
+        return float(index)
+
+    def crop(self, index: int, generator: np.random.Generator) -> np.ndarray:
+        return generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+class _Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        self.linear = nn.Linear(4, 1)
+
+    def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = crops.float().permute(0, 3, 1, 2) / 255
+        return {"quality": self.linear(self.backbone(x).mean((2, 3)).float())[:, 0]}
+
+
+def _error(outputs: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
+    return (outputs["quality"] - targets).abs().mean()
+
+
+RECIPE = Recipe(epochs=3, batch=4, lr=1e-2, seed=5)
+
+
+def _training(folder, recipe=RECIPE, *, save_every=0.0, loss=_error, settings=None):
+    torch.manual_seed(0)
+    return Training(_Network(), _Noise(), loss, recipe, folder, settings or {}, save_every=save_every)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, ema=0.9)], ids=["last", "averaged"])
+@pytest.mark.parametrize("steps", [1, 3, 4, 8])
+def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path, recipe, steps):
+    undisturbed = _training(tmp_path / "whole", recipe).run().state_dict()
+
+    class Killed(Exception):
+        pass
+
+    taken = []
+
+    def kill(progress):
+        taken.append(progress)
+        if len(taken) == steps:
+            raise Killed
+
+    with pytest.raises(Killed):
+        _training(tmp_path / "killed", recipe).run(kill)
+    resumed = _training(tmp_path / "killed", recipe).run().state_dict()
+    for name, value in undisturbed.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_every_epoch_is_logged_with_its_mean_loss(tmp_path):
+    losses = []
+    _training(tmp_path).run(lambda progress: losses.append(progress.loss))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    # Ten samples in batches of four make three steps; the last of an epoch has seen all of them.
+    assert [line["loss"] for line in lines] == losses[2::3]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"recipe": replace(RECIPE, lr=1e-3)}, "recipe"), ({"settings": {"types": [1]}}, "types")],
+)
+def test_other_settings_are_refused_by_name(tmp_path, change, named):
+    _training(tmp_path).run()
+    with pytest.raises(UsageError, match=f"another {named}"):
+        _training(tmp_path, **change).run()
+
+
+def test_a_run_may_be_given_more_epochs(tmp_path):
+    _training(tmp_path / "grown", replace(RECIPE, epochs=1)).run()
+    grown = _training(tmp_path / "grown").run().state_dict()
+    whole = _training(tmp_path / "whole").run().state_dict()
+    assert all(torch.equal(grown[name], value) for name, value in whole.items())
+
+
+def test_divergence_stops_with_the_last_good_state(tmp_path):
+    calls = []
+
+    def diverge(outputs, targets):
+        calls.append(1)
+        return _error(outputs, targets) * (float("nan") if len(calls) == 5 else 1)
+
+    with pytest.raises(ModelError, match="diverged"):
+        _training(tmp_path, loss=diverge).run()
+    network = _training(tmp_path).run()
+    assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_a_state_that_was_lost_is_said(tmp_path):
+    _training(tmp_path).run()
+    (tmp_path / "state.safetensors").unlink()
+    with pytest.raises(ModelError, match="its state.safetensors is gone"):
+        _training(tmp_path).run()
+
+
+def test_a_frozen_backbone_keeps_weights_and_statistics(tmp_path):
+    training = _training(tmp_path, replace(RECIPE, freeze=True))
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    after = training.run().state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"linear.weight", "linear.bias"}
+
+
+def test_an_averaged_result_lags_behind_the_last_weights(tmp_path):
+    """After one step, an average with decay d is d · start + (1 − d) · now."""
+    recipe = replace(RECIPE, epochs=1, batch=10)
+    start = _training(tmp_path / "start", recipe).network.linear.weight.detach().clone()
+    last = _training(tmp_path / "last", recipe).run().linear.weight
+    averaged = _training(tmp_path / "averaged", replace(recipe, ema=0.75)).run().linear.weight
+    torch.testing.assert_close(averaged, 0.75 * start + 0.25 * last)
+
+
+def test_a_crop_depends_on_seed_epoch_and_sample_alone():
+    first = Crops(_Noise(), seed=1, epoch=0, flip=True)
+    again = Crops(_Noise(), seed=1, epoch=0, flip=True)
+    assert all(torch.equal(first[index][0], again[index][0]) for index in reversed(range(10)))
+    assert not torch.equal(first[0][0], Crops(_Noise(), seed=1, epoch=1, flip=True)[0][0])
+    assert not torch.equal(first[0][0], Crops(_Noise(), seed=2, epoch=0, flip=True)[0][0])
+
+
+def test_nothing_to_train_on_is_said(tmp_path):
+    class Nothing(_Noise):
+        def __len__(self) -> int:
+            return 0
+
+    with pytest.raises(UsageError, match="nothing to train on"):
+        Training(_Network(), Nothing(), _error, RECIPE, tmp_path)

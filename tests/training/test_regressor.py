@@ -1,0 +1,103 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from dgqa_infer import UsageError
+from dgqa_infer.preprocessing import Preprocessing
+from dgqa_training import checkpoints, regressor
+from dgqa_training.loop import Recipe
+from dgqa_training.regressor import Plan
+
+SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
+PROBE = Plan(types=(1, 10), levels=(2, 5), recipe=Recipe(epochs=0), preprocessing=SMALL)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pristine")
+    for name in ("astronaut", "chelsea", "coffee"):
+        Image.fromarray(getattr(data, name)()[100:196, 100:228]).save(folder / f"{name}.png")
+    (folder / "readme.txt").write_text("not a photograph")
+    return folder
+
+
+def test_samples_of_photographs_have_kadids_mean_labels(pristine, shared_data):
+    samples, facts = regressor.samples_of(pristine, PROBE)
+    assert facts == {"contents": 3, "labels": "kadid-mean"}
+    assert len(samples) == 3 * (1 + 2 * 2)
+    with (shared_data / "labels" / "kadid10k.csv").open() as file:
+        rows = [(row["dist_name"], float(row["dmos"])) for row in csv.DictReader(file)]
+    scores = [score for _, score in rows]
+    blurred = np.mean([score for name, score in rows if name.endswith("_01_05.png")])
+    wanted = 10 * (blurred - min(scores)) / (max(scores) - min(scores))
+    found = {(s.type, s.level): s.target for s in samples.samples}
+    assert found[1, 5] == pytest.approx(wanted, abs=1e-3)
+    assert found[0, 0] == 10
+
+
+def test_a_set_in_kadids_layout_is_read_with_labels_scaled_over_all_of_it(tmp_path):
+    (tmp_path / "images").mkdir()
+    rows = [("I01_01_01.png", 4.5), ("I01_02_01.png", 1.5), ("I01_10_05.png", 3.0)]
+    for name in ("I01.png", *(name for name, _ in rows)):
+        Image.fromarray(data.coffee()[:96, :96]).save(tmp_path / "images" / name)
+    with (tmp_path / "dmos.csv").open("w") as file:
+        file.write("dist_img,ref_img,dmos,var\n" + "".join(f"{n},I01.png,{d},0.1\n" for n, d in rows))
+    plan = Plan(types=(1, 10), recipe=Recipe(epochs=0), preprocessing=SMALL)
+    samples, facts = regressor.samples_of(tmp_path, plan)
+    # Type 2 is left out, but its 1.5 still is the bottom of the scale.
+    assert [samples.target(index) for index in range(len(samples))] == [10.0, 5.0]
+    assert facts["contents"] == 1
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="neither photographs nor a set"):
+        regressor.samples_of(tmp_path, PROBE)
+
+
+def test_a_probe_knows_sharp_from_blurred(pristine, tmp_path):
+    samples, facts = regressor.samples_of(pristine, PROBE)
+    regressor.train(samples, PROBE, tmp_path, facts)
+    checkpoint = checkpoints.load(tmp_path / "regressor.safetensors")
+    assert checkpoint.training["plan"]["types"] == [1, 10]
+    network = checkpoint.network()
+    crops = {
+        case: torch.stack(
+            [torch.tensor(samples.crop(5 * i + case, np.random.default_rng(0))) for i in range(3)]
+        )
+        for case in (0, 2)
+    }
+    with torch.no_grad():
+        sharp, blurred = (network(crops[case])["quality"] for case in (0, 2))
+    assert (sharp > blurred).all()
+
+
+def test_training_again_in_the_same_folder_gives_the_same_network(pristine, tmp_path):
+    plan = Plan(
+        types=(1,), levels=(5,), recipe=Recipe(epochs=1, batch=6), preprocessing=SMALL, stages=("blocks1",)
+    )
+    samples, facts = regressor.samples_of(pristine, plan)
+    first = regressor.train(samples, plan, tmp_path / "run", facts)
+    again = regressor.train(samples, plan, tmp_path / "run", facts)
+    other = regressor.train(samples, plan, tmp_path / "other", facts)
+    for name, value in first.tensors.items():
+        assert torch.equal(value, again.tensors[name])
+        assert torch.equal(value, other.tensors[name])
+    assert json.loads((tmp_path / "run" / "log.jsonl").read_text())["epoch"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"types": (26,)}, "types"),
+        ({"levels": (0,)}, "levels"),
+        ({"ridge": 0, "recipe": Recipe(epochs=0)}, "neither probe nor tuning"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(settings, said):
+    with pytest.raises(UsageError, match=said):
+        Plan(**settings)
