@@ -115,6 +115,8 @@ def decode(
         return photograph
     except ImageError as error:
         raise ImageError(error.code, error.message, path) from error
+    except MemoryError as error:
+        raise ImageError("too_large", "decoding it needs more memory than there is", path) from error
 
 
 def from_pillow(image: Image.Image, limits: DecodeLimits) -> Photograph:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -48,8 +49,10 @@ def main(connection_descriptor: int, memory_descriptor: int) -> None:
         )
         _confine(settings)
         _send(connection, {"ready": True})
+        tasks: deque[Mapping[str, Any]] = deque()
         while True:
-            _serve(connection, json.loads(connection.recv_bytes()), slots, preprocessing, settings)
+            task = tasks.popleft() if tasks else json.loads(connection.recv_bytes())
+            _serve(connection, task, tasks, slots, preprocessing, settings)
     except (EOFError, ConnectionError):
         # The parent has ended, perhaps by force. So does this process, without a word.
         os._exit(0)
@@ -58,6 +61,7 @@ def main(connection_descriptor: int, memory_descriptor: int) -> None:
 def _serve(
     connection: Connection,
     task: Mapping[str, Any],
+    later: deque[Mapping[str, Any]],
     slots: Pixels,
     preprocessing: Preprocessing,
     settings: Mapping[str, Any],
@@ -67,7 +71,9 @@ def _serve(
             return
         signal.alarm(0)
         _send(connection, {"ask": pixels})
-        connection.recv_bytes()
+        # The next task may have been on its way already.
+        while "go" not in (message := json.loads(connection.recv_bytes())):
+            later.append(message)
         signal.alarm(seconds)
 
     limits = DecodeLimits(**settings["limits"])
@@ -94,10 +100,7 @@ def _serve(
     except ImageError as error:
         reply["error"] = [error.code, error.message]
     except MemoryError:
-        reply["error"] = [
-            "too_large",
-            f"it needs more memory than the limit of {settings['memory_bytes']:,} bytes",
-        ]
+        reply["error"] = ["too_large", "it needs more memory than there is"]
     except (EOFError, ConnectionError):
         raise
     except Exception as error:

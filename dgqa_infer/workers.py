@@ -133,7 +133,7 @@ class Worker:
         """Let it decode the pixels that it asks for."""
         self.admitted, self.asking = self.asking, 0
         self._start_clock()
-        self._send({})
+        self._send({"go": True})
 
     def answer(self) -> tuple[Task, dict[str, Any]] | None:
         """Read one message.

@@ -34,6 +34,6 @@ def decode(data: bytes, mode: str) -> tuple[Pixels | None, Verdict]:
         return None, "unknown"
     try:
         return simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True), "sound"
-    except (ValueError, MemoryError) as error:
+    except ValueError as error:
         own_limit = any(words in str(error).lower() for words in _NOT_ITS_KIND)
-        return None, "unknown" if own_limit or isinstance(error, MemoryError) else "corrupt"
+        return None, "unknown" if own_limit else "corrupt"

@@ -1,0 +1,296 @@
+"""Files through worker processes: what one file does to its worker costs that file and no other.
+
+Workers import a stand-in for simplejpeg that misbehaves on files that say so in a JPEG comment. It is found
+first on the path that this process hands down, and leaves sound files to Pillow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from dgqa_infer import BackendError, DecodeLimits, ImageError, Scorer, UsageError
+from dgqa_infer.pipeline import Outcome, Pipeline, WorkerLimits
+from dgqa_infer.results import Failure, Score
+
+BAD_DECODER = """
+import os, signal, time
+
+def decode_jpeg(data, **options):
+    if b"HANG" in data:
+        time.sleep(1000)
+    if b"SEGV" in data:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"KILL" in data:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if b"QUIT" in data:
+        os._exit(3)
+    if b"ONCE" in data and not os.path.exists(MARK):
+        open(MARK, "x").close()
+        os._exit(1)
+    if b"BOMB" in data:
+        hoard = bytes(10**12)
+    if b"BUG" in data:
+        raise KeyError("surprise")
+    if b"SLOW" in data:
+        time.sleep(0.3)
+    raise ValueError("could not determine subsampling: not for this decoder")
+"""
+
+
+@pytest.fixture
+def bad_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "path"
+    folder.mkdir()
+    (folder / "simplejpeg.py").write_text(BAD_DECODER.replace("MARK", repr(str(tmp_path / "mark"))))
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_bundle: Path) -> Iterator[Scorer]:
+    with Scorer(tiny_bundle, device="cpu", batch_size=2) as scorer:
+        yield scorer
+
+
+def jpegs(folder: Path, *comments: str) -> list[str]:
+    """Even photographs of ascending grey, each with its comment."""
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for number, comment in enumerate(comments):
+        paths.append(str(folder / f"{number}.jpg"))
+        grey = 20 * number
+        Image.new("RGB", (40, 40), (grey, grey, grey)).save(paths[-1], comment=comment)
+    return paths
+
+
+def run(scorer: Scorer, paths: Any, **options: Any) -> list[Outcome[Any]]:
+    with Pipeline(scorer, **({"workers": 2} | options)) as pipeline:
+        return list(pipeline.run(paths))
+
+
+def said(outcomes: list[Outcome[Any]]) -> list[Any]:
+    """The score of each, rounded, or its code."""
+    return [
+        round(outcome.result.score) if isinstance(outcome.result, Score) else outcome.result.code
+        for outcome in outcomes
+    ]
+
+
+def own_scores(paths: list[str]) -> list[int]:
+    return [round(20 * number / 2.55) for number in range(len(paths))]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_each_input_has_its_own_score_in_order(
+    tiny_bundle: Path, tmp_path: Path, workers: int, batch_size: int
+) -> None:
+    paths = jpegs(tmp_path / "photos", *[""] * 12)
+    with Scorer(tiny_bundle, device="cpu", batch_size=batch_size) as scorer:
+        outcomes = run(scorer, paths, workers=workers)
+        backwards = run(scorer, paths[::-1], workers=workers)
+    assert [outcome.result.path for outcome in outcomes] == paths
+    assert said(outcomes) == own_scores(paths)
+    assert [outcome.row() for outcome in backwards[::-1]] == [outcome.row() for outcome in outcomes]
+
+
+def test_a_corrupt_file_between_good_ones_has_an_error_and_no_score(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "", "", "")
+    Path(paths[1]).write_bytes(Path(paths[1]).read_bytes()[:300])
+    scores = own_scores(paths)
+    assert said(run(scorer, paths)) == [scores[0], "truncated", scores[2]]
+
+
+@pytest.mark.usefixtures("bad_decoder")
+@pytest.mark.parametrize(
+    ("comment", "code", "words"),
+    [
+        ("SEGV", "crashed", "decoding it ended 2 processes (SIGSEGV); it is not tried again"),
+        ("KILL", "crashed", "SIGKILL, perhaps for want of memory"),
+        ("QUIT", "crashed", "exit code 3"),
+        ("BUG", "crashed", "decoding it failed (KeyError: 'surprise')"),
+        ("BOMB", "too_large", "decoding it needs more memory than there is"),
+        ("HANG", "timed_out", "it was not decoded within 1 s"),
+    ],
+)
+def test_a_file_that_ends_its_worker_is_marked_and_its_neighbours_have_their_scores(
+    scorer: Scorer, tmp_path: Path, comment: str, code: str, words: str
+) -> None:
+    paths = jpegs(tmp_path / "photos", "", "", comment, "", "", "")
+    outcomes = run(scorer, paths, limits=WorkerLimits(seconds=1, memory_bytes=2_000_000_000))
+    scores: list[Any] = own_scores(paths)
+    assert said(outcomes) == [*scores[:2], code, *scores[3:]]
+    failure = outcomes[2].result
+    assert isinstance(failure, Failure)
+    assert words in failure.message
+    assert outcomes[2].size == Path(paths[2]).stat().st_size
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_a_file_is_given_a_second_worker_when_the_first_one_dies(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "", "ONCE", "")
+    assert said(run(scorer, paths)) == own_scores(paths)
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_bad_files_in_a_row_end_neither_the_run_nor_each_other(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "SEGV", "QUIT", "SEGV", "", "BUG")
+    assert said(run(scorer, paths)) == ["crashed", "crashed", "crashed", own_scores(paths)[3], "crashed"]
+
+
+def children(command: bytes = b"dgqa_infer.worker") -> list[int]:
+    """Processes of ours that decode."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and command in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+
+
+@needs_proc
+@pytest.mark.usefixtures("bad_decoder")
+def test_workers_that_are_killed_from_outside_are_replaced(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", *["SLOW"] * 8)
+    outcomes = []
+    with Pipeline(scorer, workers=2) as pipeline:
+        for outcome in pipeline.run(paths):
+            if not outcomes:
+                for child in children():
+                    os.kill(child, signal.SIGKILL)
+            outcomes.append(outcome)
+    assert said(outcomes) == own_scores(paths)
+
+
+@needs_proc
+def test_no_process_outlives_the_pipeline(scorer: Scorer, tmp_path: Path) -> None:
+    with Pipeline(scorer, workers=2) as pipeline:
+        next(pipeline.run(jpegs(tmp_path / "photos", *[""] * 6)))
+        assert children()
+    assert not children()
+
+
+def test_workers_that_cannot_start_are_told_of_with_the_reason(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = tmp_path / "python"
+    interpreter.write_text("#!/bin/sh\necho no memory left >&2\nexit 7\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with pytest.raises(BackendError, match=r"cannot start \(exit code 7: no memory left\)"):
+        run(scorer, jpegs(tmp_path / "photos", ""))
+
+
+def test_a_module_in_the_folder_that_one_works_in_is_not_imported(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert said(run(scorer, jpegs(tmp_path / "photos", ""))) == [0]
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_large_photographs_take_their_turns_and_small_ones_do_not_wait(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    # 40 × 40 pixels each; two at a time are more than may be in flight, and one alone is, too.
+    paths = jpegs(tmp_path / "photos", *["SLOW"] * 4)
+    began = time.monotonic()
+    assert said(run(scorer, paths, limits=WorkerLimits(pixels_in_flight=2000))) == own_scores(paths)
+    assert time.monotonic() - began > 4 * 0.3
+
+
+def test_the_limits_of_decoding_are_kept_in_workers(tiny_bundle: Path, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "")
+    with Scorer(tiny_bundle, device="cpu", limits=DecodeLimits(pixels=1000)) as scorer:
+        assert said(run(scorer, paths)) == ["too_large"]
+
+
+def test_errors_that_come_instead_of_paths_keep_their_place(scorer: Scorer, tmp_path: Path) -> None:
+    (path,) = jpegs(tmp_path / "photos", "")
+    error = ImageError("unreadable", "this folder cannot be listed", "folder")
+    outcomes = run(scorer, [error, path, error])
+    assert said(outcomes) == ["unreadable", 0, "unreadable"]
+    assert outcomes[0].result.path == "folder"
+
+
+def test_no_inputs_no_outcomes(scorer: Scorer) -> None:
+    assert run(scorer, []) == []
+
+
+def test_an_error_in_the_source_of_names_comes_after_what_it_named(scorer: Scorer, tmp_path: Path) -> None:
+    (path,) = jpegs(tmp_path / "photos", "")
+
+    def names() -> Iterator[str]:
+        yield path
+        raise RuntimeError("the list is broken")
+
+    with Pipeline(scorer, workers=1) as pipeline:
+        outcomes = pipeline.run(names())
+        assert said([next(outcomes)]) == [0]
+        with pytest.raises(RuntimeError, match="list is broken"):
+            next(outcomes)
+
+
+def test_a_slow_source_of_names_does_not_hold_up_what_is_known(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "", "")
+    go_on = threading.Event()
+
+    def names() -> Iterator[str]:
+        yield paths[0]
+        go_on.wait(60)
+        yield paths[1]
+
+    with Pipeline(scorer, workers=1) as pipeline:
+        outcomes = pipeline.run(names())
+        first = next(outcomes)
+        go_on.set()
+        assert said([first, *outcomes]) == own_scores(paths)
+
+
+def test_stopping_finishes_what_is_in_hand_and_takes_no_more(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "") * 200
+    with Pipeline(scorer, workers=1) as pipeline:
+        outcomes = []
+        for outcome in pipeline.run(paths):
+            outcomes.append(outcome)
+            pipeline.stop()
+    assert 1 <= len(outcomes) < 30
+    assert set(said(outcomes)) == {0}
+
+
+def test_a_model_that_fails_ends_the_run_with_its_error(tiny_bundle: Path, tmp_path: Path) -> None:
+    scorer = Scorer(tiny_bundle, device="cpu")
+    scorer.close()
+    with pytest.raises(BackendError, match="closed"):
+        run(scorer, jpegs(tmp_path / "photos", ""))
+
+
+def test_wrong_arguments_are_refused(scorer: Scorer) -> None:
+    with pytest.raises(UsageError, match="0 workers"):
+        Pipeline(scorer, workers=0)
+    with pytest.raises(UsageError, match="seconds is 0"):
+        WorkerLimits(seconds=0)
+
+
+def test_rows_know_size_and_time_of_their_files(scorer: Scorer, tmp_path: Path) -> None:
+    (path,) = jpegs(tmp_path / "photos", "")
+    os.utime(path, (0, 1_600_000_000.5))
+    good, missing = run(scorer, [path, str(tmp_path / "none.jpg")])
+    assert (good.row()["size"], good.row()["mtime"]) == (Path(path).stat().st_size, 1_600_000_000.5)
+    assert (missing.row()["size"], missing.row()["mtime"]) == (None, None)
