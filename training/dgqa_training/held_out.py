@@ -1,0 +1,152 @@
+"""A domain classifier on contents that it was not trained on: each pristine and at every type and level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dgqa_infer.errors import ModelError, UsageError
+from dgqa_infer.images import decode
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, shrink
+from dgqa_training.checkpoints import Checkpoint
+from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
+from dgqa_training.samples import PRISTINE
+
+CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
+"""Type and level of each image that is made of a content."""
+
+IDENTITIES = frozenset({(1, 1), (3, 1), (8, 1), (18, 3)})
+"""Types and levels that leave an image as it is, so that nobody can tell them from pristine."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What a classifier says of images whose class is known.
+
+    Attributes:
+        logits: float64 [n, 26], the mean over the crops of the preprocessing's grid.
+        classes: int [n], the true class 0–25.
+        levels: int [n], 1–5; 0 for pristine.
+        contents: int [n], which photograph each image was made of.
+    """
+
+    logits: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    contents: NDArray[np.int64]
+
+    @property
+    def identities(self) -> NDArray[np.bool_]:
+        """Which images are pristine in all but name, bool [n]."""
+        pairs = zip(self.classes.tolist(), self.levels.tolist(), strict=True)
+        return np.array([pair in IDENTITIES for pair in pairs], bool)
+
+    def where(self, chosen: NDArray[np.bool_]) -> HeldOut:
+        """The images of a mask, bool [n]."""
+        return HeldOut(self.logits[chosen], self.classes[chosen], self.levels[chosen], self.contents[chosen])
+
+    def save(self, file: Path) -> None:
+        """Write it as an .npz file."""
+        np.savez_compressed(
+            file, logits=self.logits, classes=self.classes, levels=self.levels, contents=self.contents
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> HeldOut:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: there is no such file, or it is another.
+        """
+        try:
+            with np.load(file) as found:
+                return cls(found["logits"], found["classes"], found["levels"], found["contents"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{file} is no record of held-out logits: {error}") from error
+
+
+def held_out_contents(checkpoint: Checkpoint, source: Path) -> list[Path]:
+    """The photographs that the training kept back, as its record names them.
+
+    Raises:
+        UsageError: the record names none, or the folder lacks some of them.
+    """
+    names = checkpoint.training.get("held_out", [])
+    if not names:
+        raise UsageError("the checkpoint's training record names no held-out photographs to report on")
+    missing = [name for name in names if not (source / name).is_file()]
+    if missing:
+        raise UsageError(f"{source} lacks {len(missing)} of the held-out photographs, such as {missing[0]}")
+    return [source / name for name in names]
+
+
+def judge(
+    checkpoint: Checkpoint,
+    contents: Sequence[Path],
+    *,
+    device: str = "cpu",
+    workers: int = 0,
+    seed: int = 0,
+    batch: int = 8,
+    advance: Callable[[int], None] = lambda _: None,
+) -> HeldOut:
+    """Make all images of some contents, one after another, and let a classifier look at them.
+
+    Args:
+        checkpoint: of a domain classifier.
+        contents: photographs that it was not trained on.
+        device: "cpu" or "cuda".
+        workers: processes that make images; 0 makes them here.
+        seed: of the distortions; an image depends on it, its content's place, its type and its level.
+        batch: images that are judged at once.
+        advance: told how many images more are done.
+
+    Raises:
+        ModelError: the checkpoint is none of a domain classifier.
+        ImageError: a photograph cannot be read.
+    """
+    if checkpoint.task != "domains":
+        raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not a domain classifier")
+    network = checkpoint.network().to(device)
+    images = _Images(contents, checkpoint.preprocessing, seed)
+    logits = []
+    with torch.inference_mode():
+        for stacks in DataLoader(images, batch_size=batch, num_workers=workers):
+            found = network(stacks.flatten(0, 1).to(device))["domain_logits"].double().cpu()
+            logits.append(found.view(*stacks.shape[:2], -1).mean(1).numpy())
+            advance(len(stacks))
+    cases = np.array(CASES * len(contents), np.int64)
+    places = np.repeat(np.arange(len(contents)), len(CASES))
+    return HeldOut(np.concatenate(logits), cases[:, 0], cases[:, 1], places)
+
+
+class _Images(Dataset[Tensor]):
+    """Crops of the images of each content in turn, uint8 [grid, side, side, 3]."""
+
+    def __init__(self, contents: Sequence[Path], preprocessing: Preprocessing, seed: int) -> None:
+        self._contents, self._preprocessing, self._seed = contents, preprocessing, seed
+
+    def __len__(self) -> int:
+        return len(self._contents) * len(CASES)
+
+    def __getitem__(self, index: int) -> Tensor:
+        place, case = divmod(index, len(CASES))
+        kind, level = CASES[case]
+        image = _reference(self._contents[place], self._preprocessing)
+        if kind != PRISTINE:
+            generator = np.random.default_rng([self._seed, place, kind, level])
+            image = to_bytes(distort(image, kind, level, generator))
+        return torch.from_numpy(crops(image, self._preprocessing)[0])
+
+
+@lru_cache(maxsize=4)  # the images of one content follow each other
+def _reference(file: Path, preprocessing: Preprocessing) -> Pixels:
+    return shrink(decode(file).pixels, preprocessing)
