@@ -12,6 +12,7 @@ from dgqa_infer.outputs.columns import COLUMNS, encodable, flatten
 
 # A cell that begins like this is a formula to a spreadsheet, and formulas can run programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_LINE_END = "\r\n"
 
 
 class CsvSink:
@@ -27,8 +28,9 @@ class CsvSink:
 
     def _write(self, cells: Any) -> None:
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        self._stream.write(line.getvalue().encode())
+        # With this line end the writer also quotes cells that hold half of it; what is written is a lone one.
+        csv.writer(line, lineterminator=_LINE_END).writerow(cells)
+        self._stream.write(line.getvalue().removesuffix(_LINE_END).encode() + b"\n")
         self._stream.flush()
 
     def __enter__(self) -> Self:

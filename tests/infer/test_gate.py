@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dgqa_infer.card import Card
+from dgqa_infer.errors import UsageError
+from dgqa_infer.gate import Gate, read_gate
+
+
+@pytest.fixture
+def card(models: Any) -> Card:
+    """Score = 10 × raw; tolerance 1e-4 raw, so 0.001 of the score."""
+    card: Card = models.card()
+    return card
+
+
+@pytest.fixture
+def gate(tmp_path: Path, card: Card) -> Any:
+    def read(text: str) -> Gate:
+        path = tmp_path / "gate.toml"
+        path.write_text(text)
+        return read_gate(str(path), card)
+
+    return read
+
+
+def row(score: float, path: str = "a.jpg", **more: Any) -> dict[str, Any]:
+    return {"path": path, "score": score, "raw": score / 10, **more}
+
+
+def failed(path: str = "a.jpg") -> dict[str, Any]:
+    return {"path": path, "error": {"code": "corrupt", "message": "x"}}
+
+
+def test_a_score_below_the_minimum_fails_and_says_so(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_score = 50")
+    assert judge.judge(row(49.5)) == {
+        "rule": "**",
+        "passed": False,
+        "reasons": ["score 49.5 is below 50"],
+        "within_tolerance": False,
+    }
+    assert judge.judge(row(50))["passed"]
+    assert judge.verdict()["passed"] is False
+
+
+def test_what_could_not_be_scored_fails_with_its_code(gate: Any) -> None:
+    verdict = gate("[[rule]]\nminimum_score = 0").judge(failed())
+    assert (verdict["passed"], verdict["reasons"]) == (False, ["corrupt"])
+
+
+def test_a_decision_within_the_backend_s_tolerance_is_marked(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_score = 50")
+    close = [judge.judge(row(score))["within_tolerance"] for score in (49.998, 49.9995, 50.0005, 50.002)]
+    assert close == [False, True, True, False]
+    assert judge.judge(failed())["within_tolerance"] is False
+
+
+def test_a_set_s_verdict_is_marked_when_close_rows_could_turn_it(gate: Any) -> None:
+    def verdict(*scores: float) -> tuple[bool, bool]:
+        judge = gate("[[rule]]\nminimum_score = 50\nmaximum_share_failed = 0.5")
+        for score in scores:
+            judge.judge(row(score))
+        found = judge.verdict()
+        return found["passed"], found["within_tolerance"]
+
+    assert verdict(60, 40) == (True, False)
+    assert verdict(50.0005, 40) == (True, True)
+    assert verdict(60, 40, 40) == (False, False)
+    assert verdict(60, 49.9995, 40) == (False, True)
+    assert verdict(60, 49.9995, 40, 40, 40) == (False, False)
+
+
+def test_a_share_of_a_set_may_fail(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_score = 50\nmaximum_share_failed = 0.1")
+    for score in [*[60] * 9, 40]:
+        judge.judge(row(score))
+    assert judge.verdict()["passed"] is True
+    judge.judge(row(40))
+    assert judge.verdict() == {
+        "passed": False,
+        "within_tolerance": False,
+        "rules": [
+            {
+                "rule": "**",
+                "match": "**",
+                "judged": 11,
+                "failed": 2,
+                "share_failed": 0.181818,
+                "maximum_share_failed": 0.1,
+                "passed": False,
+                "within_tolerance": False,
+            }
+        ],
+        "not_judged": 0,
+    }
+
+
+def test_the_first_rule_that_fits_decides_and_the_rest_is_not_judged(gate: Any) -> None:
+    judge = gate(
+        '[[rule]]\nname = "shop"\nmatch = "shop/**"\nminimum_score = 70\n'
+        '[[rule]]\nmatch = "*.jpg"\nminimum_score = 30\n'
+    )
+    assert judge.judge(row(50, "shop/a.jpg"))["rule"] == "shop"
+    assert judge.judge(row(50, "home/a.JPG"))["passed"] is True
+    assert judge.judge(row(1, "home/a.png")) is None
+    verdict = judge.verdict()
+    assert [rule["passed"] for rule in verdict["rules"]] == [False, True]
+    assert verdict["not_judged"] == 1
+
+
+def test_a_forbidden_distortion_fails_from_its_probability_on(gate: Any) -> None:
+    judge = gate('[[rule]]\nforbidden = { "dust spots" = 0.5, red_eyes = 0.9 }')
+    assert judge.needs_distortions
+
+    def reasons(**found: float) -> list[str]:
+        distortions = [
+            {"name": name.replace("_", " "), "probability": share} for name, share in found.items()
+        ]
+        verdict: dict[str, Any] = judge.judge(row(90, distortions=distortions))
+        assert verdict["passed"] == (not verdict["reasons"])
+        return list(verdict["reasons"])
+
+    assert reasons() == []
+    assert reasons(dust_spots=0.49, red_eyes=0.6) == []
+    assert reasons(dust_spots=0.5) == ["dust spots 0.50"]
+    assert reasons(red_eyes=0.95) == ["red eyes 0.95"]
+
+
+def test_a_gate_can_begin_anew(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_score = 50")
+    judge.judge(row(1))
+    judge.forget()
+    assert judge.verdict()["passed"] is True
+    assert judge.verdict()["rules"][0]["judged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "must hold"),
+        ("minimum_score = 3", "must hold"),
+        ("rule = 3", "must hold"),
+        ("[[rule]]", "rule 1 demands nothing"),
+        ("[[rule]]\nminimum_scor = 3", "unknown key 'minimum_scor'"),
+        ("[[rule]]\nminimum_score = 101", "minimum_score is 101, not a number from 0 to 100"),
+        ("[[rule]]\nminimum_score = true", "minimum_score is True"),
+        ("[[rule]]\nminimum_score = 'x'", "minimum_score is 'x'"),
+        ("[[rule]]\nminimum_score = nan", "minimum_score is nan"),
+        ("[[rule]]\nminimum_score = 1\nmaximum_share_failed = 2", "maximum_share_failed is 2"),
+        ("[[rule]]\nmatch = 3\nminimum_score = 1", "must be text"),
+        ("[[rule]]\nforbidden = { fog = 0.5 }", "no distortion 'fog', but: dust spots, red eyes"),
+        ("[[rule]]\nforbidden = { 'red eyes' = 0.01 }", "from 0.1 to 1"),
+        ("[[rule]", "is not TOML"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused_with_the_reason(gate: Any, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        gate(text)
+    assert words in str(error.value)
+
+
+def test_a_gate_file_that_is_missing_is_named(card: Card, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml cannot be read: No such file"):
+        read_gate(str(tmp_path / "none.toml"), card)
