@@ -110,7 +110,7 @@ def test_divergence_stops_with_the_last_good_state(tmp_path):
 def test_a_state_that_was_lost_is_said(tmp_path):
     _training(tmp_path).run()
     (tmp_path / "state.safetensors").unlink()
-    with pytest.raises(ModelError, match="its state.safetensors is gone"):
+    with pytest.raises(ModelError, match=r"its state\.safetensors is gone"):
         _training(tmp_path).run()
 
 

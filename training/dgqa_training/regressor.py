@@ -25,10 +25,8 @@ from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.loop import CropSource, Progress, Recipe, Training
 from dgqa_training.networks import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.probe import fit_probe
+from dgqa_training.published import SELECTED
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
-
-TYPES_OF_LIVEC = (1, 3, 10, 17, 18, 25)
-"""What DGQA selects for LIVE in the Wild (the authors' readme, Li-aobo/DGQA)."""
 
 STAGES = {
     "efficientnet_lite0": ("blocks6", "blocks7", "head"),
@@ -44,7 +42,7 @@ class Plan:
     """What a regressor is trained on, and how.
 
     Attributes:
-        types: the selected distortion types, 1–25.
+        types: the selected distortion types, 1–25; DGQA's for LIVE in the Wild by default.
         levels: 1–5.
         backbone: one of `dgqa_training.networks.BACKBONES`.
         stages: that the head reads; empty for the backbone's default.
@@ -53,7 +51,7 @@ class Plan:
         preprocessing: short side of the references and side of a crop.
     """
 
-    types: tuple[int, ...] = TYPES_OF_LIVEC
+    types: tuple[int, ...] = SELECTED["livec"]
     levels: tuple[int, ...] = LEVELS
     backbone: str = "efficientnet_lite0"
     stages: tuple[str, ...] = ()
