@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dgqa_export.classifier import add_classifier
+from dgqa_infer.bundle import Bundle, Calibration, Card, write_bundle
+from dgqa_infer.classifier import DomainClassifier
+from dgqa_infer.domains import CLASSES
+from dgqa_infer.errors import ModelError
+from dgqa_infer.preprocessing import Preprocessing
+from dgqa_training.authors import import_classifier
+from dgqa_training.checkpoints import Checkpoint
+from dgqa_training.networks import DomainNetwork, Head
+from dgqa_training.resnet import ResNet50
+
+PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=64, grid=5)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """The authors' classifier, from a file with their names and random weights; smaller crops."""
+    torch.manual_seed(0)
+    network = DomainNetwork(ResNet50(), Head(("layer4",)))
+    names = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
+    theirs = {}
+    for name, value in network.state_dict().items():
+        part, _, rest = name.partition(".")
+        child, _, inner = rest.partition(".")
+        if part == "backbone":
+            theirs[f"backbone.{names[child]}.{inner}"] = value
+        else:
+            theirs[f"classify.0.{rest}"] = value.flatten(1) if rest == "weight" else value
+    file = tmp_path_factory.mktemp("authors") / "kadis-700k_model_best.pth.tar"
+    torch.save({"state_dict": theirs}, file)
+    return replace(import_classifier(file), preprocessing=PREPROCESSING)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, small_graph: bytes) -> Bundle:
+    card = Card(
+        name="small",
+        version="1",
+        licence="Apache-2.0",
+        precision="fp32",
+        files={},
+        preprocessing=PREPROCESSING,
+        raw_range=(0.0, 10.0),
+        calibration=Calibration((0.0, 10.0), (0.0, 100.0)),
+        tolerances={"fp32": 1e-4},
+        training={"types": [1, 3]},
+    )
+    return write_bundle(tmp_path / "small", {"model.onnx": small_graph}, card)
+
+
+def test_the_authors_checkpoint_becomes_a_bundles_classifier_with_the_same_logits(
+    bundle: Bundle, imported: Checkpoint, tmp_path: Path
+) -> None:
+    report = {"calibration": {"temperature": 1.7}}
+    checkpoint = replace(imported, training={**imported.training, "report": report})
+    joined = add_classifier(bundle, checkpoint, tmp_path / "joined")
+    crops = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), dtype=np.uint8)
+    with torch.no_grad():
+        logits = imported.network()(torch.from_numpy(crops))["domain_logits"].numpy()
+    with DomainClassifier(joined, device="cpu") as classifier:
+        found = np.array(classifier.judge(crops))
+
+    # Weights are stored as float16.
+    expected = logits.reshape(2, 5, 26).mean(1)
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02 * np.abs(expected).max())
+    domains = joined.card.domains
+    assert domains is not None
+    assert (domains.classes, domains.temperature) == (CLASSES, 1.7)
+    assert joined.card.training["types"] == [1, 3]
+    assert joined.card.training["classifier"]["backbone"] == "resnet50"
+    assert "KADIS-700k" in joined.card.training["classifier"]["source"]
+    assert joined.graph_bytes("model.onnx") == bundle.graph_bytes("model.onnx")
+
+
+def test_a_checkpoint_of_another_task_or_size_is_refused(
+    bundle: Bundle, imported: Checkpoint, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="quality, not a domain classifier"):
+        add_classifier(bundle, replace(imported, task="quality"), tmp_path / "new")
+    large = replace(imported, preprocessing=replace(PREPROCESSING, crop=128))
+    with pytest.raises(ModelError, match="for crops of 128 pixels, small has 64"):
+        add_classifier(bundle, large, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
