@@ -25,7 +25,7 @@ from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.efficientnet_lite import STAGES as LITE_STAGES
-from dgqa_training.loop import Progress, Recipe, Training
+from dgqa_training.loop import Progress, Recipe, Training, software
 from dgqa_training.networks import DomainNetwork, Head, pretrained_backbone
 from dgqa_training.samples import PRISTINE, Synthetic, SyntheticCrops
 
@@ -135,7 +135,7 @@ def train(
         head=network.head,
         preprocessing=plan.preprocessing,
         tensors=network.cpu().state_dict(),
-        training=settings,
+        training=settings | {"software": software()},
     )
     checkpoints.save(folder / "domains.safetensors", checkpoint)
     return checkpoint

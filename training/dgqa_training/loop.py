@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -320,6 +321,11 @@ class _Average:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def software() -> dict[str, str]:
+    """Versions of what trained, for a checkpoint's record."""
+    return {package: version(package) for package in ("dgqa-infer", "torch", "numpy", "pillow", "scipy")}
 
 
 def half_where_it_pays(device: str) -> torch.autocast:

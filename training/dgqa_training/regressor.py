@@ -22,7 +22,7 @@ from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
-from dgqa_training.loop import CropSource, Progress, Recipe, Training
+from dgqa_training.loop import CropSource, Progress, Recipe, Training, software
 from dgqa_training.networks import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
@@ -197,7 +197,7 @@ def train(
         head=plan.head,
         preprocessing=plan.preprocessing,
         tensors=network.cpu().state_dict(),
-        training=settings,
+        training=settings | {"software": software()},
     )
     checkpoints.save(folder / "regressor.safetensors", checkpoint)
     return checkpoint
