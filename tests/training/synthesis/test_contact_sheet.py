@@ -28,7 +28,7 @@ def test_a_page_has_26_rows_of_five_levels_for_all_types():
     # The first row repeats the pristine photograph under each level.
     row = sheet[40]
     starts = np.flatnonzero(np.diff((row == (10, 200, 30)).all(axis=1).astype(int)) == 1)
-    assert len(starts) == 5
+    assert len(starts) == 10  # whole and middle
 
 
 def test_a_page_can_be_of_a_few_types_and_levels():
@@ -41,7 +41,14 @@ def test_pictures_are_shrunk_to_their_cells_but_not_enlarged():
     large, small = (np.zeros(shape, np.uint8) for shape in ((100, 1000, 3), (8, 9, 3)))
     wide = contact_sheet("large", large, (1,), (1,), lambda *_: large)
     narrow = contact_sheet("small", small, (1,), (1,), lambda *_: small)
-    assert wide.shape[1] - narrow.shape[1] == 160 - 9
+    assert wide.shape[1] - narrow.shape[1] == 2 * (128 - 9)
+
+
+def test_the_middle_is_shown_pixel_by_pixel():
+    pattern = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    sheet = contact_sheet("a", pattern, (1,), (1,), lambda *_: pattern)
+    middle = pattern[86:214, 136:264]
+    assert np.array_equal(sheet[18:146, -132:-4], middle)
 
 
 def test_long_titles_are_wrapped_and_any_name_can_be_drawn():
