@@ -9,6 +9,7 @@ with Scorer() as scorer:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from dgqa_infer.errors import BackendError, DgqaError, ImageError, ModelError, OutputError, UsageError
@@ -33,6 +34,10 @@ __all__ = [
     "Scorer",
     "UsageError",
 ]
+
+# ONNX Runtime's packages report each model's hash to their maker since 1.29, unless this is said before they
+# are imported. Scoring opens no connection; whoever wants that one can set the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # NumPy and Pillow take a third of a second to import; who only catches an error need not wait for them.
 _LAZY = {"Bundle": "bundle", "DecodeLimits": "images", "Scorer": "scorer"}

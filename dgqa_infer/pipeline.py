@@ -31,6 +31,8 @@ from dgqa_infer.workers import SharedSlots, Task, Worker
 _TASKS_PER_WORKER = 2
 # So many results may wait for an earlier file that takes its whole time.
 _MAX_AHEAD = 8192
+# An idle model takes a batch that is not full when it has waited so long, as behind a file that takes long.
+_PATIENCE_SECONDS = 1.0
 _CRASHES_ALLOWED = 2
 _STARTUP_FAILURES_ALLOWED = 3
 
@@ -162,6 +164,7 @@ class Pipeline(Generic[R]):
         self._again: deque[Task] = deque()
         self._asking: deque[Worker] = deque()
         self._done: dict[int, Outcome[R]] = {}
+        self._impatient_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -243,6 +246,8 @@ class Pipeline(Generic[R]):
     def _wait(self) -> None:
         """Until a worker, the model or the feed has something to say, or a file's time is up."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        if self._decoded and not self._running:
+            deadlines.append(self._impatient_at)
         timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._woken:
@@ -269,6 +274,8 @@ class Pipeline(Generic[R]):
             return
         task, message = answer
         if (error := message.get("error")) is None:
+            if not self._decoded:
+                self._impatient_at = time.monotonic() + _PATIENCE_SECONDS
             self._decoded.append(answer)
             return
         self._slots.free.append(task.slot)
@@ -326,11 +333,12 @@ class Pipeline(Generic[R]):
     # Results
 
     def _judge_full_batches(self, *, flush: bool) -> None:
-        """Hand decoded photographs to the model's thread: full batches, unless nothing else is under way."""
+        """Hand decoded photographs to the model's thread: full batches, while there is work for them."""
         size = self._judge.batch_size
         while self._decoded and len(self._running) < 2:
             under_way = self._again or any(worker.tasks for worker in self._workers)
-            if len(self._decoded) < size and (self._running or under_way or not flush):
+            enough = (flush and not under_way) or time.monotonic() >= self._impatient_at
+            if len(self._decoded) < size and (self._running or not enough):
                 return
             batch, self._decoded = self._decoded[:size], self._decoded[size:]
             # A copy, so that the slots are free again while the model is at work.

@@ -20,6 +20,7 @@ def check_chunks(data: bytes) -> None:
     """
     view = memoryview(data)
     at = _SIGNATURE_BYTES
+    has_pixels = False
     while at + 8 <= len(view):
         length = int.from_bytes(view[at : at + 4], "big")
         kind = bytes(view[at + 4 : at + 8])
@@ -34,9 +35,12 @@ def check_chunks(data: bytes) -> None:
             wanted = int.from_bytes(view[end - 4 : end], "big")
             if zlib.crc32(view[at + 4 : end - 4]) != wanted:
                 raise ImageError("corrupt", f"the checksum of its {_name(kind)} is wrong")
+        has_pixels |= kind == b"IDAT"
         if kind == b"IEND":
             return
         at = end
+    if not has_pixels:
+        raise ImageError("truncated", "the file ends before its image data begins")
 
 
 def _name(kind: bytes) -> str:

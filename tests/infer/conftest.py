@@ -197,9 +197,10 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
 def program(tiny_bundle: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """Start `score` with the tiny bundle as a process of its own."""
 
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-        code = "from dgqa_infer.cli.app import main; main()"
-        command = [sys.executable, "-c", code, "score", "--model", tiny_bundle, "--device", "cpu", *arguments]
+    def start(*arguments: object, before: str = "", **options: Any) -> subprocess.Popen[bytes]:
+        code = f"{before}\nfrom dgqa_infer.cli.app import main; main()"
+        fixed = ["score", "--model", tiny_bundle, "--device", "cpu", "--workers", "1"]
+        command = [sys.executable, "-c", code, *fixed, *arguments]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(list(map(str, command)), **(streams | options))
 
