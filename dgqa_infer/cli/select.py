@@ -90,6 +90,8 @@ def select(
             else:
                 failures.append(outcome.result)
             bar.advance()
+    if passed_over := sum(files.passed_over.values()):
+        out.note(f"{passed_over:,} other entries of the folders were passed over")
     _name(failures, ballot, out)
     if not ballot.photos:
         report(UsageError(_nothing(failures, paths)))

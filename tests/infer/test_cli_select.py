@@ -163,11 +163,13 @@ def test_few_photographs_give_a_warning_with_the_types_in_doubt(select: Any, fol
 
 def test_no_usable_photograph_is_an_error(select: Any, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("no photograph")
     unreadable, none = select(tmp_path, "--json"), select(tmp_path / "*.webp", "--exclude", "*", "--json")
 
     assert unreadable.code == none.code == 4
     assert unreadable.stdout == none.stdout == b""
     assert "error: no domains can be selected: none of 1 photographs could be read" in unreadable.stderr
+    assert "1 other entries of the folders were passed over" in unreadable.stderr
 
 
 def test_an_empty_folder_is_an_error_that_names_it(select: Any, tmp_path: Path) -> None:

@@ -140,3 +140,10 @@ def test_a_classifier_without_an_answer_is_no_photograph_without_distortions(
         (result,) = scorer.score_many([np.zeros((64, 64, 3), np.uint8)])
 
     assert result.row()["error"]["code"] == "not_finite"
+
+
+def test_the_documentation_calls_every_type_what_rows_call_it(repository: Path) -> None:
+    text = (repository / "docs" / "domains.md").read_text(encoding="utf-8")
+
+    for number, (slug, plain) in enumerate(WORDS.items()):
+        assert number == 0 or f"| {number} {slug} | {plain} |" in text
