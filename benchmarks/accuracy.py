@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from machine import RESULTS, machine, write_result
+from machine import machine, write_result
 
 from dgqa_infer import Scorer
 from dgqa_training.bundle_evaluation import group_by_prefix, predict, report
@@ -37,7 +37,7 @@ def main() -> None:
     groups = group_by_prefix(labelled.samples, arguments.prefix) if arguments.prefix else None
     with Scorer(arguments.model, device="cpu") as scorer:
         result = report(predict(scorer, labelled.samples), labelled, groups).as_dict()
-    write_result(RESULTS / f"accuracy_{arguments.name}.json", {"machine": machine(), **result})
+    write_result(f"accuracy_{arguments.name}", {"machine": machine("onnxruntime"), **result})
     print(table(result))
 
 

@@ -1,11 +1,15 @@
-"""What a result rests on besides its data: the machine and the versions."""
+"""What a result rests on besides its data, and where results are kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def machine(*packages: str) -> dict[str, object]:
@@ -17,6 +21,13 @@ def machine(*packages: str) -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in ("dgqa-infer", "numpy", "pillow", *packages)},
     }
+
+
+def write_result(name: str, result: dict[str, Any]) -> None:
+    """Keep a result as `results/NAME.json`."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def _processor() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import RESULTS, machine, write_result
+from machine import machine, write_result
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -44,7 +44,7 @@ def main() -> None:
         model = scorer.model_id
     ordered = {name: sum(falls(row[name]) for row in rows) for name in ("blur", "jpeg")}
     result = {
-        "machine": machine(("numpy", "pillow", "scipy", "onnxruntime")),
+        "machine": machine("scipy", "onnxruntime"),
         "model": model,
         "seed": arguments.seed,
         "contents": len(rows),
@@ -53,7 +53,7 @@ def main() -> None:
         "ordered": ordered,
         "rows": rows,
     }
-    write_result(RESULTS / "monotonicity.json", result)
+    write_result("monotonicity", result)
     print(f"{model}: ordered by blur {ordered['blur']}, by JPEG {ordered['jpeg']} of {len(rows)} contents")
 
 
