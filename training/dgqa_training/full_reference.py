@@ -14,7 +14,7 @@ from dgqa_training.distortions.spaces import rgb_to_ycbcr
 # One weight a scale, from full size down by halves: Wang, Simoncelli and Bovik, 2003.
 _SCALES: Final = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 # Exponents: how much luma and the two chroma count. Of 0 to 0.5 for chroma, 0.25 to 0.35 order the types and
-# levels best (rank correlation with its 125 mean DMOS: 0.92; without chroma 0.81).
+# levels best (rank correlation with KADID's 125 mean DMOS 0.92; without chroma 0.81).
 _CHANNELS: Final = (1.0, 0.25, 0.25)
 _WINDOW: Final = 11  # pixels, the reach of scikit-image's Gaussian window of σ = 1.5
 

@@ -53,7 +53,7 @@ def test_jitter_warps_five_times_by_gaussian_displacements_shared_by_channels(mo
     drawn = []
 
     def record(image, displacement):
-        drawn.append(displacement)
+        drawn.append(displacement.copy())
         return image
 
     monkeypatch.setattr("dgqa_training.distortions.spatial.warp_bicubic", record)

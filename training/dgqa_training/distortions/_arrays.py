@@ -32,24 +32,30 @@ def stretch(image: FloatImage) -> FloatImage:
         return clip(image)
     if (low, high) == (0.0, 1.0):
         return image
-    stretched = (image - np.float32(low)) / np.float32(high - low)
-    return clip(stretched)  # float32 rounding may leave 1 + 6e-8
+    stretched = image - np.float32(low)
+    stretched /= np.float32(high - low)
+    return clip(stretched, out=stretched)  # float32 rounding may leave 1 + 6e-8
 
 
-def clip(image: FloatImage) -> FloatImage:
-    """Limit to 0–1; a new float32 array of the same shape."""
-    limited: FloatImage = np.clip(image, np.float32(0), np.float32(1))
+def clip(image: FloatImage, out: FloatImage | None = None) -> FloatImage:
+    """Limit to 0–1, float32, any shape; into `out` where a new array can be spared."""
+    limited: FloatImage = np.clip(image, np.float32(0), np.float32(1), out=out)
     return limited
 
 
 def to_bytes(image: FloatImage) -> ByteImage:
     """0–1 → 0–255, rounded to nearest and saturated, as MATLAB's `im2uint8` does before `imwrite`."""
-    return (clip(image) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    scaled = clip(image)
+    scaled *= np.float32(255)
+    scaled += np.float32(0.5)
+    return scaled.astype(np.uint8)
 
 
 def from_bytes(image: ByteImage) -> FloatImage:
     """0–255 → 0–1 as float32, MATLAB's `im2single`."""
-    return image.astype(np.float32) / np.float32(255)
+    scaled = image.astype(np.float32)
+    scaled /= np.float32(255)
+    return scaled
 
 
 def gaussian_taps(sigma: float) -> npt.NDArray[np.float64]:

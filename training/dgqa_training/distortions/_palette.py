@@ -41,7 +41,8 @@ def minimum_variance_palette(pixels: ByteImage, colors: int) -> npt.NDArray[np.f
     Returns:
         float64 [n, 3], 0–255, n ≤ colors: the mean colour of each box; fewer where the image has no more.
     """
-    moments = _cumulative_moments(pixels)
+    table = _cumulative_moments(pixels)
+    moments = (table, table.transpose(1, 0, 2, 3), table.transpose(2, 0, 1, 3))
     boxes = [_examine(moments, (0, 0, 0), (_SIDE, _SIDE, _SIDE))]
     while len(boxes) < colors:
         widest = max(range(len(boxes)), key=lambda i: boxes[i].error if boxes[i].axis >= 0 else -1.0)
@@ -56,7 +57,7 @@ def minimum_variance_palette(pixels: ByteImage, colors: int) -> npt.NDArray[np.f
 def _cumulative_moments(pixels: ByteImage) -> _Moments:
     """[33, 33, 33, 5]: at (r, g, b) the moments of all colours below; a box needs eight entries."""
     flat = pixels.reshape(-1, 3)
-    cell = flat.astype(np.int32) >> (8 - _BITS)
+    cell = flat.astype(np.intp) >> (8 - _BITS)
     index = (cell[:, 0] * _SIDE + cell[:, 1]) * _SIDE + cell[:, 2]
     values = flat.astype(np.float64)
     weights = [None, values[:, 0], values[:, 1], values[:, 2], np.einsum("nc,nc->n", values, values)]
@@ -67,12 +68,12 @@ def _cumulative_moments(pixels: ByteImage) -> _Moments:
     return table
 
 
-def _examine(moments: _Moments, low: tuple[int, int, int], high: tuple[int, int, int]) -> _Box:
-    total = _slabs(moments, low, high, 0)[-1]
+def _examine(moments: tuple[_Moments, ...], low: tuple[int, int, int], high: tuple[int, int, int]) -> _Box:
+    total = _slabs(moments[0], low, high, 0)[-1]
     error = float(_squared_error(total))
     best_error, best_axis, best_cut = error, -1, 0
     for axis in range(3):
-        below = _slabs(moments, low, high, axis)[1:-1]
+        below = _slabs(moments[axis], low, high, axis)[1:-1]
         above = total - below
         valid = (below[:, 0] > 0.5) & (above[:, 0] > 0.5)
         if not valid.any():
@@ -85,9 +86,9 @@ def _examine(moments: _Moments, low: tuple[int, int, int], high: tuple[int, int,
 
 
 def _slabs(moments: _Moments, low: tuple[int, int, int], high: tuple[int, int, int], axis: int) -> _Moments:
-    """Moments [n + 1, 5] of the box's first 0, 1, …, n layers along an axis."""
+    """Moments [n + 1, 5] of the box's first 0, 1, …, n layers along an axis, which is the table's first."""
     first, second = (other for other in range(3) if other != axis)
-    along = np.moveaxis(moments, axis, 0)[low[axis] : high[axis] + 1]
+    along = moments[low[axis] : high[axis] + 1]
     sums = (
         along[:, high[first], high[second]]
         - along[:, low[first], high[second]]

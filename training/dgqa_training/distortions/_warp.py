@@ -42,7 +42,7 @@ def _compiled() -> Callable[..., None]:
     weights = numba.njit(_weights)
 
     def warp(padded: Any, displacement: Any, margin: int, warped: Any) -> None:
-        height, width, channels = warped.shape
+        height, width, _ = warped.shape
         for y in range(height):
             for x in range(width):
                 down, right = displacement[0, y, x], displacement[1, y, x]
@@ -51,14 +51,14 @@ def _compiled() -> Callable[..., None]:
                 columns = weights(right - whole_right)
                 top = y + margin - 1 + int(whole_down)
                 left = x + margin - 1 + int(whole_right)
-                for channel in range(channels):
-                    total = np.float32(0)
-                    for row in range(4):
-                        line = np.float32(0)
-                        for column in range(4):
-                            line += columns[column] * padded[top + row, left + column, channel]
-                        total += rows[row] * line
-                    warped[y, x, channel] = total
+                red = green = blue = np.float32(0)
+                for row in range(4):
+                    for column in range(4):
+                        weight = rows[row] * columns[column]
+                        red += weight * padded[top + row, left + column, 0]
+                        green += weight * padded[top + row, left + column, 1]
+                        blue += weight * padded[top + row, left + column, 2]
+                warped[y, x, 0], warped[y, x, 1], warped[y, x, 2] = red, green, blue
 
     compiled: Callable[..., None] = numba.njit(warp)
     return compiled

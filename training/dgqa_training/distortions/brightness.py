@@ -24,8 +24,10 @@ def brighten(image: FloatImage, amount: float, generator: np.random.Generator) -
     """
     lab = rgb_to_lab(image)
     lab[..., 0] = tone_curve(lab[..., 0] / np.float32(100), amount) * np.float32(100)
-    by_lightness = clip(lab_to_rgb(lab))
-    blended: FloatImage = (2 * tone_curve(image, amount) + by_lightness) / np.float32(3)
+    by_lightness = lab_to_rgb(lab)
+    blended = 2 * tone_curve(image, amount)
+    blended += clip(by_lightness, out=by_lightness)
+    blended /= np.float32(3)
     return blended
 
 
@@ -58,7 +60,8 @@ def mean_shift(image: FloatImage, offset: float, generator: np.random.Generator)
     Returns:
         float32 [h, w, 3], 0–1.
     """
-    return clip(image + np.float32(offset))
+    shifted = image + np.float32(offset)
+    return clip(shifted, out=shifted)
 
 
 def tone_curve(values: FloatImage, amount: float) -> FloatImage:
@@ -71,4 +74,8 @@ def tone_curve(values: FloatImage, amount: float) -> FloatImage:
     Returns:
         float32, same shape, 0–1.
     """
-    return clip(values + np.float32(2 * amount) * values * (1 - values))
+    curved = 1 - values
+    curved *= values
+    curved *= np.float32(2 * amount)
+    curved += values
+    return clip(curved, out=curved)

@@ -30,7 +30,8 @@ def color_diffusion(image: FloatImage, amount: float, generator: np.random.Gener
     for channel in (1, 2):  # contiguous planes filter faster than an interleaved pair
         plane = np.ascontiguousarray(lab[..., channel])
         lab[..., channel] = gaussian_filter(plane, 1.5 * amount + 2) * np.float32(amount)
-    return clip(lab_to_rgb(lab))
+    rgb = lab_to_rgb(lab)
+    return clip(rgb, out=rgb)
 
 
 def color_shift(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
@@ -138,4 +139,5 @@ def saturation_lab(image: FloatImage, factor: float, generator: np.random.Genera
     """
     lab = rgb_to_lab(image)
     lab[..., 1:] *= np.float32(factor)
-    return clip(lab_to_rgb(lab))
+    rgb = lab_to_rgb(lab)
+    return clip(rgb, out=rgb)

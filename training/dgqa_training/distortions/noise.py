@@ -23,7 +23,7 @@ def white_noise(image: FloatImage, variance: float, generator: np.random.Generat
     noise = generator.standard_normal(image.shape, dtype=np.float32)
     noise *= np.float32(np.sqrt(variance))
     noise += image
-    return clip(noise)
+    return clip(noise, out=noise)
 
 
 def color_noise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:
@@ -80,7 +80,7 @@ def multiplicative_noise(image: FloatImage, variance: float, generator: np.rando
     gain *= np.float32(np.sqrt(12 * variance))
     gain += 1
     gain *= image
-    return clip(gain)
+    return clip(gain, out=gain)
 
 
 def denoise(image: FloatImage, variance: float, generator: np.random.Generator) -> FloatImage:
@@ -98,4 +98,5 @@ def denoise(image: FloatImage, variance: float, generator: np.random.Generator) 
         float32 [h, w, 3], 0–1.
     """
     noisy = white_noise(image, variance, generator)
-    return clip(denoise_channels(noisy, float(np.sqrt(variance))))
+    denoised = denoise_channels(noisy, float(np.sqrt(variance)))
+    return clip(denoised, out=denoised)

@@ -28,7 +28,8 @@ def high_sharpen(image: FloatImage, amount: float, generator: np.random.Generato
     lab = rgb_to_lab(image)
     lightness = np.ascontiguousarray(lab[..., 0])
     lab[..., 0] = lightness + np.float32(amount) * (lightness - gaussian_filter(lightness, _RADIUS))
-    return clip(lab_to_rgb(lab))
+    rgb = lab_to_rgb(lab)
+    return clip(rgb, out=rgb)
 
 
 def contrast_change(image: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
@@ -45,7 +46,8 @@ def contrast_change(image: FloatImage, amount: float, generator: np.random.Gener
     Returns:
         float32 [h, w, 3], 0–1.
     """
-    return clip(contrast_curve(image, amount))
+    curved = contrast_curve(image, amount)
+    return clip(curved, out=curved)
 
 
 def contrast_curve(values: FloatImage, amount: float) -> FloatImage:

@@ -35,9 +35,9 @@ def jitter(image: FloatImage, deviation: float, generator: np.random.Generator) 
     Returns:
         float32 [h, w, 3]; bicubic interpolation overshoots 0–1 a little.
     """
-    height, width = image.shape[:2]
+    displacement = np.empty((2, *image.shape[:2]), np.float32)
     for _ in range(_WARPS):
-        displacement = generator.standard_normal((2, height, width), dtype=np.float32)
+        generator.standard_normal(out=displacement, dtype=np.float32)
         displacement *= np.float32(deviation)
         image = warp_bicubic(image, displacement)
     return image
