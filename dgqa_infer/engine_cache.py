@@ -79,6 +79,22 @@ class EngineCache:
         except OSError as error:
             raise OutputError(f"{name} cannot be kept in {self.folder}: {error.strerror}") from error
 
+    def subfolder(self, name: str) -> Path:
+        """A folder within, for a runtime that keeps its engines itself; as private as the cache.
+
+        Raises:
+            BackendError: the cache is open to others.
+            OutputError: it cannot be made.
+        """
+        folder = self.folder / name
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_open_folder()
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+        return folder
+
     def records(self) -> Iterator[EngineRecord]:
         """All engines whose sidecars can be read and belong to their names, in the order of their names."""
         if not self.folder.is_dir():

@@ -70,7 +70,7 @@ class Scorer:
 
         Args:
             model: name of a built-in bundle, a bundle's folder, or a bundle.
-            device: "auto", "cpu", "cuda" or "cuda:N".
+            device: "auto", or one of `dgqa_infer.backends.choice.DEVICES`, such as "cpu" or "cuda:0".
             threads: of the CPU for one batch; None for every core.
             explain: also say which distortions each photograph shows.
             strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
@@ -90,7 +90,7 @@ class Scorer:
         self.batch_size = batch_size
         self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
         self.backend, self.device = self._quality.name, self._quality.device
-        self._domains = open_backend(self.bundle, DOMAIN_GRAPH, self.device, threads) if explain else None
+        self._domains = open_backend(self.bundle, DOMAIN_GRAPH, device, threads) if explain else None
 
     @property
     def model_id(self) -> str:

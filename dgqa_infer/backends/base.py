@@ -28,8 +28,8 @@ class Backend(Protocol):
             crops: uint8 [batch, height, width, 3], RGB, 0–255; any batch ≥ 1.
 
         Returns:
-            The graph's outputs by name: `quality` float32 [batch] and `quality_map` float32 [batch, h, w] of a quality
-            graph, `domain_logits` float32 [batch, 26] of a domain classifier.
+            The graph's outputs by name: `quality` float32 [batch] and `quality_map` float32 [batch, h, w]
+            of a quality graph, `domain_logits` float32 [batch, 26] of a domain classifier.
 
         Raises:
             BackendError: the runtime failed.

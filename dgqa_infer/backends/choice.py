@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle import Bundle
-from dgqa_infer.errors import BackendError
+from dgqa_infer.backends.openvino import OpenVinoBackend
+from dgqa_infer.backends.tensorrt import open_tensorrt
+from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.engine_cache import EngineCache
+from dgqa_infer.errors import BackendError, UsageError
+
+DEVICES = ("cpu", "openvino", "cuda", "tensorrt", "tensorrt_rtx", "onnxruntime-tensorrt")
+"""What a device may be called; those on a GPU may be followed by ":N", its number."""
+
+_NAME = re.compile(r"(cpu|openvino|(cuda|tensorrt|tensorrt_rtx|onnxruntime-tensorrt)(?::(\d+))?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One place where a graph could run.
+
+    Attributes:
+        device: one of `DEVICES`.
+        open: loads the graph there, or raises `BackendError` with the reason.
+    """
+
+    device: str
+    open: Callable[[], Backend]
+
+
+def choices(bundle: Bundle, graph: str, threads: int | None = None) -> list[Choice]:
+    """Where one of a bundle's graphs could run, in the order in which "auto" tries.
+
+    An engine that was built on purpose comes first, then CUDA, then the faster of the CPU's runtimes:
+    OpenVINO for int8, ONNX Runtime for all else.
+    """
+    names = ["tensorrt", "tensorrt_rtx", "cuda"] if graph == QUALITY_GRAPH else ["cuda"]
+    names += ["openvino", "cpu"] if bundle.card.precision == "int8" else ["cpu", "openvino"]
+    return [Choice(name, partial(_open, bundle, graph, name, threads)) for name in names]
 
 
 def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int | None = None) -> Backend:
@@ -14,7 +52,8 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
     Args:
         bundle: verified.
         graph: "model.onnx" or "domains.onnx".
-        device: "cpu", "cuda", "cuda:N"; or "auto" for a GPU that works, else the CPU.
+        device: one of `DEVICES`; or "auto" for the fastest that works. Engines are built of "model.onnx"
+            alone: where one is asked for, other graphs run wherever "auto" puts them.
         threads: of the CPU for one batch; None for every core.
 
     Raises:
@@ -22,10 +61,32 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
         ModelError: the bundle has no such graph.
         UsageError: no device has this name.
     """
+    if device != "auto" and _NAME.fullmatch(device) is None:
+        raise UsageError(f"device {device!r} is neither 'auto' nor one of {', '.join(DEVICES)}")
+    bundle.graph_bytes(graph)
+    if device != "auto" and (graph == QUALITY_GRAPH or not device.startswith("tensorrt")):
+        return _open(bundle, graph, device, threads)
+    reasons = {}
+    for choice in choices(bundle, graph, threads):
+        try:
+            return choice.open()
+        except BackendError as error:
+            reasons[choice.device] = error
+    raise BackendError(f"nothing here can run the model: {reasons['cpu']}")
+
+
+def _open(bundle: Bundle, graph: str, device: str, threads: int | None) -> Backend:
+    kind, _, number = device.partition(":")
     data = bundle.graph_bytes(graph)
-    if device != "auto":
-        return OnnxRuntimeBackend(data, device, threads)
-    try:
-        return OnnxRuntimeBackend(data, "cuda")
-    except BackendError:
-        return OnnxRuntimeBackend(data, "cpu", threads)
+    if kind in ("tensorrt", "tensorrt_rtx"):
+        return open_tensorrt(bundle, graph, int(number or 0), flavour=kind)
+    if kind == "openvino":
+        return OpenVinoBackend(data, threads)
+    if kind == "onnxruntime-tensorrt":
+        if bundle.card.precision == "int8":
+            raise BackendError(
+                "ONNX Runtime's TensorRT provider takes no int8 graph of ours; use the device tensorrt"
+            )
+        folder = EngineCache().subfolder(f"onnxruntime-{hashlib.sha256(data).hexdigest()[:24]}")
+        return OnnxRuntimeBackend(data, f"cuda:{number or 0}", threads, tensorrt_cache=folder)
+    return OnnxRuntimeBackend(data, device, threads)

@@ -1,18 +1,23 @@
-"""ONNX Runtime: the CPU, and NVIDIA GPUs through its CUDA provider."""
+"""ONNX Runtime: the CPU, and NVIDIA GPUs through its CUDA and TensorRT providers."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer import onnx_file
+from dgqa_infer.backends.bound_session import LARGEST, BoundSession
 from dgqa_infer.errors import BackendError, UsageError
 
 _DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_PROVIDERS = {"cpu": _CPU, "cuda": _CUDA}
+_WORDS = {_CPU: "CPU", _CUDA: "CUDA", _TENSORRT: "TensorRT"}
 _INSTALL = {"cpu": "pip install 'dgqa-infer[cpu]'", "cuda": "pip install 'dgqa-infer[gpu]'"}
 _LOG_FATAL = 4
 
@@ -21,19 +26,28 @@ class OnnxRuntimeBackend:
     """A graph loaded into ONNX Runtime on the device that was asked for, and on no other.
 
     Attributes:
-        name: "onnxruntime".
+        name: "onnxruntime"; "onnxruntime-tensorrt" where its TensorRT provider runs.
         device: "cpu" or "cuda:N".
     """
 
-    name = "onnxruntime"
-
-    def __init__(self, graph: bytes, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: bytes,
+        device: str = "cpu",
+        threads: int | None = None,
+        *,
+        tensorrt_cache: Path | None = None,
+        cuda_graphs: bool = False,
+    ) -> None:
         """Load a graph.
 
         Args:
             graph: a serialised ONNX model, as `Bundle.graph_bytes` returns it.
             device: "cpu", "cuda" or "cuda:N".
             threads: of the CPU for one batch; None leaves it to the runtime, which takes every core.
+            tensorrt_cache: run through the TensorRT provider, which keeps its engines in this folder; it must
+                be private, and of this graph alone. None: through CUDA.
+            cuda_graphs: record each batch size as a CUDA graph; only on a GPU.
 
         Raises:
             BackendError: the runtime is not installed, or cannot run the graph on that device.
@@ -49,20 +63,28 @@ class OnnxRuntimeBackend:
             options.intra_op_num_threads = threads
         # Waiting threads that spin would take the cores from the workers that decode the next photographs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        settings: dict[str, Any] = {}
+        index = int(number or 0)
+        providers: list[tuple[str, dict[str, Any]]] = [(_PROVIDERS[kind], {})]
         if kind == "cuda":
-            # TF32 would round inside convolutions; the fixed search keeps the first call of each shape short.
-            settings = {"device_id": int(number or 0), "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
-        self.device = "cpu" if match.group(0) == "cpu" else f"cuda:{int(number or 0)}"
-        self._session: Any = _open(runtime, graph, options, kind, settings)
+            providers = [(_CUDA, _cuda_settings(index, cuda_graphs))]
+        if kind == "cuda" and tensorrt_cache is not None:
+            providers.insert(0, (_TENSORRT, _tensorrt_settings(graph, index, tensorrt_cache)))
+        self.name = "onnxruntime" if providers[0][0] != _TENSORRT else "onnxruntime-tensorrt"
+        self.device = "cpu" if match.group(0) == "cpu" else f"cuda:{index}"
+        self._session: Any = _open(runtime, graph, options, kind, providers)
         self._input: str = self._session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
+        self._bound: BoundSession | None = None
+        if kind == "cuda":
+            self._bound = BoundSession(runtime, self._session, "cuda", index, cuda_graphs=cuda_graphs)
 
     def infer(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the graph; see `Backend.infer`. A batch too large for the device's memory is halved."""
         if self._session is None:
             raise BackendError("this backend is closed")
         try:
+            if self._bound is not None:
+                return self._bound.run(crops)
             values = self._session.run(self._outputs, {self._input: crops})
         except Exception as error:
             if len(crops) > 1 and "alloc" in str(error).lower():
@@ -74,7 +96,7 @@ class OnnxRuntimeBackend:
 
     def close(self) -> None:
         """Free the device."""
-        self._session = None
+        self._bound = self._session = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,23 +115,55 @@ def _import(kind: str) -> Any:
         import onnxruntime
     except ImportError as error:
         raise BackendError(f"ONNX Runtime is not installed: {_INSTALL[kind]}") from error
-    if kind == "cuda" and _PROVIDERS[kind] not in onnxruntime.get_available_providers():
-        raise BackendError(
-            f"this ONNX Runtime ({onnxruntime.__version__}) has no CUDA: "
-            f"pip uninstall onnxruntime && {_INSTALL[kind]}"
-        )
-    if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
-        # CUDA and cuDNN may come from pip packages, which the loader does not search by itself.
-        onnxruntime.preload_dlls(directory="")
     return onnxruntime
 
 
-def _open(runtime: Any, graph: bytes, options: Any, kind: str, settings: dict[str, Any]) -> Any:
-    wanted = _PROVIDERS[kind]
+def _cuda_settings(index: int, cuda_graphs: bool) -> dict[str, Any]:
+    # TF32 would round inside convolutions; the fixed search keeps the first call of each shape short.
+    settings = {"device_id": index, "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
+    return settings | ({"enable_cuda_graph": 1} if cuda_graphs else {})
+
+
+def _tensorrt_settings(graph: bytes, index: int, cache: Path) -> dict[str, Any]:
+    crop = "x".join(str(size) for size in _crop_shape(graph))
+    return {
+        "device_id": index,
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(cache),
+        "trt_timing_cache_enable": True,
+        "trt_timing_cache_path": str(cache),
+        "trt_profile_min_shapes": f"crops:1x{crop}",
+        "trt_profile_opt_shapes": f"crops:8x{crop}",
+        "trt_profile_max_shapes": f"crops:{LARGEST}x{crop}",
+    }
+
+
+def _crop_shape(graph: bytes) -> tuple[object, ...]:
+    (source,) = onnx_file.read(graph).inputs
+    return (source.shape or ())[1:]
+
+
+def _open(
+    runtime: Any, graph: bytes, options: Any, kind: str, providers: list[tuple[str, dict[str, Any]]]
+) -> Any:
+    wanted = providers[0][0]
+    if wanted not in runtime.get_available_providers():
+        raise BackendError(
+            f"this ONNX Runtime ({runtime.__version__}) has no {_WORDS[wanted]}: "
+            f"pip uninstall onnxruntime && {_INSTALL[kind]}"
+        )
+    if kind == "cuda" and hasattr(runtime, "preload_dlls"):
+        # CUDA and cuDNN may come from pip packages, which the loader does not search by itself.
+        runtime.preload_dlls(directory="")
     try:
-        session = runtime.InferenceSession(graph, options, providers=[(wanted, settings)])
+        session = runtime.InferenceSession(graph, options, providers=providers)
     except Exception as error:
         raise BackendError(f"ONNX Runtime cannot load the graph on {kind}: {_first_line(error)}") from error
+    if wanted == _TENSORRT and session.get_providers()[0] != wanted:
+        raise BackendError(
+            f"ONNX Runtime's TensorRT provider does not start: ONNX Runtime {runtime.__version__} needs "
+            "TensorRT 10 beside it, not 11"
+        )
     if session.get_providers()[0] != wanted:
         # Measured: where CUDA cannot start, the runtime takes the CPU and says nothing.
         raise BackendError(

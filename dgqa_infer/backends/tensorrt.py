@@ -202,8 +202,8 @@ def open_tensorrt(
     """
     if graph != QUALITY_GRAPH:
         raise BackendError(f"TensorRT engines are built of {QUALITY_GRAPH} alone, not of {graph}")
+    found = gpu.gpu(device)  # first: it is quick to say no, and TensorRT is slow to import
     trt = tensorrt_api.load(flavour)
-    found = gpu.gpu(device)
     here = Environment(
         tensorrt_api.flavour_of(trt), trt.__version__, found.name, found.compute_capability, found.driver
     )

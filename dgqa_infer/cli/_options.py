@@ -14,7 +14,11 @@ ModelOption = Annotated[
     typer.Option("--model", "-m", metavar="NAME|DIR", help="A built-in bundle's name, or a bundle's folder."),
 ]
 DeviceOption = Annotated[
-    str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the model runs; auto takes a GPU that works.")
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda[:N]|tensorrt[:N]|openvino",
+        help="Where the model runs; auto takes a GPU that works. `dgqa-infer doctor` shows what does.",
+    ),
 ]
 BatchSizeOption = Annotated[
     int, typer.Option(min=1, help="Photographs that are scored at once. Scores do not depend on it.")

@@ -1,10 +1,9 @@
 """Half the size at full precision: weights stored as float16, computed as float32.
 
 A packed graph is still an fp32 graph: each large weight is a float16 constant behind a Cast, which every
-    runtime
-folds away when it loads the graph. Rounding happens once, here; all runtimes then compute with the same
-rounded weights, so packing moves scores by a fixed, small and measured amount and adds nothing to the drift
-between them.
+runtime folds away when it loads the graph. Rounding happens once, here; all runtimes then compute with the
+same rounded weights, so packing moves scores by a fixed, small and measured amount and adds nothing to the
+drift between them.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from dgqa_export.contract import check, parse
 from dgqa_infer.errors import ModelError
 
 _SMALLEST = 256
-"""Constants with fewer values stay as they are: biases and normalisation, where rounding costs more than
-bytes."""
+"""Constants with fewer values stay as they are: for biases, rounding costs more than bytes."""
 
 _SUFFIX = "_half"
 _LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -1,0 +1,102 @@
+"""Which backend a device's name means, and which one "auto" takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dgqa_infer.backends import choice
+from dgqa_infer.backends.choice import choices, open_backend
+from dgqa_infer.bundle import Bundle, write_bundle
+from dgqa_infer.errors import BackendError, UsageError
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+def test_auto_takes_an_engine_where_there_is_one(bundle: Bundle, trt: Any, store: Callable[..., Any]) -> None:
+    store()
+    with open_backend(bundle, "model.onnx") as backend:
+        assert (backend.name, backend.device) == ("tensorrt", "cuda:0")
+
+
+def test_auto_passes_over_a_stale_engine(bundle: Bundle, trt: Any, store: Callable[..., Any]) -> None:
+    store(preprocessing="other")
+    with open_backend(bundle, "model.onnx") as backend:
+        assert (backend.name, backend.device) == ("onnxruntime", "cpu")
+
+
+def test_an_engine_scores_and_the_domains_run_elsewhere(
+    bundle: Bundle, trt: Any, store: Callable[..., Any]
+) -> None:
+    store()
+    with open_backend(bundle, "domains.onnx", "tensorrt") as backend:
+        assert backend.name == "onnxruntime"
+
+
+def test_the_order_of_auto(bundle: Bundle) -> None:
+    names = [found.device for found in choices(bundle, "model.onnx")]
+    assert names == ["tensorrt", "tensorrt_rtx", "cuda", "cpu", "openvino"]
+    assert [found.device for found in choices(bundle, "domains.onnx")] == ["cuda", "cpu", "openvino"]
+
+
+def test_for_int8_openvino_goes_before_onnx_runtime(bundle: Bundle, tmp_path: Path) -> None:
+    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files}
+    int8 = write_bundle(tmp_path / "int8", graphs, replace(bundle.card, precision="int8"))
+    assert [found.device for found in choices(int8, "model.onnx")][-2:] == ["openvino", "cpu"]
+
+
+def test_cpu_is_onnx_runtime_and_openvino_is_itself(bundle: Bundle) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    with (
+        open_backend(bundle, "model.onnx", "cpu") as one,
+        open_backend(bundle, "model.onnx", "openvino") as other,
+    ):
+        assert (one.name, other.name) == ("onnxruntime", "openvino")
+
+
+def test_auto_goes_on_to_openvino_where_onnx_runtime_is_missing(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with open_backend(bundle, "model.onnx") as backend:
+        assert backend.name == "openvino"
+
+
+def test_where_nothing_runs_the_simplest_remedy_is_named(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        BackendError, match=r"nothing here can run the model: .*pip install 'dgqa-infer\[cpu\]'"
+    ):
+        open_backend(bundle, "model.onnx")
+
+
+@pytest.mark.parametrize("device", ["gpu", "CPU", "cpu:1", "tensorrt:", "cuda:x", "openvino:0", "", "auto:1"])
+def test_another_name_is_a_usage_error_that_lists_the_names(bundle: Bundle, device: str) -> None:
+    with pytest.raises(UsageError, match="neither 'auto' nor one of cpu, openvino, cuda, tensorrt"):
+        open_backend(bundle, "model.onnx", device)
+
+
+def test_onnx_runtimes_tensorrt_has_a_private_folder_for_each_graph(
+    bundle: Bundle, cache: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(choice, "OnnxRuntimeBackend", lambda *args, **named: asked.update(named, args=args))
+    open_backend(bundle, "model.onnx", "onnxruntime-tensorrt:1")
+    one = asked["tensorrt_cache"]
+    open_backend(bundle, "domains.onnx", "onnxruntime-tensorrt:1")
+    assert asked["args"][1] == "cuda:1"
+    assert one.is_dir()
+    assert one.parent == cache.folder
+    assert one != asked["tensorrt_cache"]

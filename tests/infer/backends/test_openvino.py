@@ -1,0 +1,61 @@
+"""OpenVINO runs the same graphs, in float32 where the CPU would offer less."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dgqa_infer.backends.base import Backend
+from dgqa_infer.backends.openvino import OpenVinoBackend
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.errors import BackendError
+
+
+@pytest.fixture
+def graph(tiny_bundle: Path) -> bytes:
+    return Bundle.load(tiny_bundle).graph_bytes("model.onnx")
+
+
+def crops(count: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+
+
+def test_any_batch_gives_one_quality_a_crop(graph: bytes) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    with OpenVinoBackend(graph, threads=1) as backend:
+        assert isinstance(backend, Backend)
+        assert (backend.name, backend.device) == ("openvino", "cpu")
+        for count in (1, 7, 2):
+            outputs = backend.infer(crops(count))
+            assert outputs["quality"] == pytest.approx(crops(count).mean(axis=(1, 2, 3)) / 25.5, abs=1e-5)
+            assert outputs["quality_map"].shape == (count, 2, 2)
+
+
+def test_it_computes_in_float32_whatever_the_cpu_offers(graph: bytes) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    with OpenVinoBackend(graph) as backend:
+        compiled = backend._request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+
+
+def test_faults_are_backend_errors(graph: bytes) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    with pytest.raises(BackendError, match="OpenVINO cannot load the graph"):
+        OpenVinoBackend(b"nonsense")
+    backend = OpenVinoBackend(graph)
+    with pytest.raises(BackendError, match="OpenVINO failed"):
+        backend.infer(np.zeros((1, 16, 16, 3), np.uint8))
+    backend.close()
+    with pytest.raises(BackendError, match="closed"):
+        backend.infer(crops(1))
+
+
+def test_without_openvino_the_extra_is_named(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError) as error:
+        OpenVinoBackend(graph)
+    assert str(error.value) == "OpenVINO is not installed: pip install 'dgqa-infer[openvino]'"
