@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from dgqa_infer.bundle import Bundle
-from dgqa_infer.errors import ERROR_CODES, BackendError, ErrorCode, ImageError, UsageError
+from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.feed import Feed, Input
 from dgqa_infer.images import DecodeLimits, file_status
 from dgqa_infer.preprocessing import Pixels
@@ -280,9 +280,7 @@ class Pipeline(Generic[R]):
             return
         self._slots.free.append(task.slot)
         code, text = error
-        if code not in ERROR_CODES:
-            code, text = "crashed", f"the decoder gave a nonsensical answer: {code}"
-        self._fail(task.index, task.path, code, str(text), message)
+        self._fail(task.index, task.path, code, text, message)
 
     def _admit(self) -> None:
         """Let workers decode large photographs while there is room, in their turn; one alone always may."""
@@ -368,8 +366,8 @@ def _outcomes(
 ) -> list[tuple[int, Outcome[R]]]:
     outcomes: list[tuple[int, Outcome[R]]] = []
     for (task, found), judgement in zip(batch, judge.judge(stack), strict=True):
-        warnings = tuple(str(word) for word in found["warnings"])
-        result = judge.result(task.path, judgement, int(found["width"]), int(found["height"]), warnings)
+        warnings = tuple(found["warnings"])
+        result = judge.result(task.path, judgement, found["width"], found["height"], warnings)
         outcomes.append((task.index, Outcome(result, found["size"], found["mtime"])))
     return outcomes
 

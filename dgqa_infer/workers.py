@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from dgqa_infer.errors import ERROR_CODES
 from dgqa_infer.preprocessing import Pixels, Preprocessing
 
 _MAX_MESSAGE_BYTES = 1_000_000
@@ -142,22 +143,26 @@ class Worker:
             A task that is done and what became of it; None for a message about the worker itself.
 
         Raises:
-            EOFError: the process has ended.
+            EOFError: the process has ended, or says what our worker does not: it was taken over by a file.
         """
         try:
             message = json.loads(self._connection.recv_bytes(_MAX_MESSAGE_BYTES))
-            if "ready" in message:
-                self.ready = True
-                self._start_clock()
-                return None
-            if "ask" in message:
-                self.asking = int(message["ask"])
-                self.deadline = None
-                return None
-            task = self.tasks.popleft()
-        except (OSError, ValueError, TypeError, IndexError) as error:
-            # Not what our worker says: whoever speaks there has lost its mind, or was taken over.
+        except (OSError, ValueError, RecursionError) as error:
             raise EOFError from error
+        if message == {"ready": True} and not self.ready:
+            self.ready = True
+            self._start_clock()
+            return None
+        if not self.tasks or not isinstance(message, dict):
+            raise EOFError
+        # Once for a file: who asks again and again would have no end.
+        if set(message) == {"ask"} and _is_count(message["ask"]) and not self.asking and not self.admitted:
+            self.asking = message["ask"]
+            self.deadline = None
+            return None
+        if not _is_answer(message):
+            raise EOFError
+        task = self.tasks.popleft()
         self.admitted = 0
         self._start_clock()
         return task, message
@@ -197,6 +202,31 @@ class Worker:
         # If it has ended, the selector will say so, and its tasks are seen to there.
         with contextlib.suppress(OSError):
             self._connection.send_bytes(json.dumps(message).encode("ascii"))
+
+
+def _is_answer(message: Mapping[str, Any]) -> bool:
+    """Whether this is how our worker says what became of a file."""
+    size, mtime, error = message.get("size"), message.get("mtime"), message.get("error")
+    if not (size is None or isinstance(size, int)) or not (mtime is None or isinstance(mtime, int | float)):
+        return False
+    if error is not None:
+        return (
+            isinstance(error, list)
+            and len(error) == 2
+            and error[0] in ERROR_CODES
+            and isinstance(error[1], str)
+        )
+    warnings = message.get("warnings")
+    return (
+        _is_count(message.get("width"))
+        and _is_count(message.get("height"))
+        and isinstance(warnings, list)
+        and all(isinstance(word, str) for word in warnings)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _without_libheif_switch() -> dict[str, str]:
