@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import UsageError
+
+if TYPE_CHECKING:
+    from dgqa_training.kadid_scores import KadidScores
+    from dgqa_training.synthesis import Plan, Settings, Written
 
 EXAMPLES = """
 dgqa-infer synthesize pristine/ synthetic/
@@ -78,7 +82,31 @@ def synthesize(
         short_side=short_side,
     )
     scores = None if kadid_scores is None else kadid.read(kadid_scores)
-    with synthesis.workers(jobs or _cores()) as run:
+    try:
+        plan, written = _make(output, pristine, out, settings, scores, contact_sheet, jobs or _cores())
+    except KeyboardInterrupt:
+        output.note("interrupted; what is written is whole, and the same command goes on from here")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    output.note(
+        f"{out}: {written.images:,} images of {len(plan.references):,} photographs,"
+        f" {written.made:,} of them made now"
+    )
+    if plan.skipped:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _make(
+    output: Output,
+    pristine: Path,
+    out: Path,
+    settings: Settings,
+    scores: KadidScores | None,
+    contact_sheet: bool,
+    jobs: int,
+) -> tuple[Plan, Written]:
+    from dgqa_training import synthesis
+
+    with synthesis.workers(jobs) as run:
         with output.progress("looking at photographs") as bar:
             plan = synthesis.plan_set(pristine, settings, run, bar.advance)
         for name, reason in plan.skipped.items():
@@ -88,12 +116,7 @@ def synthesize(
         if contact_sheet:
             with output.progress("drawing contact sheets", len(plan.references)) as bar:
                 synthesis.write_sheets(plan, out, run, bar.advance)
-    output.note(
-        f"{out}: {written.images:,} images of {len(plan.references):,} photographs,"
-        f" {written.made:,} of them made now"
-    )
-    if plan.skipped:
-        raise typer.Exit(ExitCode.SOME_FAILED)
+    return plan, written
 
 
 def _types(text: str) -> tuple[int, ...]:

@@ -112,3 +112,13 @@ def test_the_command_does_not_import_the_training_package_before_it_runs():
     script = "import sys, dgqa_infer.cli.synthesize as s; print({*sys.modules} & {'dgqa_training', 'scipy'})"
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
     assert output.strip() == "set()"
+
+
+def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(pristine, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dgqa_training.synthesis.write_set", interrupted)
+    result = run(pristine, tmp_path / "out")
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
