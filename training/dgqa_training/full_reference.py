@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from dgqa_training.distortions import ByteImage
 from dgqa_training.distortions.spaces import rgb_to_ycbcr
@@ -57,6 +56,9 @@ def quality(reference: ByteImage, distorted: ByteImage) -> float:
 
 
 def _multi_scale(first: NDArray[np.float32], second: NDArray[np.float32], scales: tuple[float, ...]) -> float:
+    # Not at the head of the module: it takes a second to import, and most sets need no metric.
+    from skimage.metrics import structural_similarity
+
     logarithm, weights = 0.0, 0.0
     for weight in scales:
         if min(first.shape) < _WINDOW:

@@ -16,7 +16,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from dgqa_training.kadid_scores import PROBABILITIES, KadidScores, built_in
 
@@ -86,6 +85,12 @@ def dmos_by_rank(
     if not np.isfinite(qualities).all():
         raise ValueError(f"qualities of type {type_number}, level {level} are not all finite")
     # The i-th of n stands in the middle of its n-th: neither end of the distribution is taken for granted.
-    positions = (stats.rankdata(qualities) - 0.5) / max(len(qualities), 1)
+    positions = (_ranks(qualities) - 0.5) / max(len(qualities), 1)
     quantiles = scores.quantiles[type_number - 1, level - 1]
     return np.asarray(np.interp(positions, PROBABILITIES, quantiles))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 for the least to n for the greatest; equal values share the mean of their ranks."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - (counts - 1) / 2)[group])

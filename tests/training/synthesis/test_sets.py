@@ -174,9 +174,10 @@ def test_a_folder_that_cannot_be_written_is_said(make, tmp_path):
         make(tmp_path / "file" / "out")
 
 
-def test_a_damaged_manifest_is_said(make, tmp_path):
+@pytest.mark.parametrize("text", ["{", "[]", "3"])
+def test_a_damaged_manifest_is_said(make, tmp_path, text):
     make(tmp_path / "out")
-    (tmp_path / "out" / "manifest.json").write_text("{")
+    (tmp_path / "out" / "manifest.json").write_text(text)
     with pytest.raises(OutputError, match="cannot be read"):
         make(tmp_path / "out")
 

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, signal
+from scipy import fft, ndimage
 
 FloatImage: TypeAlias = npt.NDArray[np.float32]
 """float32 array [h, w, 3] (or one channel [h, w]); red, green, blue; nominal range 0–1."""
@@ -103,10 +103,17 @@ def filter_replicated(image: FloatImage, kernel: npt.NDArray[np.float64]) -> Flo
     padded = np.pad(image, ((reach_y, reach_y), (reach_x, reach_x), (0, 0)), mode="edge")
     taps = np.argwhere(kernel != 0)
     if len(taps) > _DIRECT_TAPS:
-        kernel32 = kernel.astype(np.float32)[:, :, np.newaxis]
-        filtered: FloatImage = signal.fftconvolve(padded, kernel32, mode="valid", axes=(0, 1))
-        return filtered
+        return _by_fourier(padded, kernel, image.shape)
     return _sum_of_shifts(padded, kernel, taps.tolist(), image.shape)
+
+
+def _by_fourier(padded: FloatImage, kernel: npt.NDArray[np.float64], shape: tuple[int, ...]) -> FloatImage:
+    size = [fft.next_fast_len(side, real=True) for side in padded.shape[:2]]
+    spectrum = fft.rfft2(padded, size, axes=(0, 1))
+    spectrum *= fft.rfft2(kernel.astype(np.float32), size)[:, :, np.newaxis]
+    top, left = kernel.shape[0] - 1, kernel.shape[1] - 1
+    filtered = fft.irfft2(spectrum, size, axes=(0, 1))[top : top + shape[0], left : left + shape[1]]
+    return np.ascontiguousarray(filtered)
 
 
 def _sum_of_shifts(

@@ -4,7 +4,6 @@
 # ruff: noqa: ARG001
 
 import numpy as np
-from scipy import interpolate
 
 from dgqa_training.distortions._arrays import FloatImage, clip, gaussian_filter
 from dgqa_training.distortions.spaces import lab_to_rgb, rgb_to_lab
@@ -51,7 +50,11 @@ def contrast_change(image: FloatImage, amount: float, generator: np.random.Gener
 
 
 def contrast_curve(values: FloatImage, amount: float) -> FloatImage:
-    """#25's spline, not clipped; exact, as not-a-knot over five points leaves two cubics that meet at 0.5.
+    """#25's spline, exact and not clipped.
+
+    Not-a-knot over five points leaves two cubics that meet at 0.5, and the points are symmetric about
+    (0.5, 0.5): so one odd cubic in the distance d from there, c·d + e·d³ through (0.2, 0.25 + a/4) and
+    (0.5, 0.5), serves both halves [C].
 
     Args:
         values: float32, any shape, 0–1.
@@ -60,14 +63,12 @@ def contrast_curve(values: FloatImage, amount: float) -> FloatImage:
     Returns:
         float32, same shape.
     """
-    knots = (0.25 - amount / 4, 0.75 + amount / 4)
-    spline = interpolate.CubicSpline(
-        [0, 0.3, 0.5, 0.7, 1], [0, knots[0], 0.5, knots[1], 1], bc_type="not-a-knot"
-    )
-    # The curve is point-symmetric about (0.5, 0.5): one cubic in the distance from there serves both halves.
-    third, second, first, _ = (np.float32(c) for c in spline.c[:, 2])
-    centred = values - np.float32(0.5)
-    distance = np.abs(centred)
-    lifted = distance * (first + distance * (second + distance * third))
-    curved: FloatImage = np.float32(0.5) + np.copysign(lifted, centred)
+    cubic = -(0.25 + 1.25 * amount) / 0.21
+    linear = 1 - 0.25 * cubic
+    distance = values - np.float32(0.5)
+    curved = distance * distance
+    curved *= np.float32(cubic)
+    curved += np.float32(linear)
+    curved *= distance
+    curved += np.float32(0.5)
     return curved

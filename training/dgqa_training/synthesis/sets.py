@@ -160,6 +160,8 @@ def _claim(out: Path, plan: Plan, scores: KadidScores) -> None:
         occupied = found is None and out.exists() and any(not is_part(entry) for entry in out.iterdir())
     except (OSError, ValueError) as error:
         raise OutputError(f"{file} cannot be read: {error}") from error
+    if found is not None and not isinstance(found, dict):
+        raise OutputError(f"{file} cannot be read: it is not a set's manifest")
     if occupied:
         raise UsageError(f"{out} is not empty and has no {MANIFEST}: a set is written to a folder of its own")
     if found is not None:
