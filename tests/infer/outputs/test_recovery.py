@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -174,19 +175,22 @@ def test_a_log_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
         RecoveryLog(tmp_path, resume=False)
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Files of this process may have 100 bytes: the write that crosses it is torn, as on a full disk."""
+    """Files of this process may have 100 bytes: the write that crosses it is torn, as on a full disk.
+
+    No fixture: pytest reports a test before it tears fixtures down, and its report may go to a longer file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_whole_rows_and_an_error_that_says_how_to_go_on(
-    path: Path, small_disk: None
-) -> None:
-    with RecoveryLog(path, resume=False) as log:
+def test_a_full_disk_leaves_whole_rows_and_an_error_that_says_how_to_go_on(path: Path) -> None:
+    with RecoveryLog(path, resume=False) as log, small_disk():
         log.write(ROWS[0])
         with pytest.raises(OutputError, match="--resume goes on"):
             log.write(ROWS[1])
