@@ -139,4 +139,6 @@ def test_the_manifest_says_all_that_decides_the_pixels(pristine):
     }
     assert manifest["distortions"][1]["approximate"]
     assert [r["file"] for r in manifest["references"]] == ["a.png", "b.2024.jpg", "c ä.webp"]
-    assert {"dgqa-infer", "numpy", "scipy", "pillow", "libjpeg", "openjpeg"} == set(manifest["versions"])
+    assert {"dgqa-infer", "numpy", "scipy", "numba", "pillow", "libjpeg", "openjpeg"} < set(
+        manifest["versions"]
+    )

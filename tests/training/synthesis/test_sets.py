@@ -160,6 +160,21 @@ def test_a_folder_made_from_other_photographs_is_refused(make, tmp_path, pristin
         make(tmp_path / "out")
 
 
+def test_a_photograph_that_changes_between_two_sets_is_read_again(make, tmp_path, pristine):
+    make(tmp_path / "first")
+    Image.new("RGB", (60, 60), (1, 2, 3)).save(pristine / "a.png")
+    make(tmp_path / "second")
+    assert np.asarray(Image.open(tmp_path / "second" / "images" / "I01.png")).shape == (60, 60, 3)
+
+
+def test_a_file_more_that_cannot_be_used_does_not_make_another_set(make, tmp_path, pristine):
+    make(tmp_path / "out")
+    (pristine / "broken.png").write_bytes(b"nothing")
+    _, written = make(tmp_path / "out")
+    assert written.made == 0
+    assert "broken.png" in json.loads((tmp_path / "out" / "manifest.json").read_text())["skipped"]
+
+
 def test_a_folder_that_holds_something_else_is_refused(make, tmp_path, files):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "diary.txt").write_text("mine")

@@ -12,9 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import PIL
-import scipy
 from PIL import features
 
 from dgqa_infer.errors import ImageError, UsageError
@@ -94,7 +91,7 @@ class Reference:
 
     def pixels(self, short_side: int | None) -> ByteImage:
         """The photograph, upright and in sRGB, uint8 [h, w, 3]."""
-        return _pixels(self.path, short_side)
+        return _cached_pixels(self.path, self.sha256, short_side)
 
 
 @dataclass(frozen=True)
@@ -204,6 +201,10 @@ def _examine(path: Path, settings: Settings) -> tuple[Path, tuple[str, int, int]
 
 
 @lru_cache(maxsize=2)  # one photograph is asked for 25 times in a row
+def _cached_pixels(path: Path, sha256: str, short_side: int | None) -> ByteImage:  # noqa: ARG001 (part of the key)
+    return _pixels(path, short_side)
+
+
 def _pixels(path: Path, short_side: int | None) -> ByteImage:
     pixels = decode(path).pixels
     if short_side is not None:
@@ -241,11 +242,6 @@ def _described(number: int, levels: tuple[int, ...]) -> dict[str, Any]:
 
 def _versions() -> dict[str, str | None]:
     """Of what decides pixels: other versions may well make others."""
-    return {
-        "dgqa-infer": version("dgqa-infer"),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "pillow": PIL.__version__,
-        "libjpeg": features.version("jpg"),
-        "openjpeg": features.version("jpg_2000"),
-    }
+    packages = ("dgqa-infer", "numpy", "scipy", "numba", "scikit-image", "pillow")
+    codecs = {"libjpeg": features.version("jpg"), "openjpeg": features.version("jpg_2000")}
+    return {**{name: version(name) for name in packages}, **codecs}

@@ -165,8 +165,8 @@ def _claim(out: Path, plan: Plan, scores: KadidScores) -> None:
     if occupied:
         raise UsageError(f"{out} is not empty and has no {MANIFEST}: a set is written to a folder of its own")
     if found is not None:
-        found.pop("complete", None)
-        different = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+        keys = {*found, *wanted} - {"complete", "skipped"}
+        different = sorted(key for key in keys if found.get(key) != wanted.get(key))
         if different:
             raise UsageError(f"{out} holds a set made otherwise ({_differences(found, wanted, different)})")
     else:
