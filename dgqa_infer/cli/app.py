@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._errors import report
+from dgqa_infer.cli.doctor import doctor
 from dgqa_infer.cli.evaluate import evaluate
+from dgqa_infer.cli.export import export
+from dgqa_infer.cli.models import models
 from dgqa_infer.cli.score import score
 from dgqa_infer.cli.select import select
 from dgqa_infer.cli.synthesize import synthesize
@@ -43,6 +46,9 @@ def root(
 
 app.command("score")(score)
 app.command("evaluate")(evaluate)
+app.command("export")(export)
+app.command("doctor")(doctor)
+app.command("models")(models)
 app.command("synthesize")(synthesize)
 app.command("select")(select)
 app.add_typer(train, name="train")

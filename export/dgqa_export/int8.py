@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from dgqa_export.calibration import METHODS, calibrate
+from dgqa_export.packing import unpack
 from dgqa_export.quantization import Ranges, quantizable, quantize
 from dgqa_export.verification import MIN_SRCC
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
@@ -91,6 +92,7 @@ def to_int8(
     """
     if min(len(calibration), len(choosing)) < MIN_PHOTOGRAPHS:
         raise ModelError(f"int8 needs at least {4 * MIN_PHOTOGRAPHS} photographs to calibrate and verify on")
+    graph = unpack(graph)
     # One crop of each photograph, from another place each time: more contents for the same work.
     crops = np.stack([photograph[place % len(photograph)] for place, photograph in enumerate(calibration)])
     ranges = {}

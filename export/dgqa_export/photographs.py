@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
+_MOST = 500  # photographs to verify on; more say nothing new
+_CALIBRATION = 64
 
 
 def files(folder: Path) -> list[Path]:
@@ -29,6 +32,45 @@ def files(folder: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{folder} holds no photographs")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which photographs do what; none does two things.
+
+    Attributes:
+        calibration: ranges are measured on these.
+        choosing: a calibration is chosen on these.
+        verification: the drift is measured on these.
+    """
+
+    calibration: tuple[Path, ...]
+    choosing: tuple[Path, ...]
+    verification: tuple[Path, ...]
+
+
+def split(found: Sequence[Path], calibrating: Sequence[Path] | None, *, int8: bool) -> Split:
+    """Deal photographs out.
+
+    Args:
+        found: what there is to verify on.
+        calibrating: others for int8's calibration and choice; None takes half of those.
+        int8: whether there is anything to calibrate.
+    """
+    if not int8:
+        return Split((), (), _evenly(found, _MOST))
+    if calibrating is None:
+        found, calibrating = [*found[2::4], *found[3::4]], [*found[0::4], *found[1::4]]
+    return Split(
+        _evenly(calibrating[: len(calibrating) // 2], _CALIBRATION),
+        _evenly(calibrating[len(calibrating) // 2 :], _CALIBRATION),
+        _evenly(found, _MOST),
+    )
+
+
+def _evenly(found: Sequence[Path], most: int) -> tuple[Path, ...]:
+    step = max(1, -(-len(found) // most))
+    return tuple(found[::step])
 
 
 def read(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:

@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.contract import check, parse
+from dgqa_export.packing import unpack
 from dgqa_infer.errors import ModelError
 
 _POOLING = {"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "ReduceMax"}
@@ -52,7 +53,7 @@ def to_fp16(graph: bytes) -> bytes:
             beyond float16's range.
     """
     check(graph)
-    model = parse(graph)
+    model = parse(unpack(graph))
     region = convertible(model)
     floats = float_tensors(model)
     _halve_weights(model.graph, region)
@@ -63,10 +64,12 @@ def to_fp16(graph: bytes) -> bytes:
 
 
 def precision_of(model: onnx.ModelProto) -> str:
-    """What a graph computes in: "int8" with quantised tensors, "fp16" with float16 weights, else "fp32"."""
+    """What a graph computes in: int8 with quantised tensors, fp16 where a node reads float16, else fp32."""
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         return "int8"
-    if any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer):
+    halves = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    # A packed graph only stores its weights as float16; each is cast before it is used.
+    if any(node.op_type != "Cast" and halves.intersection(node.input) for node in model.graph.node):
         return "fp16"
     return "fp32"
 

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from dgqa_export.contract import INPUT, check, parse
+from dgqa_export.packing import unpack
 from dgqa_export.precision import precision_of
 from dgqa_export.quantization import symmetric
 from dgqa_infer import gpu, tensorrt_api
@@ -176,6 +177,7 @@ def build(
         UsageError: the options do not go with the graph.
     """
     side = check(graph).side
+    graph = unpack(graph)
     if precision_of(parse(graph)) == "int8":
         if options.stripped:
             raise UsageError("an int8 engine cannot be stripped: its weights are not those of the graph")

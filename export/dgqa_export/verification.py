@@ -23,6 +23,9 @@ from dgqa_infer.preprocessing import Pixels
 Judge: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
 """Crops uint8 [n, side, side, 3] → quality float32 [n] on the label scale."""
 
+Candidates: TypeAlias = dict[str, tuple[str, Judge]]
+"""Name, such as "fp16, onnxruntime cpu" → precision and judge."""
+
 MIN_SRCC = {"int8": 0.995}
 """Order that a precision must keep, where its tolerance bounds the mean difference and not the largest."""
 
@@ -100,7 +103,7 @@ def backend_judge(backend: Backend) -> Judge:
 
 def verify(
     reference: Judge,
-    candidates: Mapping[str, tuple[str, Judge]],
+    candidates: Candidates,
     photographs: Iterable[Pixels],
     tolerances: Mapping[str, float],
     *,

@@ -1,0 +1,146 @@
+"""`dgqa-infer doctor`: what is installed, which devices there are, and where a model would run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dgqa_infer.cli._options import JsonOption, ModelOption
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import BackendError, DgqaError
+
+if TYPE_CHECKING:
+    from dgqa_infer.bundle import Bundle
+
+_PACKAGES = {
+    "dgqa-infer": None,
+    "numpy": None,
+    "pillow": None,
+    "onnxruntime": "cpu",
+    "onnxruntime-gpu": "gpu",
+    "openvino": "openvino",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": None,
+    "cuda-python": "tensorrt",
+    "simplejpeg": "fast",
+    "torch": "train",
+    "onnx": "export",
+}
+"""Package → the extra that brings it."""
+
+
+def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
+    """Show runtimes, devices and versions, and which of them `--device auto` takes for a model.
+
+    Every runtime that is here is tried: the model is loaded and scores one grey crop. The exit code is 0 if
+    the model runs somewhere.
+    """
+    output = Output(json=json)
+    packages = [_package(name, extra) for name, extra in _PACKAGES.items()]
+    places = _tried(lambda: _places(model))
+    gpus = _tried(_gpus)
+    engines = _tried(_engines)
+    if output.json:
+        output.document(
+            {"machine": _machine(), "packages": packages, "gpus": gpus, "devices": places, "engines": engines}
+        )
+    else:
+        output.table([_machine()], title="Machine")
+        output.table(packages, title="Packages")
+        output.table(gpus, title="NVIDIA GPUs")
+        output.table(places, title=f"Devices for {model}; auto takes the first that works")
+        output.table(engines, title="TensorRT engines")
+    if not any(place.get("works") for place in places):
+        raise BackendError("no runtime here can run the model: pip install 'dgqa-infer[cpu]'")
+
+
+def _tried(look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What there is, or the reason why there is nothing."""
+    try:
+        return look()
+    except DgqaError as error:
+        return [{"none": str(error)}]
+
+
+def _machine() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"system": platform.platform(terse=True), "python": platform.python_version(), "cores": cores}
+
+
+def _package(name: str, extra: str | None) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return {"package": name, "version": version(name), "note": _note(name)}
+    except PackageNotFoundError:
+        return {
+            "package": name,
+            "version": None,
+            "note": f"pip install 'dgqa-infer[{extra}]'" if extra else "",
+        }
+
+
+def _note(name: str) -> str:
+    """What a package says of itself that its version does not."""
+    if name.startswith("onnxruntime"):
+        return ", ".join(importlib.import_module("onnxruntime").get_available_providers())
+    if name in ("tensorrt", "tensorrt_rtx"):
+        from dgqa_infer import tensorrt_api
+
+        try:
+            tensorrt_api.load(name)
+        except BackendError as error:
+            return str(error)
+    return ""
+
+
+def _gpus() -> list[dict[str, Any]]:
+    from dgqa_infer.gpu import gpus
+
+    return [
+        {
+            "device": f"cuda:{found.index}",
+            "name": found.name,
+            "compute capability": found.compute_capability,
+            "memory (MB)": found.memory >> 20,
+            "driver": found.driver,
+        }
+        for found in gpus()
+    ]
+
+
+def _places(model: str) -> list[dict[str, Any]]:
+    from dgqa_infer.backends.choice import choices
+    from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+
+    bundle = Bundle.load(model)
+    rows: list[dict[str, Any]] = []
+    for choice in choices(bundle, QUALITY_GRAPH):
+        reason = _try(bundle, choice.open)
+        taken = reason is None and not any(row["works"] for row in rows)
+        note = "auto takes it" if taken else reason or ""
+        rows.append({"device": choice.device, "works": reason is None, "note": note})
+    return rows
+
+
+def _try(bundle: Bundle, opened: Callable[[], Any]) -> str | None:
+    """Why a backend does not work; None if it scores."""
+    import numpy as np
+
+    side = bundle.card.preprocessing.crop
+    grey = np.full((1, side, side, 3), 128, np.uint8)
+    try:
+        with opened() as backend:
+            quality = float(backend.infer(grey)["quality"][0])
+    except DgqaError as error:
+        return str(error)
+    return None if np.isfinite(quality) else f"it gives {quality}"
+
+
+def _engines() -> list[dict[str, Any]]:
+    from dgqa_infer.cli.models import engine_rows
+
+    return engine_rows() or [{"none": "no engines were built here"}]

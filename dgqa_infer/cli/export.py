@@ -1,0 +1,261 @@
+"""`dgqa-infer export`: a model in other precisions, as an engine, for Triton; each verified."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._errors import ExitCode, extra
+from dgqa_infer.cli._options import JsonOption, QuietOption, bytes_of
+from dgqa_infer.cli._output import Output, Ticker
+from dgqa_infer.engine_key import Profile
+from dgqa_infer.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from dgqa_export.exporter import Exported, Source
+    from dgqa_export.photographs import Split
+    from dgqa_export.tensorrt import BuildOptions
+    from dgqa_export.verification import DriftReport
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.engine_key import EngineRecord
+
+_OPSETS = (18, 23)
+
+
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="[BUNDLE|CHECKPOINT]", help="Built-in bundle, bundle's folder, or checkpoint."
+        ),
+    ] = "dgqa-lite0",
+    fp32: Annotated[bool, typer.Option("--fp32", help="Write it in fp32, as it is by default.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Write it with its backbone in float16.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Write it in int8, calibrated on --photos.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundles' folders are written.")] = Path(
+        "exported"
+    ),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the bundle.", show_default="its own, or the checkpoint's")
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Photographs to verify on; for int8, half calibrate.",
+            show_default="20 samples",
+        ),
+    ] = None,
+    calibrate_on: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Other photographs for int8's calibration.")
+    ] = None,
+    allow_drift: Annotated[
+        bool, typer.Option("--allow-drift", help="Write it even if scores move beyond the tolerance.")
+    ] = False,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Store the fp32 graph's weights as float16: half the size.")
+    ] = False,
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            min=_OPSETS[0], max=_OPSETS[1], help="ONNX opset of a checkpoint's graph.", show_default="20"
+        ),
+    ] = None,
+    engine: Annotated[
+        bool | None,
+        typer.Option("--engine/--no-engine", help="Build a TensorRT engine.", show_default="where a GPU is"),
+    ] = None,
+    batch: Annotated[
+        str,
+        typer.Option(metavar="MIN:OPT:MAX", help="Crops that an engine takes at once; a photograph has 5."),
+    ] = "1:8:32",
+    workspace: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the GPU for scratch.")] = "1GiB",
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", help="An engine for later TensorRT too; slower.")
+    ] = False,
+    hardware_compatible: Annotated[
+        bool, typer.Option("--hardware-compatible", help="An engine for all GPUs since Ampere; slower.")
+    ] = False,
+    strip_weights: Annotated[
+        bool, typer.Option("--strip-weights", help="An engine without weights, put in at load.")
+    ] = False,
+    triton: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write a Triton model repository.")
+    ] = None,
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a model as ONNX in fp32, fp16 or int8, as TensorRT engine and for Triton, and verify every one.
+
+    Each is compared with the original on photographs: the differences of the raw scores are printed, and if
+    they are beyond the tolerances of the model's card, nothing is written and the exit code is 1.
+    """
+    output = Output(json=json, quiet=quiet)
+    profile = Profile.parse(batch)
+    precisions = [word for word, wanted in (("fp32", fp32), ("fp16", fp16), ("int8", int8)) if wanted] or [
+        "fp32"
+    ]
+    with extra("export"):
+        from dgqa_export import exporter
+        from dgqa_export.tensorrt import BuildOptions
+    options = BuildOptions(
+        profile, bytes_of("--workspace", workspace), version_compatible, hardware_compatible, strip_weights
+    )
+    paths = _paths(photos, calibrate_on, "int8" in precisions)
+    for folder in (out, triton):
+        if folder is not None:
+            exporter.refuse_unwritable(folder)
+    with output.progress("exporting") as bar:
+        model = exporter.load_source(source, name, opset)
+        done = exporter.export(
+            model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
+        )
+    if not done.bundles:
+        _print(output, done, done.drift, {}, [])
+        output.warn("the scores moved too far; nothing was written (--allow-drift writes it all the same)")
+        raise typer.Exit(ExitCode.GATE_FAILED)
+    records, drift = _engines(output, model, done, paths, engine, options, allow_drift)
+    repositories = _repositories(done, records, profile, triton)
+    _print(output, done, drift, records, repositories)
+    if not drift.passed and not allow_drift:
+        output.warn("an engine's scores moved too far; engines were removed (--allow-drift keeps them)")
+        raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool) -> Split | None:
+    from dgqa_export import photographs
+
+    if int8 and photos is None:
+        raise UsageError("int8 is calibrated and verified on photographs of your kind: --photos DIR")
+    if calibrate_on is not None and not int8:
+        raise UsageError("--calibrate-on goes with --int8")
+    if photos is None:
+        return None
+    calibrating = None if calibrate_on is None else photographs.files(calibrate_on)
+    return photographs.split(photographs.files(photos), calibrating, int8=int8)
+
+
+def _teller(bar: Ticker) -> Any:
+    return lambda note: bar.advance(1, note)
+
+
+def _engines(
+    output: Output,
+    model: Source,
+    done: Exported,
+    paths: Split | None,
+    wanted: bool | None,
+    options: BuildOptions,
+    allow_drift: bool,
+) -> tuple[dict[str, EngineRecord], DriftReport]:
+    """Engines by bundle, and the drift, theirs included."""
+    from dgqa_export import engines
+    from dgqa_export.verification import DriftReport
+    from dgqa_infer.engine_cache import EngineCache
+
+    if wanted is False:
+        return {}, done.drift
+    try:
+        where = engines.place(without_gpu=bool(wanted))
+    except BackendError as error:
+        if wanted:
+            raise
+        output.note(f"no engine: {error}")
+        return {}, done.drift
+    cache = EngineCache()
+    with output.progress("building the engine") as bar:
+        records = engines.build(where, done.bundles, options, cache, _teller(bar))
+    if not where.runs:
+        output.note("there is no GPU here: the engine was built, but not verified")
+        return records, done.drift
+    with output.progress("verifying the engine") as bar:
+        drift = engines.verify(where, model, done.bundles, paths, cache, options, _teller(bar))
+    if not drift.passed and not allow_drift:
+        for record in records.values():
+            cache.remove(record)
+        records = {}
+    return records, DriftReport((*done.drift.drifts, *drift.drifts))
+
+
+def _repositories(
+    done: Exported, records: dict[str, EngineRecord], profile: Profile, folder: Path | None
+) -> list[Path]:
+    from dgqa_export.triton import write_repository
+    from dgqa_infer.engine_cache import EngineCache
+
+    if folder is None:
+        return []
+    written = []
+    for bundle in done.bundles:
+        record = records.get(bundle.card.name)
+        # Triton runs the full TensorRT, and puts no weights into stripped engines.
+        fits = (
+            record and record.key.environment.flavour == "tensorrt" and "stripped" not in record.key.options
+        )
+        plan = EngineCache().plan(record) if record and fits else None
+        written += write_repository(folder, bundle, profile, plan)
+    return written
+
+
+def _print(
+    output: Output,
+    done: Exported,
+    drift: DriftReport,
+    records: dict[str, EngineRecord],
+    repositories: list[Path],
+) -> None:
+    files = [row for bundle in done.bundles for row in _files(bundle)]
+    engines = [
+        {"engine": name, "profile": str(record.key.profile), "bytes": record.bytes, "sha256": record.sha256}
+        for name, record in records.items()
+    ]
+    trials = [trial.row() for trial in done.trials]
+    if output.json:
+        output.document(
+            {
+                "files": files,
+                "drift": drift.rows(),
+                "calibration": trials,
+                "engines": engines,
+                "triton": [str(folder) for folder in repositories],
+            }
+        )
+        return
+    if trials:
+        output.table(trials, title="int8: calibrations tried")
+    photographs = drift.drifts[0].photographs
+    output.table(
+        [_in_words(row) for row in drift.rows()],
+        title=f"Raw score against {drift.drifts[0].reference}, {photographs} photographs",
+    )
+    for title, rows in (("Written", files), ("Engines", engines)):
+        if rows:
+            output.table([row | {"sha256": row["sha256"][:12]} for row in rows], title=title)
+    for folder in repositories:
+        output.text(f"Triton model: {folder}")
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A line of the drift table for people; programs get all of it."""
+    return {
+        "graph": row["candidate"],
+        "max |Δ|": row["max_abs"],
+        "mean |Δ|": row["mean_abs"],
+        "SRCC": row["srcc"],
+        "across batches": row["batches"],
+        "allowed": row["tolerance"],
+        "": "passed" if row["passed"] else "FAILED",
+    }
+
+
+def _files(bundle: Bundle) -> list[dict[str, Any]]:
+    rows = [
+        {"file": str(bundle.path / name), "bytes": record.bytes, "sha256": record.sha256}
+        for name, record in bundle.card.files.items()
+    ]
+    card = (bundle.path / "card.json").read_bytes()
+    digest = hashlib.sha256(card).hexdigest()
+    return [*rows, {"file": str(bundle.path / "card.json"), "bytes": len(card), "sha256": digest}]

@@ -1,0 +1,76 @@
+"""`dgqa-infer models`: the built-in bundles and the engines of this machine, or one bundle's card."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._options import JsonOption
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import BackendError
+
+
+def models(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[NAME|DIR]", help="A bundle whose card to print.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """List the built-in bundles and the TensorRT engines that were built here; or print one bundle's card."""
+    from dgqa_infer.bundle import Bundle, built_in
+
+    output = Output(json=json)
+    if model is not None:
+        output.document(Bundle.load(model).card.as_json())
+        return
+    bundles = [_row(Bundle.load(name)) for name in built_in()]
+    try:
+        engines = engine_rows()
+    except BackendError as error:
+        output.warn(str(error))
+        engines = []
+    if output.json:
+        output.document({"bundles": bundles, "engines": engines})
+        return
+    output.table(bundles, title="Built-in bundles")
+    if engines:
+        output.table(engines, title="TensorRT engines of this machine")
+
+
+def engine_rows() -> list[dict[str, Any]]:
+    """The engines in the user's cache, one record each.
+
+    Raises:
+        BackendError: the cache is open to others.
+    """
+    from dgqa_infer.engine_cache import EngineCache
+
+    cache = EngineCache()
+    return [
+        {
+            "model": record.model,
+            "precision": record.key.precision,
+            "batch": str(record.key.profile),
+            "options": ", ".join(record.key.options),
+            "gpu": record.key.environment.gpu,
+            "built with": f"{record.key.environment.flavour} {record.key.environment.version}",
+            "driver": record.key.environment.driver,
+            "bytes": record.bytes,
+            "file": str(cache.folder / f"{record.key.digest}.engine"),
+        }
+        for record in cache.records()
+    ]
+
+
+def _row(bundle: Any) -> dict[str, Any]:
+    card = bundle.card
+    return {
+        "model": bundle.model_id,
+        "version": card.version,
+        "precision": card.precision,
+        "preprocessing": card.preprocessing.id,
+        "explains": card.domains is not None,
+        "bytes": sum(record.bytes for record in card.files.values()),
+        "licence": card.licence,
+    }

@@ -1,0 +1,126 @@
+"""Cards and graphs go together: from a checkpoint, in another precision, and what a lone graph says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import onnx
+
+from dgqa_export.contract import QUALITY_OUTPUTS, check, parse
+from dgqa_export.graph import OPSET, export_quality
+from dgqa_export.precision import precision_of
+from dgqa_infer.card import DIRECTION, Calibration, Card
+from dgqa_infer.errors import ModelError
+from dgqa_training.checkpoints import Checkpoint
+
+TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.08}
+"""How far raw quality may move: the largest difference, for int8 the mean."""
+
+RAW_RANGE = (0.0, 10.0)
+
+
+def essentials(card: Card) -> dict[str, str]:
+    """What the graph itself says in its metadata, so that the lone file can be used.
+
+    Returns:
+        `name`, `version`, `licence`, `precision`; and as JSON `preprocessing`, `raw_range`, `direction` and
+        `calibration`, as in the card.
+    """
+    data = card.as_json()
+    structured = {
+        "preprocessing": data["preprocessing"],
+        "raw_range": data["score"]["raw_range"],
+        "direction": DIRECTION,
+        "calibration": data["score"]["calibration"],
+    }
+    plain = {"name": card.name, "version": card.version, "licence": card.licence, "precision": card.precision}
+    return plain | {name: json.dumps(value) for name, value in structured.items()}
+
+
+def describe(graph: bytes, card: Card) -> bytes:
+    """The same graph with the card's essentials for metadata."""
+    model = parse(graph)
+    model.ClearField("metadata_props")
+    onnx.helper.set_model_props(model, dict(sorted(essentials(card).items())))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def card_for(
+    checkpoint: Checkpoint,
+    name: str,
+    *,
+    version: str = "1",
+    licence: str = "NOASSERTION",
+    calibration: Calibration | None = None,
+) -> Card:
+    """A card for a checkpoint's network in fp32; `write_bundle` fills in the files.
+
+    Args:
+        checkpoint: of a quality network.
+        name: of the bundle.
+        version: of the bundle.
+        licence: of the weights, as an SPDX expression; nobody but their maker knows.
+        calibration: raw quality → score; None for the label scale times ten.
+    """
+    return Card(
+        name=name,
+        version=version,
+        licence=licence,
+        precision="fp32",
+        files={},
+        preprocessing=checkpoint.preprocessing,
+        raw_range=RAW_RANGE,
+        calibration=calibration or Calibration(RAW_RANGE, (0.0, 100.0)),
+        tolerances=TOLERANCES,
+        training=dict(checkpoint.training),
+    )
+
+
+def graph_of(checkpoint: Checkpoint, card: Card, opset: int = OPSET) -> bytes:
+    """The checkpoint's network as a graph, in fp32, with the card's essentials.
+
+    Raises:
+        ModelError: it is no quality network, or cannot be exported.
+    """
+    if checkpoint.task != "quality":
+        raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not for quality")
+    return export_quality(checkpoint.network(), checkpoint.preprocessing.crop, essentials(card), opset=opset)
+
+
+def in_precision(card: Card, precision: str, drift: list[dict[str, Any]]) -> Card:
+    """The card of the same model in another precision.
+
+    Args:
+        card: of the fp32 model.
+        precision: fp32, fp16 or int8.
+        drift: what verification measured, for the card's figures.
+    """
+    name = card.name if precision == "fp32" else f"{card.name}-{precision}"
+    tolerances = {**TOLERANCES, **card.tolerances}
+    kept = (figure for figure in card.figures if figure.get("kind") != "drift")
+    figures = (*kept, *({"kind": "drift", **row} for row in drift))
+    return replace(card, name=name, precision=precision, tolerances=tolerances, figures=figures)
+
+
+def refuse_mismatch(graph: bytes, card: Card) -> None:
+    """Check that a quality graph is what its card says.
+
+    Raises:
+        ModelError: other outputs, another crop or another precision.
+    """
+    facts = check(graph)
+    if facts.outputs != QUALITY_OUTPUTS:
+        raise ModelError(f"{card.name}: model.onnx gives {list(facts.outputs)}, not {list(QUALITY_OUTPUTS)}")
+    if facts.side != card.preprocessing.crop:
+        crop = card.preprocessing.crop
+        raise ModelError(f"{card.name}: model.onnx takes crops of {facts.side} pixels, its card says {crop}")
+    if (found := precision_of(parse(graph))) != card.precision:
+        raise ModelError(f"{card.name}: model.onnx is in {found}, its card says {card.precision}")
+
+
+def tolerance(card: Card, precision: str) -> float:
+    """How far a precision may move raw quality: the card's word, else the house's."""
+    return card.tolerances.get(precision, TOLERANCES[precision])

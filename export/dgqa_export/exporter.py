@@ -1,0 +1,250 @@
+"""The one command: a bundle or a checkpoint becomes verified bundles in the precisions that were asked for.
+
+Everything is computed and verified before the first file is written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from torch import nn
+
+from dgqa_export import bundles, photographs
+from dgqa_export.graph import OPSET
+from dgqa_export.int8 import Trial, to_int8
+from dgqa_export.packing import pack
+from dgqa_export.precision import to_fp16
+from dgqa_export.verification import (
+    Candidates,
+    DriftReport,
+    Judge,
+    backend_judge,
+    network_judge,
+    verify,
+)
+from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
+from dgqa_infer.backends.openvino import OpenVinoBackend
+from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.card import Card
+from dgqa_infer.errors import BackendError, ModelError, OutputError
+from dgqa_infer.preprocessing import Pixels
+from dgqa_training import checkpoints
+
+Report: TypeAlias = Callable[[str], None]
+"""Told what is being done, in a few words."""
+
+LARGEST_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        card: in fp32.
+        graph: quality, in fp32, described.
+        domains: the domain classifier's graph, or None.
+        network: the torch network that the graph was written from; None for a bundle.
+    """
+
+    card: Card
+    graph: bytes
+    domains: bytes | None
+    network: nn.Module | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of it.
+
+    Attributes:
+        drift: of every precision in every runtime.
+        trials: of int8's calibrations.
+        bundles: that were written; none if the drift is not allowed.
+    """
+
+    drift: DriftReport
+    trials: tuple[Trial, ...]
+    bundles: tuple[Bundle, ...]
+
+
+def load_source(text: str, name: str | None = None, opset: int | None = None) -> Source:
+    """Read a bundle or a checkpoint.
+
+    Args:
+        text: a built-in bundle's name, a bundle's folder, or a checkpoint's file.
+        name: of the bundle to be made; None keeps the bundle's, or takes the checkpoint's file name.
+        opset: of the graph that a checkpoint becomes; None for the exporter's own.
+
+    Raises:
+        ModelError: it is missing or damaged, its card does not fit its graph, or it is not in fp32.
+    """
+    path = Path(text)
+    if path.suffix == ".safetensors" or path.is_file():
+        checkpoint = checkpoints.load(path)
+        card = bundles.card_for(checkpoint, name or path.stem.lower())
+        graph = bundles.graph_of(checkpoint, card, opset or OPSET)
+        return Source(card, graph, None, checkpoint.network())
+    bundle = Bundle.load(text)
+    if bundle.card.precision != "fp32":
+        raise ModelError(f"{bundle.card.name} is in {bundle.card.precision}; export from the fp32 bundle")
+    graph = bundle.graph_bytes(QUALITY_GRAPH)
+    bundles.refuse_mismatch(graph, bundle.card)
+    if opset is not None:
+        raise ModelError("a bundle's graph keeps its opset; export from the checkpoint for another")
+    domains = bundle.graph_bytes(DOMAIN_GRAPH) if DOMAIN_GRAPH in bundle.card.files else None
+    card = bundle.card if name is None else replace(bundle.card, name=name)
+    return Source(card, bundles.describe(graph, card), domains, None)
+
+
+def export(
+    source: Source,
+    precisions: Sequence[str],
+    out: Path,
+    paths: photographs.Split | None,
+    *,
+    packed: bool = False,
+    allow_drift: bool = False,
+    report: Report = lambda _: None,
+) -> Exported:
+    """Convert, verify, and write.
+
+    Args:
+        source: what to export.
+        precisions: some of fp32, fp16 and int8.
+        out: folder in which each bundle gets a folder of its name; made if need be.
+        paths: photographs; None for scikit-image's samples, which do not suffice for int8.
+        packed: store the fp32 graph's weights as float16.
+        allow_drift: write bundles whose scores moved too far.
+        report: told what is being done.
+
+    Raises:
+        ModelError: a graph cannot be converted.
+        OutputError: nothing can be written there; found out before anything is computed.
+        UsageError: there are no photographs.
+    """
+    refuse_unwritable(out)
+    graphs, trials = _convert(source, precisions, paths, packed, report)
+    drift = _verify(source, graphs, paths, report)
+    if not drift.passed and not allow_drift:
+        return Exported(drift, trials, ())
+    written = []
+    for precision, graph in graphs.items():
+        rows = [row for row in drift.rows() if row["precision"] == precision]
+        card = bundles.in_precision(source.card, precision, rows)
+        files = {QUALITY_GRAPH: bundles.describe(graph, card)}
+        if source.domains is not None:
+            files[DOMAIN_GRAPH] = to_fp16(source.domains) if precision == "fp16" else source.domains
+        written.append(write_bundle(out / card.name, files, card))
+    return Exported(drift, trials, tuple(written))
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Make a folder, and try whether files can be written there.
+
+    Raises:
+        OutputError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        Path(name).unlink()
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _convert(
+    source: Source,
+    precisions: Sequence[str],
+    paths: photographs.Split | None,
+    packed: bool,
+    report: Report,
+) -> tuple[dict[str, bytes], tuple[Trial, ...]]:
+    graphs: dict[str, bytes] = {}
+    trials: tuple[Trial, ...] = ()
+    for precision in precisions:
+        report(f"converting to {precision}")
+        if precision == "fp32":
+            graphs[precision] = pack(source.graph) if packed else source.graph
+        elif precision == "fp16":
+            graphs[precision] = to_fp16(source.graph)
+        else:
+            way = source.card.preprocessing
+            calibration = list(photographs.read(paths.calibration if paths else (), way))
+            choosing = list(photographs.read(paths.choosing if paths else (), way))
+            tolerance = bundles.tolerance(source.card, precision)
+            found = to_int8(source.graph, calibration, choosing, tolerance, report)
+            graphs[precision], trials = found.graph, found.trials
+    return graphs, trials
+
+
+def _verify(
+    source: Source, graphs: Mapping[str, bytes], paths: photographs.Split | None, report: Report
+) -> DriftReport:
+    with ExitStack() as stack:
+        candidates: Candidates = {}
+        for precision, graph in graphs.items():
+            runs = stack.enter_context(OnnxRuntimeBackend(graph))
+            candidates[f"{precision}, onnxruntime cpu"] = (precision, backend_judge(runs))
+            try:
+                other = stack.enter_context(OpenVinoBackend(graph))
+            except BackendError:
+                continue  # it need not be installed
+            candidates[f"{precision}, openvino cpu"] = (precision, backend_judge(other))
+        return compare(source, candidates, paths, report)
+
+
+def compare(
+    source: Source,
+    candidates: Candidates,
+    paths: photographs.Split | None,
+    report: Report,
+    largest_batch: int = LARGEST_BATCH,
+) -> DriftReport:
+    """Compare candidates with what is exported: the torch network, or a bundle's graph in ONNX Runtime.
+
+    Args:
+        source: what is exported.
+        candidates: by name.
+        paths: photographs; None for scikit-image's samples.
+        report: told how far it is.
+        largest_batch: of the batch sizes that are compared.
+    """
+    precisions = {precision for precision, _ in candidates.values()}
+    tolerances = {precision: bundles.tolerance(source.card, precision) for precision in precisions}
+    with ExitStack() as stack:
+        reference, name = _reference(source, stack)
+        return verify(
+            reference,
+            candidates,
+            _told(_photographs(source.card, paths), report),
+            tolerances,
+            reference_name=name,
+            largest_batch=largest_batch,
+        )
+
+
+def _reference(source: Source, stack: ExitStack) -> tuple[Judge, str]:
+    if source.network is not None:
+        return network_judge(source.network), "torch"
+    backend = stack.enter_context(OnnxRuntimeBackend(source.graph))
+    return backend_judge(backend), "fp32 bundle, onnxruntime cpu"
+
+
+def _photographs(card: Card, paths: photographs.Split | None) -> Iterator[Pixels]:
+    if paths is None:
+        return photographs.samples(card.preprocessing)
+    return photographs.read(paths.verification, card.preprocessing)
+
+
+def _told(seen: Iterator[Pixels], report: Report) -> Iterator[Pixels]:
+    for number, crops in enumerate(seen, 1):
+        report(f"verifying: photograph {number}")
+        yield crops
