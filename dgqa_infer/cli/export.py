@@ -231,7 +231,8 @@ def _print(
         [_in_words(row) for row in drift.rows()],
         title=f"Raw score against {drift.drifts[0].reference}, {photographs} photographs",
     )
-    for title, rows in (("Written", files), ("Engines", engines)):
+    written: list[tuple[str, list[dict[str, Any]]]] = [("Written", files), ("Engines", engines)]
+    for title, rows in written:
         if rows:
             output.table([row | {"sha256": row["sha256"][:12]} for row in rows], title=title)
     for folder in repositories:
