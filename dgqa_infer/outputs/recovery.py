@@ -97,7 +97,8 @@ class RecoveryLog:
                 f"{self.path} cannot be written: {error.strerror}; its rows are valid, and --resume goes on"
             ) from error
         self._size += len(line)
-        self._note(row)
+        # Of a run's own rows none is remembered: their paths differ.
+        self._superseded |= _key(row) in self._done
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """All rows in the file, the last of each input."""
@@ -157,15 +158,12 @@ class RecoveryLog:
                             f"{self.path} is no output of dgqa-infer: its line {number} is not a row"
                         )
                     break
-                self._note(row)
+                key = _key(row)
+                self._superseded |= key in self._done
+                self._done[key] = _state(row.get("size"), row.get("mtime")) << 1 | ("error" not in row)
                 self.rows_before += 1
                 good += len(line)
         return good
-
-    def _note(self, row: Row) -> None:
-        key = _key(row)
-        self._superseded |= key in self._done
-        self._done[key] = _state(row.get("size"), row.get("mtime")) << 1 | ("error" not in row)
 
     def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         with self.path.open("rb") as file:
