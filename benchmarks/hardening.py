@@ -4,8 +4,8 @@
 
 The photographs in FOLDER are scored --times over by the pipeline and by the plain way: a pool of as many
 processes that decode and cut, handing crops over by pickling, without limits, time-outs or replacement. The
-two take turns. Then so many --inputs go through workers, pipeline and log, with a model that does nothing, and
-memory is read on the way. The figures go to `results/hardening.json`.
+two take turns. Then so many --inputs go through workers, pipeline and log, with a model that does nothing,
+and memory is read on the way. The figures go to `results/hardening.json`.
 """
 
 from __future__ import annotations
