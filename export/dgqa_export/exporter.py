@@ -131,12 +131,13 @@ def export(
     """
     refuse_unwritable(out)
     graphs, trials = _convert(source, precisions, paths, packed, report)
-    drift = _verify(source, graphs, paths, report)
+    drift = _verify(source, graphs, paths, packed, report)
     if not drift.passed and not allow_drift:
         return Exported(drift, trials, ())
     written = []
     for precision, graph in graphs.items():
-        rows = [row for row in drift.rows() if row["precision"] == precision]
+        names = (precision, bundles.PACKED) if precision == "fp32" else (precision,)
+        rows = [row for row in drift.rows() if row["precision"] in names]
         card = bundles.in_precision(source.card, precision, rows)
         files = {QUALITY_GRAPH: bundles.describe(graph, card)}
         if source.domains is not None:
@@ -186,11 +187,19 @@ def _convert(
 
 
 def _verify(
-    source: Source, graphs: Mapping[str, bytes], paths: photographs.Split | None, report: Report
+    source: Source,
+    graphs: Mapping[str, bytes],
+    paths: photographs.Split | None,
+    packed: bool,
+    report: Report,
 ) -> DriftReport:
+    judged = dict(graphs)
+    if packed and "fp32" in graphs:
+        # The graph must be right to begin with; what packing does to it is another question.
+        judged |= {"fp32": source.graph, bundles.PACKED: graphs["fp32"]}
     with ExitStack() as stack:
         candidates: Candidates = {}
-        for precision, graph in graphs.items():
+        for precision, graph in judged.items():
             runs = stack.enter_context(OnnxRuntimeBackend(graph))
             candidates[f"{precision}, onnxruntime cpu"] = (precision, backend_judge(runs))
             try:

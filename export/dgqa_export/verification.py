@@ -40,7 +40,7 @@ class Drift:
     Attributes:
         candidate: what was judged, such as "fp16, onnxruntime cpu".
         reference: what it was compared with, such as "torch".
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8, or packed: fp32 with weights stored as float16.
         photographs: how many were compared.
         max_abs: largest difference of a photograph's raw quality.
         mean_abs: mean absolute difference.
