@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from dgqa_infer import remote
 from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, sniff
 from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.feed import Input
@@ -73,8 +74,14 @@ class Selection:
                 yield found
 
     def _expand(self, name: str, patterns: bool) -> Iterator[Input]:
+        if remote.is_remote(name):
+            yield from self._walk_address(name)
+            return
         if _is_folder(name):
             yield from self._walk(name)
+            return
+        if (address := remote.archive_address(name)) and os.path.isfile(name):  # noqa: PTH113
+            yield from self._walk_address(address)
             return
         # A file may well be called "a[1].jpg"; only what does not exist is a pattern.
         if patterns and _GLOB & set(name) and not os.path.lexists(name):
@@ -96,6 +103,26 @@ class Selection:
                 stack.append(self._list(entry.path, f"{entry.path}/", f"{entry.relative}/"))
             else:
                 yield entry
+
+    def _walk_address(self, address: str) -> Iterator[Input]:
+        try:
+            for found, within in remote.walk(address, self.recursive):
+                reason = None
+                if found == address:
+                    pass
+                elif any(matches(within, pattern) for pattern in self.exclude):
+                    reason = "excluded"
+                elif self.include:
+                    reason = None if any(matches(within, pattern) for pattern in self.include) else "excluded"
+                elif os.path.splitext(within)[1].lower() not in EXTENSIONS:  # noqa: PTH122
+                    # By the name alone: the first bytes of each would be a request for each.
+                    reason = "not_an_image"
+                if reason is None:
+                    yield found
+                else:
+                    self.passed_over[reason] += 1
+        except ImageError as error:
+            yield error
 
     def _list(self, folder: str, prefix: str, relative: str) -> Iterator[Input | _Folder]:
         try:

@@ -6,13 +6,10 @@ is text: nothing of it is run, and only orientation and colour profile are used.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import warnings as python_warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from io import FileIO
 from pathlib import PurePath
 from typing import Any
 
@@ -23,6 +20,7 @@ from PIL import Image
 from dgqa_infer.decoders import colour, jpeg, pillow, png, raw
 from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.errors import ImageError
+from dgqa_infer.files import read_file
 from dgqa_infer.preprocessing import Pixels
 
 CORRUPT_DATA = "jpeg_corrupt_data"
@@ -69,21 +67,6 @@ class Photograph:
         return replace(self, warnings=self.warnings + more) if more else self
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A file's bytes, and what tells later whether it is still the same file.
-
-    Attributes:
-        data: all of it.
-        size: in bytes.
-        mtime: time of the last change, in seconds since 1970, to the microsecond.
-    """
-
-    data: bytes
-    size: int
-    mtime: float
-
-
 def decode(
     source: str | os.PathLike[str] | bytes,
     limits: DecodeLimits | None = None,
@@ -108,7 +91,7 @@ def decode(
     limits = limits or DecodeLimits()
     path = name if isinstance(source, bytes) else os.fspath(source)
     try:
-        data = source if isinstance(source, bytes) else read_file(source, limits).data
+        data = source if isinstance(source, bytes) else read_file(source, limits.file_bytes).data
         photograph = _decode(data, path, limits, before_pixels or (lambda _: None))
         if strict and CORRUPT_DATA in photograph.warnings:
             raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
@@ -149,67 +132,6 @@ def from_array(array: NDArray[Any], limits: DecodeLimits) -> Photograph:
     _check_size(array.shape[1], array.shape[0], limits)
     pixels = np.ascontiguousarray(array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2))
     return Photograph(pixels, pixels.shape[1], pixels.shape[0], None, ())
-
-
-def read_file(path: str | os.PathLike[str], limits: DecodeLimits) -> ImageFile:
-    """Read a whole file, if it is one and is not too large.
-
-    Raises:
-        ImageError: "not_found", "unreadable", "empty" or "too_large".
-    """
-    name = os.fspath(path)
-    try:
-        # Not to wait: opening a pipe without a writer would, for ever.
-        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with FileIO(descriptor) as file:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                kind = "a folder" if stat.S_ISDIR(before.st_mode) else "a pipe or a device"
-                raise ImageError("unreadable", f"this is {kind}, not a file", name)
-            if before.st_size > limits.file_bytes:
-                raise ImageError(
-                    "too_large", f"{before.st_size:,} bytes; the limit is {limits.file_bytes:,}", name
-                )
-            data = _read_all(file, before.st_size)
-            after = os.fstat(descriptor)
-    except ValueError as error:
-        raise ImageError("not_found", "no file can have this name: it holds a zero byte", name) from error
-    except OSError as error:
-        missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-        raise ImageError(
-            "not_found" if missing else "unreadable", error.strerror or "cannot be read", name
-        ) from error
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(
-        data
-    ) != after.st_size:
-        raise ImageError("unreadable", "the file changed while it was read", name)
-    if not data:
-        raise ImageError("empty", "the file has no bytes", name)
-    return ImageFile(data, after.st_size, mtime(after))
-
-
-def mtime(status: os.stat_result) -> float:
-    """Time of the last change as the rows give it: seconds since 1970, to the microsecond."""
-    return round(status.st_mtime_ns / 1e9, 6)
-
-
-def file_status(path: str) -> tuple[int | None, float | None]:
-    """Size and time of the last change of what has this name, as rows give them; None where nothing has."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 (a Path would take the empty name for the current folder)
-    except (OSError, ValueError):
-        return None, None
-    return status.st_size, mtime(status)
-
-
-def _read_all(file: FileIO, size: int) -> bytes:
-    """At most one byte more than the size, whatever the file has become since."""
-    parts = []
-    left = size + 1
-    while left > 0 and (part := file.read(left)):
-        parts.append(part)
-        left -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _decode(

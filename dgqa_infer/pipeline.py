@@ -22,7 +22,8 @@ import numpy as np
 from dgqa_infer.bundle import Bundle
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.feed import Feed, Input
-from dgqa_infer.images import DecodeLimits, file_status
+from dgqa_infer.files import file_status
+from dgqa_infer.images import DecodeLimits
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result
 from dgqa_infer.workers import SharedSlots, Task, Worker

@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode, read_file
+from dgqa_infer.files import read_file
+from dgqa_infer.images import DecodeLimits, decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 
 # A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
@@ -81,7 +82,7 @@ def _serve(
     signal.alarm(seconds)
     reply: dict[str, Any] = {}
     try:
-        file = read_file(task["path"], limits)
+        file = read_file(task["path"], limits.file_bytes)
         reply |= {"size": file.size, "mtime": file.mtime}
         photograph = decode(
             file.data, limits, name=task["path"], strict=settings["strict"], before_pixels=admit

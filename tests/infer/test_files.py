@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dgqa_infer import images
+from dgqa_infer import files
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode, read_file
+from dgqa_infer.files import read_file
+from dgqa_infer.images import DecodeLimits, decode
 
 LIMITS = DecodeLimits()
 
@@ -87,7 +88,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_score(
 ) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(photo())
-    read_all = images._read_all
+    read_all = files._read_all
 
     def slowly(file: Any, size: int) -> bytes:
         data: bytes = read_all(file, size)
@@ -95,7 +96,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_score(
             other.write(change) if change else other.truncate(10)
         return data
 
-    monkeypatch.setattr(images, "_read_all", slowly)
+    monkeypatch.setattr(files, "_read_all", slowly)
     error = error_of(str(path))
     assert (error.code, error.message) == ("unreadable", "the file changed while it was read")
 
@@ -111,7 +112,7 @@ def test_size_and_time_of_the_file_that_was_read_are_known(tmp_path: Path) -> No
     path = tmp_path / "photo.jpg"
     path.write_bytes(photo())
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
-    file = read_file(path, LIMITS)
+    file = read_file(path, LIMITS.file_bytes)
     assert (file.size, file.mtime) == (path.stat().st_size, 1_700_000_000.123457)
-    assert images.file_status(str(path)) == (file.size, file.mtime)
-    assert images.file_status(str(tmp_path / "none")) == (None, None)
+    assert files.file_status(str(path)) == (file.size, file.mtime)
+    assert files.file_status(str(tmp_path / "none")) == (None, None)

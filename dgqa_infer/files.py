@@ -1,0 +1,98 @@
+"""Files are read whole, if they are files, are not too large, and stay what they are meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from io import FileIO
+
+from dgqa_infer import remote
+from dgqa_infer.errors import ImageError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file's bytes, and what tells later whether it is still the same file.
+
+    Attributes:
+        data: all of it.
+        size: in bytes.
+        mtime: time of the last change, in seconds since 1970, to the microsecond; None where nobody knows.
+    """
+
+    data: bytes
+    size: int
+    mtime: float | None
+
+
+def read_file(path: str | os.PathLike[str], file_bytes: int) -> ImageFile:
+    """Read a whole file, if it is one and is not too large.
+
+    Args:
+        path: of a file here, or an address that `dgqa_infer.remote` knows.
+        file_bytes: a larger one is refused.
+
+    Raises:
+        ImageError: "not_found", "unreadable", "empty" or "too_large".
+    """
+    name = os.fspath(path)
+    if remote.is_remote(name):
+        size, changed = remote.status(name)
+        data = remote.read(name, file_bytes)
+        if not data:
+            raise ImageError("empty", "the file has no bytes", name)
+        return ImageFile(data, len(data) if size is None else size, changed)
+    try:
+        # Not to wait: opening a pipe without a writer would, for ever.
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with FileIO(descriptor) as file:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                kind = "a folder" if stat.S_ISDIR(before.st_mode) else "a pipe or a device"
+                raise ImageError("unreadable", f"this is {kind}, not a file", name)
+            if before.st_size > file_bytes:
+                raise ImageError("too_large", f"{before.st_size:,} bytes; the limit is {file_bytes:,}", name)
+            data = _read_all(file, before.st_size)
+            after = os.fstat(descriptor)
+    except ValueError as error:
+        raise ImageError("not_found", "no file can have this name: it holds a zero byte", name) from error
+    except OSError as error:
+        missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+        raise ImageError(
+            "not_found" if missing else "unreadable", error.strerror or "cannot be read", name
+        ) from error
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(
+        data
+    ) != after.st_size:
+        raise ImageError("unreadable", "the file changed while it was read", name)
+    if not data:
+        raise ImageError("empty", "the file has no bytes", name)
+    return ImageFile(data, after.st_size, mtime(after))
+
+
+def mtime(status: os.stat_result) -> float:
+    """Time of the last change as the rows give it: seconds since 1970, to the microsecond."""
+    return round(status.st_mtime_ns / 1e9, 6)
+
+
+def file_status(path: str) -> tuple[int | None, float | None]:
+    """Size and time of the last change of what has this name, as rows give them; None where nothing has."""
+    if remote.is_remote(path):
+        return remote.status(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 (a Path would take the empty name for the current folder)
+    except (OSError, ValueError):
+        return None, None
+    return status.st_size, mtime(status)
+
+
+def _read_all(file: FileIO, size: int) -> bytes:
+    """At most one byte more than the size, whatever the file has become since."""
+    parts = []
+    left = size + 1
+    while left > 0 and (part := file.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
