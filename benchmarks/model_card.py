@@ -42,15 +42,16 @@ def main() -> None:
 
     bundle = Bundle.load(arguments.bundle)
     training = {**bundle.card.training, "commands": arguments.made_by}
+    others = tuple(figure for figure in bundle.card.figures if figure.get("kind") not in SOURCES)
     card = replace(
-        bundle.card, version=arguments.version, licence=arguments.licence, training=training, figures=()
+        bundle.card, version=arguments.version, licence=arguments.licence, training=training, figures=others
     )
     files = {QUALITY_GRAPH: describe(bundle.graph_bytes(QUALITY_GRAPH), card)}
     if DOMAIN_GRAPH in bundle.card.files:
         files[DOMAIN_GRAPH] = bundle.graph_bytes(DOMAIN_GRAPH)
     described = write_bundle(bundle.path, files, card)
     figures = tuple(figures_of(described.model_id))
-    write_bundle(bundle.path, files, replace(card, figures=figures))
+    write_bundle(bundle.path, files, replace(card, figures=(*others, *figures)))
     print(f"{described.model_id}: {len(figures)} of {len(SOURCES)} results are of this bundle")
 
 
