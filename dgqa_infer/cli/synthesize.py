@@ -10,7 +10,7 @@ import typer
 
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._output import Output
-from dgqa_infer.errors import UsageError
+from dgqa_infer.cli._selections import levels_of, types_of
 
 if TYPE_CHECKING:
     from dgqa_training.kadid_scores import KadidScores
@@ -74,8 +74,8 @@ def synthesize(
 
     output = Output(quiet=quiet)
     settings = synthesis.Settings(
-        types=_types(types),
-        levels=_numbers(levels, "level"),
+        types=types_of(types),
+        levels=levels_of(levels),
         per_image=per_image,
         seed=seed,
         labels=labels,
@@ -117,29 +117,6 @@ def _make(
             with output.progress("drawing contact sheets", len(plan.references)) as bar:
                 synthesis.write_sheets(plan, out, run, bar.advance)
     return plan, written
-
-
-def _types(text: str) -> tuple[int, ...]:
-    from dgqa_training.distortions import find
-
-    numbers = set[int]()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if dash and first.isdecimal() and last.isdecimal():
-            numbers.update(find(number).number for number in range(int(first), int(last) + 1))
-        else:
-            numbers.add(find(part).number)
-    return tuple(sorted(numbers))
-
-
-def _numbers(text: str, what: str) -> tuple[int, ...]:
-    numbers = set[int]()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"{part!r} is no {what}: write numbers and ranges, such as 1,3 or 1-5")
-        numbers.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(numbers))
 
 
 def _cores() -> int:
