@@ -188,7 +188,9 @@ def build(
     parser = trt.OnnxParser(network, log.logger)
     if not parser.parse(graph):
         errors = [parser.get_error(number) for number in range(parser.num_errors)]
-        words = "; ".join(f"node {error.node_name()!r}: {error.desc()}" for error in errors)
+        words = "; ".join(
+            f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}" for error in errors
+        )
         raise BackendError(f"TensorRT cannot read the graph: {words or log.failure('says').args[0]}")
     config = _config(trt, builder, options)
     profile = builder.create_optimization_profile()

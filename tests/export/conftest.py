@@ -12,13 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dgqa_export import photographs
+from dgqa_export import bundles, photographs
 from dgqa_export.graph import export_quality
+from dgqa_infer.bundle import Bundle, write_bundle
+from dgqa_infer.card import Calibration, Card
 from dgqa_infer.preprocessing import Pixels, Preprocessing
 
 SIDE = 64
 PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=SIDE, grid=5)
-TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.08}
 
 
 # Its threads spin while they wait, which starves whoever shares the machine.
@@ -77,6 +78,22 @@ def small_network() -> SmallNetwork:
 @pytest.fixture(scope="session")
 def small_graph(small_network: SmallNetwork) -> bytes:
     return export_quality(small_network, SIDE, {"name": "small"})
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_graph: bytes, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    card = Card(
+        name="small",
+        version="1",
+        licence="Apache-2.0",
+        precision="fp32",
+        files={},
+        preprocessing=PREPROCESSING,
+        raw_range=(0.0, 10.0),
+        calibration=Calibration((0.0, 10.0), (0.0, 100.0)),
+        tolerances=bundles.TOLERANCES,
+    )
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "small", {"model.onnx": small_graph}, card)
 
 
 @pytest.fixture(scope="session")
