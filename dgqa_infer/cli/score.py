@@ -27,18 +27,17 @@ from dgqa_infer.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
 
-_LIMITS = "Limits"
 _STDIN = 0
 
 
 def _limit(name: str, help: str) -> Any:
-    return typer.Option(name, metavar="AMOUNT", help=help, rich_help_panel=_LIMITS)
+    return typer.Option(name, metavar="AMOUNT", help=help)
 
 
 def score(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Photographs, folders, patterns; - for a list on stdin."),
+        typer.Argument(metavar="PATH", help="Photographs, folders, archives, addresses; - for stdin."),
     ],
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",

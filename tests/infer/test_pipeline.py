@@ -294,3 +294,12 @@ def test_rows_know_size_and_time_of_their_files(scorer: Scorer, tmp_path: Path) 
     good, missing = run(scorer, [path, str(tmp_path / "none.jpg")])
     assert (good.row()["size"], good.row()["mtime"]) == (Path(path).stat().st_size, 1_600_000_000.5)
     assert (missing.row()["size"], missing.row()["mtime"]) == (None, None)
+
+
+def test_time_limits_do_not_rest_on_a_clock_that_can_be_set() -> None:
+    import dgqa_infer
+
+    for path in sorted(Path(dgqa_infer.__file__).parent.rglob("*.py")):
+        source = path.read_text()
+        assert "time.time(" not in source, path
+        assert "datetime.now(" not in source, path

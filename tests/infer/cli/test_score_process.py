@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +234,43 @@ def test_nothing_is_left_behind_in_the_file_system(program: Start, many: Path, t
     ended(process)
     assert list(scratch.iterdir()) == []
     assert not shared.exists() or set(shared.iterdir()) <= before
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """All that a program wrote to a terminal that it has left."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def test_a_person_at_a_terminal_reads_a_table(program: Start, many: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = program(many / "000.png", many / "051.png", stdout=theirs)
+    os.close(theirs)
+    assert ended(process)[0] == 0
+    lines = read_terminal(ours).decode().splitlines()
+    os.close(ours)
+    assert lines[0].split() == ["score", "spread", "photograph"]
+    assert lines[2].split() == ["20.0", "0.00", str(many / "051.png")]
+
+
+def test_a_person_at_a_terminal_sees_progress_and_a_file_does_not(
+    program: Start, many: Path, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    process = program(
+        many, "--output", tmp_path / "rows.jsonl", stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(theirs)
+    reader = ThreadPoolExecutor(1)
+    shown = reader.submit(read_terminal, ours)
+    assert process.wait(60) == 3
+    assert b"scoring" in shown.result(10)
+    reader.shutdown()
+    os.close(ours)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, _, said = ended(program(many, "--output", tmp_path / "other.jsonl"))
+    assert "scoring" not in said

@@ -175,6 +175,19 @@ def test_a_log_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
         RecoveryLog(tmp_path, resume=False)
 
 
+def test_a_folder_that_may_not_be_written_to_is_an_output_error(tmp_path: Path) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+            RecoveryLog(folder / "rows.jsonl", resume=False)
+    finally:
+        os.seteuid(user)
+
+
 @contextmanager
 def small_disk() -> Iterator[None]:
     """Files of this process may have 100 bytes: the write that crosses it is torn, as on a full disk.
