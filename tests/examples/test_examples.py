@@ -1,0 +1,138 @@
+"""The short programs in examples/ do what they say, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+from PIL import Image
+
+from dgqa_infer import Scorer
+from dgqa_infer.bundle import Bundle
+
+MODEL = "dgqa-lite0"
+
+
+def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def photos(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A large photograph, one whose camera lay on its side, and one smaller than a crop."""
+    folder = tmp_path_factory.mktemp("photos")
+    picture = Image.open(repository / "examples" / "photos" / "coffee.webp").convert("RGB")
+    large = picture.resize((1500, 1000))
+    large.save(folder / "large.jpg", quality=90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large.save(folder / "turned.jpg", quality=60, exif=exif)
+    picture.resize((300, 150)).save(folder / "small.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def lone_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model's graph, as `export` writes it: with its card's essentials in its metadata."""
+    bundles = pytest.importorskip("dgqa_export.bundles", reason="dgqa-infer[export] is not installed")
+    bundle = Bundle.load(MODEL)
+    file = tmp_path_factory.mktemp("lone") / "model.onnx"
+    file.write_bytes(bundles.describe(bundle.graph_bytes("model.onnx"), bundle.card))
+    return file
+
+
+def test_the_lone_graph_gives_the_scores_of_the_library(
+    repository: Path, photos: list[Path], lone_graph: Path
+) -> None:
+    with Scorer(MODEL, device="cpu") as scorer:
+        for photo in photos:
+            ran = run(repository / "examples" / "onnx_only.py", lone_graph, photo)
+            assert ran.returncode == 0, ran.stderr
+            row = json.loads(ran.stdout)
+            right = scorer.score(photo)
+            assert row["raw"] == pytest.approx(right.raw, abs=1e-4)
+            assert row["score"] == pytest.approx(right.score, abs=1e-3)
+
+
+def test_onnx_only_is_short_and_needs_nothing_of_ours(repository: Path) -> None:
+    text = (repository / "examples" / "onnx_only.py").read_text()
+    program = text.split('"""', 2)[2]
+    assert "import dgqa" not in program
+    assert "from dgqa" not in program
+    assert len([line for line in program.splitlines() if line.strip()]) <= 32
+
+
+def test_a_camera_is_scored_in_time_and_late_frames_are_dropped(repository: Path, photos: list[Path]) -> None:
+    program = repository / "examples" / "camera.py"
+    arguments = (photos[0].parent, "--device", "cpu", "--frames", 6, "--fps", 100)
+    ran = run(program, *arguments, "--budget", 60_000)
+    assert ran.returncode == 0, ran.stderr
+    numbers = [json.loads(line)["frame"] for line in ran.stdout.splitlines()]
+    assert len(numbers) == 6
+    assert numbers == sorted(set(numbers))
+    assert "6 frames scored" in ran.stderr
+    assert run(program, *arguments, "--budget", 0.001).returncode == 1
+
+
+@pytest.fixture
+def server(lone_graph: Path, tmp_path: Path) -> Iterator[str]:
+    """A server that speaks Triton's protocol and serves a repository that `export --triton` wrote."""
+    grpc = pytest.importorskip("grpc", reason="tritonclient[grpc] is not installed")
+    service = pytest.importorskip(
+        "tritonclient.grpc.service_pb2_grpc", reason="tritonclient[grpc] is not installed"
+    )
+    from google.protobuf import text_format
+    from tritonclient.grpc import service_pb2
+
+    from dgqa_export.triton import write_repository
+    from dgqa_infer.engine_key import Profile
+
+    (folder,) = write_repository(tmp_path, Bundle.load(MODEL), Profile(1, 8, 32))
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
+
+    class Server(service.GRPCInferenceServiceServicer):  # type: ignore[name-defined, misc]
+        def ModelConfig(self, request: Any, context: Any) -> Any:
+            answer = service_pb2.ModelConfigResponse()
+            text_format.Parse((folder / "config.pbtxt").read_text(), answer.config)
+            assert request.name == answer.config.name
+            return answer
+
+        def ModelInfer(self, request: Any, context: Any) -> Any:
+            import numpy as np
+
+            (pixels,) = request.inputs
+            assert (pixels.name, pixels.datatype) == ("crops", "UINT8")
+            stack = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(list(pixels.shape))
+            (quality,) = session.run(["quality"], {"crops": stack})
+            answer = service_pb2.ModelInferResponse(model_name=request.model_name)
+            answer.outputs.add(name="quality", datatype="FP32", shape=quality.shape)
+            answer.raw_output_contents.append(quality.tobytes())
+            return answer
+
+    running = grpc.server(ThreadPoolExecutor(2))
+    service.add_GRPCInferenceServiceServicer_to_server(Server(), running)
+    port = running.add_insecure_port("127.0.0.1:0")
+    running.start()
+    yield f"127.0.0.1:{port}"
+    running.stop(0).wait()
+
+
+def test_the_client_gets_the_librarys_scores_from_a_server(
+    repository: Path, photos: list[Path], server: str
+) -> None:
+    program = repository / "examples" / "triton_client.py"
+    ran = run(program, "--model", f"{MODEL}-onnx", "--url", server, *photos)
+    assert ran.returncode == 0, ran.stderr
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    with Scorer(MODEL, device="cpu") as scorer:
+        for row, photo in zip(rows, photos, strict=True):
+            assert row["path"] == str(photo)
+            assert row["raw"] == pytest.approx(scorer.score(photo).raw, abs=1e-4)
