@@ -15,7 +15,7 @@ from dgqa_training.distortions import ByteImage
 
 _PART = ".part"
 _FORMATS = {".png": "PNG", ".bmp": "BMP"}
-# Photographs hold runs, hardly repeats: looking for runs alone takes a quarter of the time of Pillow's default
+# Photographs hold runs, hardly repeats: to look for runs alone takes a quarter of the time of Pillow's way,
 # and gives files of the same size.
 _PNG = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
