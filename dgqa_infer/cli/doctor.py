@@ -86,7 +86,10 @@ def _package(name: str, extra: str | None) -> dict[str, Any]:
 def _note(name: str) -> str:
     """What a package says of itself that its version does not."""
     if name.startswith("onnxruntime"):
-        return ", ".join(importlib.import_module("onnxruntime").get_available_providers())
+        try:
+            return ", ".join(importlib.import_module("onnxruntime").get_available_providers())
+        except (ImportError, OSError) as error:
+            return f"it cannot be imported: {error}"
     if name in ("tensorrt", "tensorrt_rtx"):
         from dgqa_infer import tensorrt_api
 

@@ -1,0 +1,119 @@
+"""`dgqa-infer doctor` and `dgqa-infer models` tell what is here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dgqa_infer import gpu
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.engine_cache import EngineCache
+from dgqa_infer.engine_key import EngineKey, Environment, Profile
+from dgqa_infer.errors import BackendError
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No GPU, and no engines of the developer's."""
+
+    def none() -> Any:
+        raise BackendError("there is no NVIDIA driver here (libcuda.so.1 is not found)")
+
+    monkeypatch.setattr(gpu, "gpus", none)
+    monkeypatch.setenv("DGQA_CACHE", str(tmp_path / "cache"))
+
+
+def engine() -> EngineKey:
+    here = Environment("tensorrt", "11.4.0.106", "NVIDIA H100", "9.0", "580.82.07")
+    return EngineKey("ab" * 32, "fp16", "short512-grid5-224", here, Profile(1, 8, 32), ("stripped",))
+
+
+def said(ran: Any) -> Any:
+    return json.loads(ran.stdout)
+
+
+def test_doctor_tries_every_device_and_says_why_not(cli: Any, tiny_bundle: Path) -> None:
+    ran = cli("doctor", "--model", tiny_bundle, "--json")
+    assert ran.code == 0
+    devices = {row["device"]: row for row in said(ran)["devices"]}
+    assert list(devices) == ["tensorrt", "tensorrt_rtx", "cuda", "cpu", "openvino"]
+    assert devices["cpu"] == {"device": "cpu", "works": True, "note": "auto takes it"}
+    assert "no NVIDIA driver" in devices["tensorrt"]["note"]
+    assert not devices["cuda"]["works"]
+    assert said(ran)["gpus"] == [{"none": "there is no NVIDIA driver here (libcuda.so.1 is not found)"}]
+
+
+def test_doctor_names_versions_and_the_extras_of_what_is_missing(cli: Any, tiny_bundle: Path) -> None:
+    packages = {
+        row["package"]: row for row in said(cli("doctor", "--model", tiny_bundle, "--json"))["packages"]
+    }
+    assert packages["numpy"]["version"] == np.__version__
+    assert "CPUExecutionProvider" in packages["onnxruntime"]["note"]
+    missing = [row for row in packages.values() if row["version"] is None]
+    assert all(row["note"] == "" or row["note"].startswith("pip install 'dgqa-infer[") for row in missing)
+
+
+def test_doctor_shows_gpus_and_engines(cli: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = gpu.Gpu(0, "NVIDIA H100 80GB HBM3", "9.0", 85 << 30, "580.82.07")
+    monkeypatch.setattr(gpu, "gpus", lambda: (found,))
+    EngineCache().store(engine(), "dgqa-lite0", b"x", 1)
+    document = said(cli("doctor", "--model", tiny_bundle, "--json"))
+    assert document["gpus"][0]["name"] == "NVIDIA H100 80GB HBM3"
+    assert document["engines"][0]["built with"] == "tensorrt 11.4.0.106"
+
+
+def test_doctor_without_any_runtime_ends_with_the_command_that_helps(
+    cli: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None)
+    ran = cli("doctor", "--model", tiny_bundle, "--json")
+    assert ran.code == 2
+    assert "no runtime here can run the model: pip install 'dgqa-infer[cpu]'" in ran.stderr
+    assert not any(row["works"] for row in said(ran)["devices"])
+
+
+def test_doctor_of_a_missing_model_still_shows_the_machine(cli: Any) -> None:
+    ran = cli("doctor", "--model", "nowhere", "--json")
+    assert ran.code == 2
+    assert "no bundle 'nowhere'" in said(ran)["devices"][0]["none"]
+    assert said(ran)["machine"]["python"]
+
+
+def test_doctor_speaks_to_people_in_tables(cli: Any, tiny_bundle: Path) -> None:
+    ran = cli("doctor", "--model", tiny_bundle, "--table")
+    assert ran.code == 0
+    assert "auto takes it" in ran.stdout.decode()
+
+
+def test_models_lists_what_is_built_in_and_the_engines(cli: Any) -> None:
+    EngineCache().store(engine(), "dgqa-lite0", b"engine", 1)
+    document = said(cli("models", "--json"))
+    (row,) = [row for row in document["bundles"] if row["model"].startswith("dgqa-lite0@")]
+    bundle = Bundle.load("dgqa-lite0")
+    assert row["model"] == bundle.model_id
+    assert row["precision"] == bundle.card.precision
+    (built,) = document["engines"]
+    assert (built["model"], built["batch"], built["options"]) == ("dgqa-lite0", "1:8:32", "stripped")
+    assert Path(built["file"]).read_bytes() == b"engine"
+    assert "TensorRT engines" in cli("models", "--table").stdout.decode()
+
+
+def test_models_prints_one_card(cli: Any, tiny_bundle: Path) -> None:
+    assert said(cli("models", tiny_bundle)) == Bundle.load(tiny_bundle).card.as_json()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes say nothing on Windows")
+def test_models_warns_of_a_cache_that_is_open_to_others(cli: Any) -> None:
+    cache = EngineCache()
+    cache.store(engine(), "m", b"x", 1)
+    cache.folder.chmod(0o777)
+    ran = cli("models", "--json")
+    assert ran.code == 0
+    assert "is open to other users" in ran.stderr
+    assert said(ran)["engines"] == []
