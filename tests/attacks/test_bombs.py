@@ -10,7 +10,6 @@ import sys
 import zlib
 from typing import Any
 
-import pytest
 from PIL import Image
 
 DECODE = """
@@ -19,19 +18,26 @@ resource.setrlimit(resource.RLIMIT_AS, (700_000_000, 700_000_000))
 from dgqa_infer.errors import ImageError
 from dgqa_infer.images import decode
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    photograph = decode(sys.stdin.buffer.read())
-    said = [photograph.width, photograph.height]
-except ImageError as error:
-    said = error.code
+said = []
+for size in map(int, sys.argv[1:]):
+    try:
+        photograph = decode(sys.stdin.buffer.read(size))
+        said.append([photograph.width, photograph.height])
+    except ImageError as error:
+        said.append(error.code)
 print(json.dumps([said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
 """
 
 
-def decoded(data: bytes) -> tuple[Any, int]:
-    """What became of it, and how many kilobytes the process grew by."""
+def decoded(*files: bytes) -> tuple[list[Any], int]:
+    """What became of each, and how many kilobytes the process grew by."""
+    sizes = [str(len(data)) for data in files]
     ran = subprocess.run(
-        [sys.executable, "-c", DECODE], input=data, capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", DECODE, *sizes],
+        input=b"".join(files),
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     said, kilobytes = json.loads(ran.stdout)
     return said, kilobytes
@@ -82,33 +88,31 @@ def avif(width: int, height: int) -> bytes:
     return file.getvalue().replace(struct.pack(">II", 64, 48), struct.pack(">II", width, height))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(png(30_000, 30_000, zeros(30_000_000)), id="png"),
-        pytest.param(png(0x7FFFFFFF, 0x7FFFFFFF, b""), id="png-largest"),
-        pytest.param(tiff(60_000, 60_000), id="tiff"),
-        pytest.param(webp(30_000, 30_000), id="webp"),
-        pytest.param(bmp(50_000, 50_000), id="bmp"),
-        pytest.param(avif(60_000, 60_000), id="avif"),
-    ],
-)
-def test_a_header_that_announces_gigapixels_costs_nothing(data: bytes) -> None:
-    code, kilobytes = decoded(data)
-    assert code in ("too_large", "corrupt")
+def test_headers_that_announce_gigapixels_cost_nothing() -> None:
+    said, kilobytes = decoded(
+        png(30_000, 30_000, zeros(10_000_000)),
+        png(0x7FFFFFFF, 0x7FFFFFFF, b""),
+        tiff(60_000, 60_000),
+        webp(30_000, 30_000),
+        bmp(50_000, 50_000),
+        avif(60_000, 60_000),
+    )
+    assert said[:5] == ["too_large"] * 5
+    assert said[5] in ("too_large", "corrupt")
     assert kilobytes < 60_000
 
 
 def test_more_memory_than_there_is_is_a_reason_and_not_an_end() -> None:
-    code, _ = decoded(png(16_000, 15_000, zeros(16_001 * 15_000)))
-    assert code == "too_large"
+    said, _ = decoded(png(16_000, 15_000, zeros(16_001 * 15_000)), png(4, 4, zlib.compress(bytes(20))))
+    assert said == ["too_large", [4, 4]]
 
 
-@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
-def test_text_that_unfolds_to_much_is_not_unfolded(kind: bytes) -> None:
+def test_text_that_unfolds_to_much_is_not_unfolded() -> None:
     packed = zeros(200_000_000)
-    text = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}[kind] + packed
-    _, kilobytes = decoded(png(4, 4, zlib.compress(bytes(20)), chunk(kind, text)))
+    chunks = [(b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")]
+    _, kilobytes = decoded(
+        *(png(4, 4, zlib.compress(bytes(20)), chunk(kind, head + packed)) for kind, head in chunks)
+    )
     assert kilobytes < 60_000
 
 
@@ -116,7 +120,7 @@ def test_directories_in_a_loop_come_to_an_end() -> None:
     data = bytearray(tiff(4, 4))
     (count,) = struct.unpack_from("<H", data, 8)
     struct.pack_into("<I", data, 10 + 12 * count, 8)
-    said, _ = decoded(bytes(data))
+    (said,), _ = decoded(bytes(data))
     assert said == [4, 4] or isinstance(said, str)
 
 

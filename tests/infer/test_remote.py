@@ -170,7 +170,7 @@ def test_web_addresses_have_a_row_each_whatever_the_server_does(score: Any, web:
     pytest.importorskip("aiohttp")
     address, asked = web
     names = ["a.jpg", "flaky.jpg", "none.jpg", "broken.jpg", "endless.jpg", "slow.jpg"]
-    limits = ("--limit-file-size", "1MB", "--limit-time", "4s")
+    limits = ("--limit-file-size", "1MB", "--limit-time", "4s", "--workers", 3)
     ran = score(*(f"{address}/{name}" for name in names), *limits)
     assert told(ran) == {
         f"{address}/a.jpg": 20,
