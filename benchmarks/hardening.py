@@ -145,7 +145,7 @@ def growth(inputs: int, bundle: Bundle) -> dict[str, Any]:
     readings = []
     with tempfile.TemporaryDirectory() as scratch:
         photo = Path(scratch) / "photo.jpg"
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(photo)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)).save(photo)
         judge = Nothing(bundle)
         with (
             Pipeline(judge, workers=WORKERS) as pipeline,

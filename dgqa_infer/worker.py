@@ -112,7 +112,10 @@ def _serve(
 
 
 def _confine(settings: Mapping[str, Any]) -> None:
-    memory = settings["memory_bytes"]
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    memory = (
+        settings["memory_bytes"] if hard == resource.RLIM_INFINITY else min(settings["memory_bytes"], hard)
+    )
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Decoders' own complaints go nowhere; until now stderr was kept, in case this process could not start.
