@@ -11,21 +11,19 @@ what was tried to find it. No label is read.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from machine import machine
+from machine import machine, write_result
 
 from dgqa_export import photographs
 from dgqa_export.exporter import compare, export, load_source
 from dgqa_export.quantization import symmetric
-from dgqa_export.verification import backend_judge
+from dgqa_export.verification import MIN_SRCC, backend_judge
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
@@ -33,7 +31,6 @@ def main() -> int:
     parser.add_argument("--model", default="dgqa-lite0")
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--calibrate-on", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=RESULTS / "export_drift.json")
     chosen = parser.parse_args()
 
     start = time.monotonic()
@@ -55,7 +52,7 @@ def main() -> int:
         with OnnxRuntimeBackend(symmetric(int8)) as backend:
             candidates = {"int8 with zero points of 0, onnxruntime cpu": ("int8", backend_judge(backend))}
             for_tensorrt = compare(source, candidates, paths, lambda _: None)
-    report = {
+    result = {
         "model": source.card.name,
         "photographs": {
             "calibration": len(paths.calibration),
@@ -66,15 +63,25 @@ def main() -> int:
         "int8_trials": [trial.row() for trial in done.trials],
         "bytes": files,
         "seconds": round(time.monotonic() - start),
-        "machine": machine("onnx", "onnxruntime", "openvino", "torch"),
     }
-    chosen.output.write_text(json.dumps(report, indent=2) + "\n")
     print(file=sys.stderr)
-    for row in report["drift"]:
-        print(
-            f"{row['candidate']:45} max {row['max_abs']:.5f}  mean {row['mean_abs']:.5f}  SRCC {row['srcc']:.5f}"
-        )
+    write_result("export_drift", {"machine": machine("onnx", "onnxruntime", "openvino", "torch"), **result})
+    print(table(result))
     return 0 if done.drift.passed and for_tensorrt.passed else 1
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| graph and runtime | max | mean | SRCC | across batches | allowed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["drift"]:
+        order = MIN_SRCC.get(row["precision"])
+        allowed = f"mean {row['tolerance']}, SRCC {order}" if order else f"max {row['tolerance']}"
+        figures = f"{row['max_abs']:.1e} | {row['mean_abs']:.1e} | {row['srcc']:.4f} | {row['batches']:.0e}"
+        lines.append(f"| {row['candidate']} | {figures} | {allowed} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,10 @@ def in_precision(card: Card, precision: str, drift: list[dict[str, Any]]) -> Car
     """
     name = card.name if precision == "fp32" else f"{card.name}-{precision}"
     tolerances = {**TOLERANCES, **card.tolerances}
-    kept = (figure for figure in card.figures if figure.get("kind") != "drift")
+    kept = [dict(figure) for figure in card.figures if figure.get("kind") != "drift"]
+    if precision != "fp32":
+        # What the fp32 model reached is not what this one was seen to reach.
+        kept = [{**figure, "measured_in": "fp32"} for figure in kept]
     figures = (*kept, *({"kind": "drift", **row} for row in drift))
     return replace(card, name=name, precision=precision, tolerances=tolerances, figures=figures)
 
