@@ -130,6 +130,8 @@ def export(
         UsageError: there are no photographs.
     """
     refuse_unwritable(out)
+    for precision in precisions:
+        _refuse_strangers(out / bundles.in_precision(source.card, precision, []).name)
     graphs, trials = _convert(source, precisions, paths, packed, report)
     drift = _verify(source, graphs, paths, packed, report)
     if not drift.passed and not allow_drift:
@@ -141,7 +143,8 @@ def export(
         card = bundles.in_precision(source.card, precision, rows)
         files = {QUALITY_GRAPH: bundles.describe(graph, card)}
         if source.domains is not None:
-            files[DOMAIN_GRAPH] = to_fp16(source.domains) if precision == "fp16" else source.domains
+            # As it is: it runs only for explanations, and no drift of its own is allowed for.
+            files[DOMAIN_GRAPH] = source.domains
         written.append(write_bundle(out / card.name, files, card))
     return Exported(drift, trials, tuple(written))
 
@@ -159,6 +162,11 @@ def refuse_unwritable(folder: Path) -> None:
         Path(name).unlink()
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _refuse_strangers(folder: Path) -> None:
+    if folder.exists() and not (folder / "card.json").is_file():
+        raise OutputError(f"{folder} is something that is no bundle; it is left alone")
 
 
 def _convert(

@@ -172,14 +172,19 @@ class _Domains(nn.Module):
         return {"domain_logits": torch.nn.functional.avg_pool2d(x, 62).flatten(1)}
 
 
-def test_the_domain_classifier_travels_along_and_is_halved_with_the_rest(
-    source: Source, tmp_path: Path
-) -> None:
+def test_the_domain_classifier_travels_along_as_it_is(source: Source, tmp_path: Path) -> None:
     classes = Domains(("pristine", *(f"type_{number}" for number in range(25))), 1.0)
     domains = export_domains(_Domains(), 64)
     explaining = replace(source, domains=domains, card=replace(source.card, domains=classes))
-    done = export(explaining, ["fp32", "fp16"], tmp_path, None)
-    single, half = (bundle.graph_bytes("domains.onnx") for bundle in done.bundles)
-    assert single == domains
-    assert precision_of(parse(half)) == "fp16"
-    assert done.bundles[1].card.domains == classes
+    (bundle,) = export(explaining, ["fp16"], tmp_path, None).bundles
+    assert bundle.graph_bytes("domains.onnx") == domains
+    assert bundle.card.domains == classes
+
+
+def test_a_strangers_folder_is_found_out_before_anything_is_computed(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter, "_convert", lambda *_: pytest.fail("computed"))
+    (tmp_path / "small-fp16").mkdir()
+    with pytest.raises(OutputError, match="is no bundle; it is left alone"):
+        export(source, ["fp16"], tmp_path, None)
