@@ -12,20 +12,19 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self
 
 import numpy as np
 
-from dgqa_infer.bundle import Bundle
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.feed import Feed, Input
 from dgqa_infer.files import file_status
-from dgqa_infer.images import DecodeLimits
-from dgqa_infer.preprocessing import Pixels
-from dgqa_infer.results import Failure, Result
+from dgqa_infer.judging import Judge, Outcome, R, judge_batch
+from dgqa_infer.remote import is_remote
+from dgqa_infer.results import Failure
 from dgqa_infer.workers import SharedSlots, Task, Worker
 
 # Each worker is given one file beyond that in its hands, so that it never waits for this process.
@@ -36,40 +35,6 @@ _MAX_AHEAD = 8192
 _PATIENCE_SECONDS = 1.0
 _CRASHES_ALLOWED = 2
 _STARTUP_FAILURES_ALLOWED = 3
-
-R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Judge(Protocol[R_co]):
-    """What turns crops into results; `Scorer` is one, `DomainClassifier` another.
-
-    Attributes:
-        bundle: its card says how crops are made.
-        batch_size: photographs that are judged at once.
-        limits: what an input may ask for.
-        strict: refuse a JPEG whose data is damaged.
-    """
-
-    bundle: Bundle
-    batch_size: int
-    limits: DecodeLimits
-    strict: bool
-
-    @property
-    def model_id(self) -> str:
-        """The model as failures name it."""
-        ...
-
-    def judge(self, stack: Pixels) -> Sequence[Any]:
-        """Crops of some photographs, uint8 [photographs × grid, crop, crop, 3] → a judgement on each."""
-        ...
-
-    def result(
-        self, path: str | None, judgement: Any, width: int, height: int, warnings: tuple[str, ...], /
-    ) -> R_co:
-        """What a judgement makes of a photograph."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +55,6 @@ class WorkerLimits:
         for name, value in asdict(self).items():
             if value <= 0:
                 raise UsageError(f"the limit {name} is {value}, not above 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[R]):
-    """One input's end.
-
-    Attributes:
-        result: its score, or what else the judge makes of it; or its failure.
-        size: of the file, in bytes; None where there is none.
-        mtime: of the file, in seconds since 1970; None where there is none.
-    """
-
-    result: R | Failure
-    size: int | None
-    mtime: float | None
-
-    def row(self: Outcome[Result]) -> dict[str, Any]:
-        """The result's row, and what tells later whether the file is still the same."""
-        return {**self.result.row(), "size": self.size, "mtime": self.mtime}
 
 
 class Pipeline(Generic[R]):
@@ -343,16 +289,17 @@ class Pipeline(Generic[R]):
             # A copy, so that the slots are free again while the model is at work.
             stack = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
             self._slots.free.extend(task.slot for task, _ in batch)
-            future = self._thread.submit(_outcomes, self._judge, stack, batch)
+            future = self._thread.submit(judge_batch, self._judge, stack, batch)
             future.add_done_callback(lambda _: self._nudge())
             self._running.append(future)
+            self._impatient_at = time.monotonic() + _PATIENCE_SECONDS
 
     def _fail(
         self, index: int, path: str | None, code: ErrorCode, text: str, message: dict[str, Any] | None = None
     ) -> None:
         message = message or {}
         size, changed = message.get("size"), message.get("mtime")
-        if size is None and path is not None:
+        if size is None and path is not None and not is_remote(path):
             size, changed = file_status(path)
         self._done[index] = Outcome(Failure(path, code, text, self._judge.model_id), size, changed)
 
@@ -360,17 +307,6 @@ class Pipeline(Generic[R]):
         # Full: it will wake anyway. Closed: nobody is left to wake.
         with contextlib.suppress(OSError):
             self._wake.send(b"\0")
-
-
-def _outcomes(
-    judge: Judge[R], stack: Pixels, batch: Sequence[tuple[Task, dict[str, Any]]]
-) -> list[tuple[int, Outcome[R]]]:
-    outcomes: list[tuple[int, Outcome[R]]] = []
-    for (task, found), judgement in zip(batch, judge.judge(stack), strict=True):
-        warnings = tuple(found["warnings"])
-        result = judge.result(task.path, judgement, found["width"], found["height"], warnings)
-        outcomes.append((task.index, Outcome(result, found["size"], found["mtime"])))
-    return outcomes
 
 
 def _cores() -> int:

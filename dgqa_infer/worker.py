@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.files import read_file
+from dgqa_infer.files import file_status, read_file
 from dgqa_infer.images import DecodeLimits, decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 
@@ -99,6 +99,10 @@ def _serve(
             "warnings": [*photograph.warnings, *more],
         }
     except ImageError as error:
+        if not reply:
+            # It could not be read; that it is the same file next time can be told nevertheless.
+            size, changed = file_status(task["path"])
+            reply = {"size": size, "mtime": changed}
         reply["error"] = [error.code, error.message]
     except MemoryError:
         reply["error"] = ["too_large", "it needs more memory than there is"]

@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import BackendError, DecodeLimits, ImageError, Scorer, UsageError
-from dgqa_infer.pipeline import Outcome, Pipeline, WorkerLimits
+from dgqa_infer.judging import Outcome
+from dgqa_infer.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Failure, Score
 
 BAD_DECODER = """

@@ -1,0 +1,87 @@
+"""What turns crops into results, and what an input comes to in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.images import DecodeLimits
+from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.results import Failure, Result
+from dgqa_infer.workers import Task
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Judge(Protocol[R_co]):
+    """What turns crops into results; `Scorer` is one, `DomainClassifier` another.
+
+    Attributes:
+        bundle: its card says how crops are made.
+        batch_size: photographs that are judged at once.
+        limits: what an input may ask for.
+        strict: refuse a JPEG whose data is damaged.
+    """
+
+    bundle: Bundle
+    batch_size: int
+    limits: DecodeLimits
+    strict: bool
+
+    @property
+    def model_id(self) -> str:
+        """The model as failures name it."""
+        ...
+
+    def judge(self, stack: Pixels) -> Sequence[Any]:
+        """Crops of some photographs, uint8 [photographs × grid, crop, crop, 3] → a judgement on each."""
+        ...
+
+    def result(
+        self, path: str | None, judgement: Any, width: int, height: int, warnings: tuple[str, ...], /
+    ) -> R_co:
+        """What a judgement makes of a photograph."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """One input's end.
+
+    Attributes:
+        result: its score, or what else the judge makes of it; or its failure.
+        size: of the file, in bytes; None where there is none.
+        mtime: of the file, in seconds since 1970; None where there is none.
+    """
+
+    result: R | Failure
+    size: int | None
+    mtime: float | None
+
+    def row(self: Outcome[Result]) -> dict[str, Any]:
+        """The result's row, and what tells later whether the file is still the same."""
+        return {**self.result.row(), "size": self.size, "mtime": self.mtime}
+
+
+def judge_batch(
+    judge: Judge[R], stack: Pixels, batch: Sequence[tuple[Task, dict[str, Any]]]
+) -> list[tuple[int, Outcome[R]]]:
+    """Judge some photographs, and tell the place of each among the inputs and its outcome.
+
+    Args:
+        judge: in the thread that calls, and in no other.
+        stack: uint8 [photographs × grid, crop, crop, 3].
+        batch: each photograph's task and what its worker said of it.
+
+    Raises:
+        BackendError: the runtime failed.
+    """
+    outcomes: list[tuple[int, Outcome[R]]] = []
+    for (task, found), judgement in zip(batch, judge.judge(stack), strict=True):
+        warnings = tuple(found["warnings"])
+        result = judge.result(task.path, judgement, found["width"], found["height"], warnings)
+        outcomes.append((task.index, Outcome(result, found["size"], found["mtime"])))
+    return outcomes
