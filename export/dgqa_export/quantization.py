@@ -132,7 +132,9 @@ def _tensors_to_quantize(model: onnx.ModelProto, region: set[str], nodes: Collec
 def _quantize_tensor(graph: onnx.GraphProto, name: str, low: float, high: float) -> list[onnx.NodeProto]:
     # Zero must have a code of its own: padding is zero.
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.array((high - low) / 255 if high > low else 1.0, np.float32)
+    step = (high - low) / 255
+    # A tensor that is zero everywhere, or nearly: any scale will do, but for zero itself.
+    scale = np.array(step if step >= np.finfo(np.float32).tiny else 1.0, np.float32)
     zero = np.array(np.clip(np.round(-low / float(scale)), 0, 255), np.uint8)
     parameters = _parameters(graph, name, scale, zero)
     codes = f"{name}_codes"
@@ -149,7 +151,7 @@ def _quantize_weight(
 ) -> onnx.NodeProto:
     name = node.input[1]
     largest = np.abs(weight).reshape(len(weight), -1).max(1)
-    scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    scale = np.where(largest / 127 >= np.finfo(np.float32).tiny, largest / 127, 1.0).astype(np.float32)
     codes = np.round(weight / scale.reshape(-1, 1, 1, 1)).astype(np.int8)
     parameters = _parameters(graph, name, scale, np.zeros(len(scale), np.int8))
     graph.initializer.append(numpy_helper.from_array(codes, f"{name}_codes"))
