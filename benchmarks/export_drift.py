@@ -67,20 +67,30 @@ def main() -> int:
     print(file=sys.stderr)
     write_result("export_drift", {"machine": machine("onnx", "onnxruntime", "openvino", "torch"), **result})
     print(table(result))
+    print(trials(result))
     return 0 if done.drift.passed and for_tensorrt.passed else 1
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        "| graph and runtime | max | mean | SRCC | across batches | allowed |",
-        "|---|---|---|---|---|---|",
-    ]
+    """The drift as Markdown."""
+    head = "| graph and runtime | photographs | max | mean | SRCC | across batches | allowed |"
+    lines = [head, "|---" * 7 + "|"]
     for row in result["drift"]:
         order = MIN_SRCC.get(row["precision"])
         allowed = f"mean {row['tolerance']}, SRCC {order}" if order else f"max {row['tolerance']}"
         figures = f"{row['max_abs']:.1e} | {row['mean_abs']:.1e} | {row['srcc']:.4f} | {row['batches']:.0e}"
-        lines.append(f"| {row['candidate']} | {figures} | {allowed} |")
+        lines.append(f"| {row['candidate']} | {row['photographs']} | {figures} | {allowed} |")
+    return "\n".join(lines)
+
+
+def trials(result: dict[str, Any]) -> str:
+    """What was tried for int8, as Markdown."""
+    lines = ["| calibration | nodes in fp32 | mean | max | SRCC | |", "|---" * 6 + "|"]
+    for row in result["int8_trials"]:
+        figures = f"{row['mean_abs']:.3f} | {row['max_abs']:.3f} | {row['srcc']:.4f}"
+        lines.append(
+            f"| {row['method']} | {row['left_out']} | {figures} | {'kept' if row['chosen'] else ''} |"
+        )
     return "\n".join(lines)
 
 

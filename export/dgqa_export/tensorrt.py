@@ -177,11 +177,12 @@ def build(
         UsageError: the options do not go with the graph.
     """
     side = check(graph).side
-    graph = unpack(graph)
-    if precision_of(parse(graph)) == "int8":
-        if options.stripped:
-            raise UsageError("an int8 engine cannot be stripped: its weights are not those of the graph")
-        graph = symmetric(graph)
+    plain = unpack(graph)
+    is_int8 = precision_of(parse(plain)) == "int8"
+    if options.stripped and (is_int8 or len(parse(plain).graph.node) < len(parse(graph).graph.node)):
+        word = "int8" if is_int8 else "packed"
+        raise UsageError(f"the engine of a graph that is {word} cannot be stripped: its weights are others")
+    graph = symmetric(plain) if is_int8 else plain
     log = tensorrt_api.Log(trt)
     builder = _builder(trt, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -200,7 +201,7 @@ def build(
         raise log.failure(f"refuses the batch sizes {sizes}")
     measures = tensorrt_api.flavour_of(trt) == "tensorrt"
     if measures:
-        config.set_timing_cache(config.create_timing_cache(timings), ignore_mismatch=False)
+        _use_timings(config, timings)
     with _stoppable() as stopped:
         monitor = _monitor(trt, report, stopped)
         config.progress_monitor = monitor
@@ -233,6 +234,14 @@ def _config(trt: ModuleType, builder: Any, options: BuildOptions) -> Any:
     if options.hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     return config
+
+
+def _use_timings(config: Any, timings: bytes) -> None:
+    """Give the builder what was measured before; start anew if it is of another version, or damaged."""
+    for data in (timings, b""):
+        cache = config.create_timing_cache(data)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return
 
 
 def _with_advice(error: BackendError, options: BuildOptions) -> BackendError:

@@ -92,9 +92,13 @@ def test_compatible_engines_build(rtx: ModuleType, small_graph: bytes, option: s
     assert plan
 
 
-def test_an_int8_engine_cannot_be_stripped(rtx: ModuleType, int8_graph: bytes) -> None:
-    with pytest.raises(UsageError, match="int8 engine cannot be stripped"):
-        build(rtx, int8_graph, BuildOptions(stripped=True))
+@pytest.mark.parametrize("word", ["int8", "packed"])
+def test_an_engine_whose_weights_are_not_the_graphs_cannot_be_stripped(
+    rtx: ModuleType, small_graph: bytes, int8_graph: bytes, word: str
+) -> None:
+    graph = {"int8": int8_graph, "packed": pack(small_graph)}[word]
+    with pytest.raises(UsageError, match=f"a graph that is {word} cannot be stripped"):
+        build(rtx, graph, BuildOptions(stripped=True))
 
 
 def test_too_little_workspace_is_said_with_advice(rtx: ModuleType, small_graph: bytes) -> None:
@@ -220,3 +224,29 @@ def test_too_little_memory_comes_with_advice() -> None:
     )
     advised = tensorrt._with_advice(error, BuildOptions(Profile(1, 8, 64), workspace=1 << 30))
     assert str(advised).endswith("try a largest batch below 64, or less workspace than 1024 MB")
+
+
+class _Config:
+    """A builder's configuration that takes only timings of its own version, as TensorRT's does."""
+
+    def __init__(self) -> None:
+        self.used: bytes | None = None
+
+    def create_timing_cache(self, data: bytes) -> bytes | None:
+        return None if data == b"damaged" else data
+
+    def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
+        assert ignore_mismatch is False
+        if cache == b"of another version":
+            return False
+        self.used = cache
+        return True
+
+
+@pytest.mark.parametrize(
+    ("timings", "used"), [(b"good", b"good"), (b"", b""), (b"damaged", b""), (b"of another version", b"")]
+)
+def test_timings_that_do_not_fit_are_measured_anew(timings: bytes, used: bytes) -> None:
+    config = _Config()
+    tensorrt._use_timings(config, timings)
+    assert config.used == used
