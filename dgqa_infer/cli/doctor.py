@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgqa_infer.cli._options import JsonOption, ModelOption
 from dgqa_infer.cli._output import Output
+from dgqa_infer.cli.models import engine_rows, shortened
 from dgqa_infer.errors import BackendError, DgqaError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
         output.table(packages, title="Packages")
         output.table(gpus, title="NVIDIA GPUs")
         output.table(places, title=f"Devices for {model}; auto takes the first that works")
-        output.table(engines, title="TensorRT engines")
+        output.table(shortened(engines), title="TensorRT engines")
     if not any(place.get("works") for place in places):
         raise BackendError("no runtime here can run the model: pip install 'dgqa-infer[cpu]'")
 
@@ -144,6 +145,4 @@ def _try(bundle: Bundle, opened: Callable[[], Any]) -> str | None:
 
 
 def _engines() -> list[dict[str, Any]]:
-    from dgqa_infer.cli.models import engine_rows
-
     return engine_rows() or [{"none": "no engines were built here"}]

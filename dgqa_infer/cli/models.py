@@ -35,7 +35,7 @@ def models(
         return
     output.table(bundles, title="Built-in bundles")
     if engines:
-        output.table(engines, title="TensorRT engines of this machine")
+        output.table(shortened(engines), title="TensorRT engines of this machine")
 
 
 def engine_rows() -> list[dict[str, Any]]:
@@ -61,6 +61,11 @@ def engine_rows() -> list[dict[str, Any]]:
         }
         for record in cache.records()
     ]
+
+
+def shortened(engines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The engines as a table shows them: without their files' long names, which programs get."""
+    return [{name: value for name, value in row.items() if name != "file"} for row in engines]
 
 
 def _row(bundle: Any) -> dict[str, Any]:
