@@ -3,9 +3,9 @@
     python benchmarks/recovery.py [--kills 200] [--photographs 150] [--seed 0] [--model dgqa-lite0]
 
 Small photographs are made, one in ten of them cut off, and scored without disturbance. Then the same is done
-in runs that are killed (SIGKILL) after a random time and continued with --resume until nothing is left to do,
-and again, until so many kills have been done. Every finished log must have the undisturbed one's rows, in its
-order. The figures go to `results/recovery.json`; the exit code is 1 if a row differs.
+in runs that are killed (SIGKILL) after a random number of rows and continued with --resume, and again, until
+so many kills have been done. Every finished log must have the undisturbed one's rows, in its order. The
+figures go to `results/recovery.json`; the exit code is 1 if a row differs.
 """
 
 from __future__ import annotations
@@ -52,11 +52,9 @@ def main() -> int:
             "--quiet",
         ]
         command += [str(folder / "photos"), "--resume", "--output"]
-        began = time.monotonic()
         subprocess.run([*command, folder / "undisturbed.jsonl"], check=False)
-        seconds = time.monotonic() - began
         expected = rows(folder / "undisturbed.jsonl")
-        result = disturb(command, folder, expected, arguments.kills, seconds, random.Random(arguments.seed))
+        result = disturb(command, folder, expected, arguments.kills, random.Random(arguments.seed))
     result |= {"photographs": len(expected), "seed": arguments.seed, "machine": machine("onnxruntime")}
     write_result("recovery", result)
     print(json.dumps(result, indent=1))
@@ -76,35 +74,37 @@ def photographs(folder: Path, count: int, seed: int) -> None:
 
 
 def disturb(
-    command: list[str],
-    folder: Path,
-    expected: list[dict[str, Any]],
-    kills: int,
-    seconds: float,
-    chance: random.Random,
+    command: list[str], folder: Path, expected: list[dict[str, Any]], kills: int, chance: random.Random
 ) -> dict[str, Any]:
     """Run to the end again and again, killed at random, until there were enough kills."""
-    counts = {"kills": 0, "kills_before_the_first_row": 0, "finished_logs": 0}
+    counts = {"kills": 0, "kills_before_the_first_row": 0, "kills_that_added_rows": 0, "finished_logs": 0}
     counts |= {"rows_lost": 0, "rows_repeated": 0, "rows_changed": 0}
     while counts["kills"] < kills:
         output = folder / f"{counts['finished_logs']}.jsonl"
-        while True:
+        while counts["kills"] < kills:
+            before = lines(output)
             process = subprocess.Popen([*command, str(output)])
-            try:
-                # Mostly within a run, sometimes behind its end: then this log is finished.
-                process.wait(chance.uniform(0.1, seconds * 0.6))
+            # A few rows on, or none; and then a moment later, so that it may be at anything.
+            wanted = before + chance.randint(0, max(1, len(expected) // 5))
+            while process.poll() is None and lines(output) < wanted:
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.1))
+            if process.poll() is not None:
                 break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                counts["kills"] += 1
-                counts["kills_before_the_first_row"] += not output.exists() or not output.stat().st_size
-                if counts["kills"] >= kills:
-                    subprocess.run([*command, str(output)], check=False)
-                    break
+            process.kill()
+            process.wait()
+            counts["kills"] += 1
+            counts["kills_before_the_first_row"] += lines(output) == 0
+            counts["kills_that_added_rows"] += lines(output) > before
+        subprocess.run([*command, str(output)], check=False)
         compare(rows(output), expected, counts)
         counts["finished_logs"] += 1
     return dict(counts)
+
+
+def lines(path: Path) -> int:
+    """How many whole rows a file has."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def compare(found: list[dict[str, Any]], expected: list[dict[str, Any]], counts: dict[str, int]) -> None:

@@ -122,8 +122,8 @@ def _read_once(address: str, file_bytes: int) -> bytes:
     system, path = _open_system(address)
     options = {}
     if _scheme(address) in _WEB:
-        # One request that streams. With a size, whatever it is, fsspec does not ask for it before, and a server
-        # that fails is not taken for one that has nothing.
+        # One request that streams. With a size, whatever it is, fsspec does not ask for it before, and a
+        # server that fails is not taken for one that has nothing.
         options = {"block_size": 0, "size": 1}
     elif (size := system.info(path).get("size")) is not None and size > file_bytes:
         raise ImageError("too_large", f"{size:,} bytes; the limit is {file_bytes:,}", address)
