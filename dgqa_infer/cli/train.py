@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,15 @@ from dgqa_infer.cli._selections import levels_of, types_of
 
 if TYPE_CHECKING:
     from dgqa_training.loop import Progress, Recipe
+
+
+class Tuned(StrEnum):
+    """What of the network is trained, see `dgqa_training.loop.Recipe.tune`."""
+
+    ALL = "all"
+    POINTWISE = "pointwise"
+    HEAD = "head"
+
 
 EXAMPLES = """
 dgqa-infer train regressor pristine/ runs/livec --types 1,3,10,17,18,25
@@ -42,6 +52,10 @@ RateOption = Annotated[
 AverageOption = Annotated[
     float, typer.Option("--ema", min=0, max=1, help="Decay of the averaged weights that are kept; 0: none.")
 ]
+TuneOption = Annotated[
+    Tuned,
+    typer.Option(help="Of the backbone: all, all but depthwise kernels (fast on a CPU), or the head alone."),
+]
 SeedOption = Annotated[int, typer.Option(help="Of order, crops and mirroring.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that make crops; 0 makes them here.")]
@@ -64,6 +78,7 @@ def regressor(
     batch: BatchOption = 32,
     lr: RateOption = 2e-5,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the crops.")] = True,
+    tune: TuneOption = Tuned.ALL,
     ema: AverageOption = 0.0,
     seed: SeedOption = 123,
     device: DeviceOption = "cpu",
@@ -79,7 +94,7 @@ def regressor(
         from dgqa_training import regressor as training
         from dgqa_training.loop import Recipe
     output = Output(quiet=quiet)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, flip=flip, ema=ema, seed=seed)
+    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, flip=flip, tune=tune.value, ema=ema, seed=seed)
     plan = training.Plan(
         types=types_of(types), levels=levels_of(levels), backbone=backbone, ridge=ridge, recipe=recipe
     )
@@ -105,7 +120,7 @@ def regressor(
 
 @train.command("domains")
 def domains(
-    source: Annotated[Path, typer.Argument(metavar="PHOTOS", help="Folder of pristine photographs.")],
+    source: SourceArgument,
     run: RunArgument,
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
@@ -115,6 +130,7 @@ def domains(
     crop: Annotated[
         int, typer.Option(min=32, help="Side of a training crop in pixels; smaller is faster.")
     ] = 224,
+    tune: TuneOption = Tuned.ALL,
     ema: AverageOption = 0.998,
     seed: SeedOption = 123,
     device: DeviceOption = "cpu",
@@ -133,7 +149,7 @@ def domains(
         from dgqa_training.held_out import CASES
         from dgqa_training.loop import Recipe
     output = Output(quiet=quiet)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, weight_decay=0.0, ema=ema, seed=seed)
+    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, weight_decay=0.0, tune=tune.value, ema=ema, seed=seed)
     plan = training.Plan(backbone=backbone, recipe=recipe, crop=crop)
     references, kept = training.split(source, plan)
     with output.progress("training", _steps(recipe, len(training.samples(references)))) as bar:

@@ -6,7 +6,9 @@ from skimage import data
 from dgqa_infer import UsageError
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import checkpoints, domains
+from dgqa_training.held_out import held_out_contents
 from dgqa_training.loop import Recipe
+from dgqa_training.synthesis import Settings, plan_set, workers, write_set
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
 PLAN = domains.Plan(recipe=Recipe(epochs=1, batch=64, ema=0.5), crop=64, held_out=0.5, preprocessing=SMALL)
@@ -48,3 +50,26 @@ def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
     assert checkpoint.preprocessing == SMALL
     assert set(checkpoint.training["held_out"]) < {"chelsea.png", "coffee.png"}
     assert checkpoint.network().linear.out_channels == 26
+
+
+def test_images_made_beforehand_serve_as_those_made_in_memory(pristine, tmp_path):
+    """Fewer types than all, to be quick; the pristine ones count as often as a type."""
+    with workers(1) as run:
+        write_set(plan_set(pristine, Settings(types=(1, 7), levels=(2, 5)), run), tmp_path / "set", run)
+    trained, kept = domains.split(tmp_path / "set", PLAN)
+    assert {path.name for path in trained + kept} == {"I01.png", "I02.png"}
+    material = domains.crops(tmp_path / "set", trained, PLAN)
+    assert sorted(material.target(index) for index in range(len(material))) == [0] * 5 + [1, 1, 7, 7]
+    of = {int(material.target(index)): index for index in range(len(material))}
+    blurred = material.crop(of[1], np.random.default_rng(0))
+    sharp = material.crop(of[0], np.random.default_rng(0))
+    assert blurred.shape == (64, 64, 3)
+    assert not np.array_equal(blurred, sharp)
+
+
+def test_a_classifier_trained_from_a_set_is_reported_on_from_that_set(pristine, tmp_path):
+    with workers(1) as run:
+        write_set(plan_set(pristine, Settings(types=(1,), levels=(4, 5)), run), tmp_path / "set", run)
+    checkpoint = domains.train(tmp_path / "set", PLAN, tmp_path / "run")
+    (kept,) = held_out_contents(checkpoint, tmp_path / "set")
+    assert kept.parent == tmp_path / "set" / "images"

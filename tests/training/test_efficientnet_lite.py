@@ -69,3 +69,12 @@ def test_refuses_weights_of_another_variant(tmp_path):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(ModelError, match="not those of efficientnet_lite0"):
         load_weights("efficientnet_lite0", file, digest)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_trained_with_kept_statistics_it_says_the_same(name):
+    """Training takes normalisation as part of the convolution; without it, it is a step of its own."""
+    network, x = pretrained(name).eval(), _square(data.chelsea())[..., :64, :64]
+    with torch.no_grad():
+        expected = network.stages(x)
+    torch.testing.assert_close(network.stages(x), expected, rtol=1e-3, atol=1e-4)

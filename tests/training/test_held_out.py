@@ -14,6 +14,7 @@ from dgqa_infer.preprocessing import Preprocessing, crops
 from dgqa_training.checkpoints import Checkpoint
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.loop import half_where_it_pays
 from dgqa_training.networks import DomainNetwork, Head, build_backbone
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
@@ -62,9 +63,9 @@ def test_logits_are_means_over_the_grid_of_each_image_in_turn(checkpoint: Checkp
         image = photograph(0)
         if kind:
             image = to_bytes(distort(image, kind, level, np.random.default_rng([5, 0, kind, level])))
-        with torch.no_grad():
+        with torch.no_grad(), half_where_it_pays("cpu"):
             expected = network(torch.from_numpy(crops(image, SMALL)[0]))["domain_logits"].mean(0)
-        np.testing.assert_allclose(found.logits[case], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.logits[case], expected, rtol=1e-2, atol=1e-5)
 
 
 def test_identities_leave_an_image_as_it_is_and_nothing_else_does() -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from dgqa_infer import ModelError, UsageError
-from dgqa_training.loop import Crops, Recipe, Training
+from dgqa_training.efficientnet_lite import EfficientNetLite
+from dgqa_training.loop import Crops, Recipe, Training, keep_depthwise
 
 
 class _Noise:
@@ -115,11 +116,31 @@ def test_a_state_that_was_lost_is_said(tmp_path):
 
 
 def test_a_frozen_backbone_keeps_weights_and_statistics(tmp_path):
-    training = _training(tmp_path, replace(RECIPE, freeze=True))
+    training = _training(tmp_path, replace(RECIPE, tune="head"))
     before = {name: value.clone() for name, value in training.network.state_dict().items()}
     after = training.run().state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {"linear.weight", "linear.bias"}
+
+
+def test_depthwise_kernels_may_be_kept(tmp_path):
+    """Of EfficientNet-Lite0, 16 depthwise kernels and the normalisation behind each."""
+    backbone = EfficientNetLite("efficientnet_lite0")
+    keep_depthwise(backbone)
+    kept = {name for name, value in backbone.named_parameters() if not value.requires_grad}
+    assert kept == {
+        f"_blocks.{block}.{part}"
+        for block in range(16)
+        for part in ("_depthwise_conv.weight", "_bn1.weight", "_bn1.bias")
+    }
+
+
+def test_training_all_but_depthwise_kernels_keeps_statistics(tmp_path):
+    training = _training(tmp_path, replace(RECIPE, tune="pointwise"))
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    after = training.run().state_dict()
+    same = {name for name, value in after.items() if torch.equal(value, before[name])}
+    assert same == {f"backbone.1.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
 
 
 def test_an_averaged_result_lags_behind_the_last_weights(tmp_path):

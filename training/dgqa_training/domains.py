@@ -1,9 +1,9 @@
 """The domain classifier, DGQA's first half: which synthetic domain does a photograph resemble?
 
 26 classes: 0 is pristine, 1–25 are KADID's distortion types; the level is no label (Li-aobo/DGQA,
-    `baseline.py`
-and `folders.py`). The authors train on KADIS-700k; here every content is distorted with every type and
-level, in memory, and a fifth of the contents is kept back for the report.
+`baseline.py` and `folders.py`). The authors train on KADIS-700k; here every content is distorted with every
+type and level, in memory or by `synthesize` beforehand, and a fifth of the contents is kept back for the
+report.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from torch.nn import functional
 from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
-from dgqa_training import checkpoints
+from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.efficientnet_lite import STAGES as LITE_STAGES
-from dgqa_training.loop import Progress, Recipe, Training, software
+from dgqa_training.loop import CropSource, Progress, Recipe, Training, software
 from dgqa_training.networks import DomainNetwork, Head, pretrained_backbone
-from dgqa_training.samples import PRISTINE, Synthetic, SyntheticCrops
+from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+
+TABLE = "dmos.csv"
+"""The file by which a set in KADID-10k's layout is told from a folder of photographs."""
 
 STAGES = {
     **dict.fromkeys(("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"), LITE_STAGES),
@@ -66,10 +69,18 @@ class Plan:
 def split(source: Path, plan: Plan) -> tuple[list[Path], list[Path]]:
     """The contents of a folder: those to train on, and those that are kept back.
 
+    Args:
+        source: pristine photographs, or a set in KADID-10k's layout.
+        plan: says how many are kept back.
+
     Raises:
         UsageError: there are too few for both.
     """
-    contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    if (source / TABLE).is_file():
+        samples = datasets.load("kadid10k", source).samples
+        contents = sorted({sample.reference for sample in samples if sample.reference})
+    else:
+        contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
     kept = round(len(contents) * plan.held_out)
     if not 0 < kept < len(contents):
         raise UsageError(
@@ -92,6 +103,24 @@ def samples(references: Sequence[Path], pristine_copies: int = len(LEVELS)) -> l
     return [Synthetic(reference, *case) for reference in references for case in cases]
 
 
+def crops(source: Path, references: Sequence[Path], plan: Plan) -> CropSource:
+    """What is trained on: every reference at every type and level, labelled with its class.
+
+    Args:
+        source: the references' folder, whose images are made in memory; or the set that they are of, whose
+            images are read from disk, which takes a tenth of the time.
+        references: the contents to train on.
+        plan: says how crops are cut.
+    """
+    if not (source / TABLE).is_file():
+        return SyntheticCrops(samples(references), plan.preprocessing, plan.crop)
+    chosen = set(references)
+    images = [s for s in datasets.load("kadid10k", source).samples if s.reference in chosen]
+    pristine = [reference for reference in references for _ in LEVELS]
+    classes = [float(PRISTINE)] * len(pristine) + [float(s.domain or PRISTINE) for s in images]
+    return ImageCrops([*pristine, *(s.path for s in images)], classes, plan.preprocessing, plan.crop)
+
+
 def train(
     source: Path,
     plan: Plan,
@@ -105,7 +134,7 @@ def train(
     """Train a classifier; started again in the same folder it goes on where it was.
 
     Args:
-        source: folder of pristine photographs.
+        source: folder of pristine photographs, or a set in KADID-10k's layout with all types and levels.
         plan: how.
         folder: of the run; ends up with `domains.safetensors`.
         weights: file of the backbone's ImageNet weights where no package carries them.
@@ -124,9 +153,9 @@ def train(
     torch.manual_seed(plan.recipe.seed)
     network = DomainNetwork(pretrained_backbone(plan.backbone, weights), Head(STAGES[plan.backbone]))
     settings = {"plan": plan.record(), "contents": len(references), "held_out": [path.name for path in kept]}
-    crops = SyntheticCrops(samples(references), plan.preprocessing, plan.crop)
+    material = crops(source, references, plan)
     training = Training(
-        network, crops, cross_entropy, plan.recipe, folder, settings, device=device, workers=workers
+        network, material, cross_entropy, plan.recipe, folder, settings, device=device, workers=workers
     )
     training.run(observe)
     checkpoint = checkpoints.Checkpoint(

@@ -18,6 +18,7 @@ from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, shrink
 from dgqa_training.checkpoints import Checkpoint
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
+from dgqa_training.loop import half_where_it_pays
 from dgqa_training.samples import PRISTINE
 
 CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
@@ -82,6 +83,8 @@ def held_out_contents(checkpoint: Checkpoint, source: Path) -> list[Path]:
     names = checkpoint.training.get("held_out", [])
     if not names:
         raise UsageError("the checkpoint's training record names no held-out photographs to report on")
+    if (source / "dmos.csv").is_file():  # a set in KADID-10k's layout keeps its references there
+        source = source / "images"
     missing = [name for name in names if not (source / name).is_file()]
     if missing:
         raise UsageError(f"{source} lacks {len(missing)} of the held-out photographs, such as {missing[0]}")
@@ -120,7 +123,8 @@ def judge(
     logits = []
     with torch.inference_mode():
         for stacks in DataLoader(images, batch_size=batch, num_workers=workers):
-            found = network(stacks.flatten(0, 1).to(device))["domain_logits"].double().cpu()
+            with half_where_it_pays(device):
+                found = network(stacks.flatten(0, 1).to(device))["domain_logits"].double().cpu()
             logits.append(found.view(*stacks.shape[:2], -1).mean(1).numpy())
             advance(len(stacks))
     cases = np.array(CASES * len(contents), np.int64)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ class CropSource(Protocol):
         ...
 
 
+Tune: TypeAlias = Literal["all", "pointwise", "head"]
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a network is trained. The defaults are the authors' (SynDR-IQA's released train_test_IQA).
@@ -52,7 +55,9 @@ class Recipe:
         head_factor: the head's learning rate as a multiple of the backbone's.
         weight_decay: Adam's L2 penalty.
         flip: mirror half of the crops (DGQA's loader does, SynDR-IQA's does not).
-        freeze: train the head alone; the backbone also keeps its normalisation statistics.
+        tune: what of the backbone is trained beside the head: "all" of it, as the authors do; "pointwise",
+            all but depthwise kernels and what normalises (`keep_depthwise`), more than twice as fast on a
+            CPU; or nothing: "head".
         ema: decay of the moving average of the weights that becomes the result; 0 keeps the last weights.
         seed: of order, crops and mirroring.
     """
@@ -63,7 +68,7 @@ class Recipe:
     head_factor: float = 10.0
     weight_decay: float = 5e-4
     flip: bool = True
-    freeze: bool = False
+    tune: Tune = "all"
     ema: float = 0.0
     seed: int = 123
 
@@ -143,15 +148,16 @@ class Training:
     def __post_init__(self) -> None:
         if len(self.source) == 0:
             raise UsageError("nothing to train on: the selection of types and levels leaves no sample")
-        backbone = list(self.network.backbone.parameters())  # type: ignore[union-attr]
-        known = {id(parameter) for parameter in backbone}
+        backbone = self._backbone
+        known = {id(parameter) for parameter in backbone.parameters()}
         head = [parameter for parameter in self.network.parameters() if id(parameter) not in known]
         groups = [{"params": head, "lr": self.recipe.lr * self.recipe.head_factor}]
-        if self.recipe.freeze:
-            for parameter in backbone:
-                parameter.requires_grad_(False)
-        else:
-            groups.append({"params": backbone, "lr": self.recipe.lr})
+        if self.recipe.tune == "head":
+            backbone.requires_grad_(False)
+        elif self.recipe.tune == "pointwise":
+            keep_depthwise(backbone)
+        if tuned := [parameter for parameter in backbone.parameters() if parameter.requires_grad]:
+            groups.append({"params": tuned, "lr": self.recipe.lr})
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
         self._average = _Average(self.network, self.recipe.ema) if self.recipe.ema else None
@@ -179,6 +185,10 @@ class Training:
     def fresh(self) -> bool:
         """Whether not a single step has been taken yet."""
         return self._state == _State()
+
+    @property
+    def _backbone(self) -> nn.Module:
+        return cast(nn.Module, self.network.backbone)
 
     def open(self) -> None:
         """Start the folder, or check that it is this run's and load its state. Doing it twice does no harm.
@@ -216,8 +226,8 @@ class Training:
         order = generator.permutation(len(self.source))
         steps = math.ceil(len(order) / batch)
         self.network.train()
-        if self.recipe.freeze:
-            self.network.backbone.eval()  # type: ignore[union-attr]
+        if self.recipe.tune != "all":
+            self._backbone.eval()  # normalisation keeps its statistics
         began = saved = time.monotonic()
         before, first = state.seconds, state.step
         for crops, targets in self._batches(order[state.step * batch :].tolist()):
@@ -317,6 +327,19 @@ class _Average:
 
     def copy_to(self, network: nn.Module) -> None:
         network.load_state_dict(self.tensors)
+
+
+def keep_depthwise(backbone: nn.Module) -> None:
+    """Take depthwise kernels, and the normalisation behind each, out of the training.
+
+    They are a hundredth of EfficientNet-Lite's weights, and their gradients half of a training step on a CPU.
+    """
+    depthwise = False
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            depthwise = module.groups > 1
+        if depthwise and isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+            module.requires_grad_(False)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

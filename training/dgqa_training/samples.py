@@ -79,13 +79,21 @@ class ImageCrops:
     Args:
         files: one image a sample.
         targets: what the network should say of each.
-        preprocessing: short side that images are shrunk to, and the crop's side.
+        preprocessing: short side that images are shrunk to.
+        crop: side of a crop in pixels; the preprocessing's by default.
     """
 
-    def __init__(self, files: Sequence[Path], targets: Sequence[float], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        targets: Sequence[float],
+        preprocessing: Preprocessing,
+        crop: int | None = None,
+    ) -> None:
         if len(files) != len(targets) or not files:
             raise UsageError(f"{len(files)} images and {len(targets)} labels cannot be trained on")
         self.files, self.targets, self.preprocessing = list(files), list(targets), preprocessing
+        self.side = crop or preprocessing.crop
 
     def __len__(self) -> int:
         return len(self.files)
@@ -97,7 +105,7 @@ class ImageCrops:
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
         image = shrink(decode(self.files[index]).pixels, self.preprocessing)
-        return random_crop(image, self.preprocessing.crop, generator)
+        return random_crop(image, self.side, generator)
 
 
 def random_crop(image: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray[np.uint8]:
