@@ -55,11 +55,13 @@ class Outcome(Generic[R]):
         result: its score, or what else the judge makes of it; or its failure.
         size: of the file, in bytes; None where there is none.
         mtime: of the file, in seconds since 1970; None where there is none.
+        preview: the photograph, small, uint8 [height, width, 3]; None where none was asked for or it failed.
     """
 
     result: R | Failure
     size: int | None
     mtime: float | None
+    preview: Pixels | None = None
 
     def row(self: Outcome[Result]) -> dict[str, Any]:
         """The result's row, and what tells later whether the file is still the same."""
@@ -74,7 +76,7 @@ def judge_batch(
     Args:
         judge: in the thread that calls, and in no other.
         stack: uint8 [photographs × grid, crop, crop, 3].
-        batch: each photograph's task and what its worker said of it.
+        batch: each photograph's task, what its worker said of it, and its preview where there is one.
 
     Raises:
         BackendError: the runtime failed.
@@ -83,5 +85,6 @@ def judge_batch(
     for (task, found), judgement in zip(batch, judge.judge(stack), strict=True):
         warnings = tuple(found["warnings"])
         result = judge.result(task.path, judgement, found["width"], found["height"], warnings)
-        outcomes.append((task.index, Outcome(result, found["size"], found["mtime"])))
+        outcome = Outcome(result, found["size"], found["mtime"], found.get("preview"))
+        outcomes.append((task.index, outcome))
     return outcomes

@@ -25,12 +25,15 @@ from dgqa_infer.files import file_status
 from dgqa_infer.judging import Judge, Outcome, R, judge_batch
 from dgqa_infer.remote import is_remote
 from dgqa_infer.results import Failure
-from dgqa_infer.workers import SharedSlots, Task, Worker
+from dgqa_infer.slots import SharedSlots
+from dgqa_infer.workers import Task, Worker
 
 # Each worker is given one file beyond that in its hands, so that it never waits for this process.
 _TASKS_PER_WORKER = 2
 # So many results may wait for an earlier file that takes its whole time.
 _MAX_AHEAD = 8192
+# Fewer where each of them carries a picture.
+_MAX_AHEAD_WITH_PREVIEWS = 64
 # An idle model takes a batch that is not full when it has waited so long, as behind a file that takes long.
 _PATIENCE_SECONDS = 1.0
 _CRASHES_ALLOWED = 2
@@ -67,6 +70,7 @@ class Pipeline(Generic[R]):
         workers: int | None = None,
         limits: WorkerLimits | None = None,
         seed: int | None = None,
+        preview: int = 0,
     ) -> None:
         """Prepare; processes start when there is work for them.
 
@@ -75,6 +79,7 @@ class Pipeline(Generic[R]):
             workers: number of processes that decode; None for one a core.
             limits: what decoding may take.
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
+            preview: longest side of the picture that comes with each outcome, in pixels; 0 for none.
 
         Raises:
             UsageError: an argument is out of range.
@@ -88,12 +93,14 @@ class Pipeline(Generic[R]):
         slots = 2 * judge.batch_size + _TASKS_PER_WORKER * self._count
         # Half of what may be in flight is shared out in advance, so that ordinary photographs ask nobody.
         self._shared_pixels = limits.pixels_in_flight // 2
-        self._slots = SharedSlots(slots, preprocessing)
+        self._slots = SharedSlots(slots, preprocessing, preview)
+        self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
         self._settings = {
             "preprocessing": preprocessing.as_card(),
             "limits": asdict(judge.limits),
             "strict": judge.strict,
             "seed": seed,
+            "preview": preview,
             "slots": slots,
             "seconds": limits.seconds,
             "memory_bytes": limits.memory_bytes,
@@ -134,7 +141,7 @@ class Pipeline(Generic[R]):
         taken = given = 0
         with Feed(inputs, self._nudge) as feed:
             while True:
-                while taken - given < _MAX_AHEAD and self._has_room() and not self._stopping:
+                while taken - given < self._max_ahead and self._has_room() and not self._stopping:
                     if (found := feed.next()) is None:
                         break
                     self._take(taken, found)
@@ -288,6 +295,9 @@ class Pipeline(Generic[R]):
             batch, self._decoded = self._decoded[:size], self._decoded[size:]
             # A copy, so that the slots are free again while the model is at work.
             stack = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
+            for task, found in batch:
+                if "preview" in found:
+                    found["preview"] = self._slots.preview(task.slot, *found["preview"])
             self._slots.free.extend(task.slot for task, _ in batch)
             future = self._thread.submit(judge_batch, self._judge, stack, batch)
             future.add_done_callback(lambda _: self._nudge())

@@ -16,6 +16,8 @@ from PIL import Image
 from dgqa_infer.errors import ModelError
 
 Pixels: TypeAlias = NDArray[np.uint8]
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, upper, right and lower edge."""
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -120,6 +122,26 @@ def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[st
     room_x, room_y = _room(image, preprocessing)
     grid = _GRIDS[preprocessing.grid]
     return _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)
+
+
+def places(height: int, width: int, preprocessing: Preprocessing) -> tuple[Box, ...]:
+    """Where in a photograph the crops of the fixed grid lie.
+
+    Args:
+        height: of the photograph before any resizing, in pixels.
+        width: likewise.
+        preprocessing: sizes and grid.
+
+    Returns:
+        (left, top, right, bottom) of each crop, in the order of `crops`, as shares of width and height, 0–1.
+    """
+    scale = min(1.0, preprocessing.short_side / min(height, width))
+    height, width = round(height * scale), round(width * scale)
+    side = min(preprocessing.crop, height, width)
+    corners = [(round(x * (width - side)), round(y * (height - side))) for x, y in _GRIDS[preprocessing.grid]]
+    return tuple(
+        (left / width, top / height, (left + side) / width, (top + side) / height) for left, top in corners
+    )
 
 
 def random_crops(

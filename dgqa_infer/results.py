@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dgqa_infer.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from dgqa_infer.quality_map import QualityMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Score:
         warnings: stable words for what a careful reader should know, such as "upscaled".
         model: the bundle's name and the start of its graph's hash, "dgqa-lite0@1f3a9c0e".
         distortions: likeliest first; empty when none was found, None when nobody asked.
+        quality_map: where in the photograph `raw` comes from; None when nobody asked. Not part of the row.
     """
 
     path: str | None
@@ -46,6 +50,7 @@ class Score:
     warnings: tuple[str, ...]
     model: str
     distortions: tuple[Distortion, ...] | None = None
+    quality_map: QualityMap | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
         """The row of this score, ready for JSON."""

@@ -20,7 +20,8 @@ from dgqa_infer.card import Domains
 from dgqa_infer.domains import words
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
-from dgqa_infer.preprocessing import Pixels, crops
+from dgqa_infer.preprocessing import Pixels, crops, places
+from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
@@ -39,11 +40,13 @@ class Judgement:
         raw: quality on the label scale, the mean over crops; may be NaN.
         spread: its standard deviation over crops.
         distortions: as in `Score`.
+        cells: of its quality map, float32 [grid, h, w]; None when nobody asked.
     """
 
     raw: float
     spread: float
     distortions: tuple[Distortion, ...] | None
+    cells: NDArray[np.float32] | None = None
 
 
 class Scorer:
@@ -62,6 +65,7 @@ class Scorer:
         device: str = "auto",
         threads: int | None = None,
         explain: bool = False,
+        maps: bool = False,
         strict: bool = False,
         batch_size: int = 8,
         limits: DecodeLimits | None = None,
@@ -73,6 +77,7 @@ class Scorer:
             device: "auto", or one of `dgqa_infer.backends.choice.DEVICES`, such as "cpu" or "cuda:0".
             threads: of the CPU for one batch; None for every core.
             explain: also say which distortions each photograph shows.
+            maps: also say where in each photograph its score comes from: `Score.quality_map`.
             strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
             batch_size: photographs that are scored at once; changes speed and memory, not scores.
             limits: what an input may ask for.
@@ -88,6 +93,7 @@ class Scorer:
         self.limits = limits or DecodeLimits()
         self.strict = strict
         self.batch_size = batch_size
+        self._maps = maps
         self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
         self.backend, self.device = self._quality.name, self._quality.device
         self._domains = open_backend(self.bundle, DOMAIN_GRAPH, device, threads) if explain else None
@@ -180,7 +186,13 @@ class Scorer:
             BackendError: the runtime failed.
         """
         grid = self.bundle.card.preprocessing.grid
-        quality = self._quality.infer(stack)["quality"].astype(np.float64).reshape(-1, grid)
+        outputs = self._quality.infer(stack)
+        quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
+        cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
+        if self._maps:
+            # A copy: a backend may use the same memory for the next batch.
+            found_cells = np.array(outputs["quality_map"], np.float32)
+            cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
         found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
         if self._domains is not None and self.bundle.card.domains is not None:
             logits = self._domains.infer(stack)["domain_logits"].astype(np.float64)
@@ -191,8 +203,8 @@ class Scorer:
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Judgement(float(raw), float(spread), distortions)
-            for raw, spread, distortions in zip(raws, spreads, found, strict=True)
+            Judgement(float(raw), float(spread), distortions, own_cells)
+            for raw, spread, distortions, own_cells in zip(raws, spreads, found, cells, strict=True)
         ]
 
     def result(
@@ -201,6 +213,9 @@ class Scorer:
         """One photograph's result; a failure where the graph gave no number."""
         if not (math.isfinite(judgement.raw) and math.isfinite(judgement.spread)):
             return Failure(path, "not_finite", f"the model gave {judgement.raw} for it", self.model_id)
+        quality_map = None
+        if judgement.cells is not None:
+            quality_map = QualityMap(judgement.cells, places(height, width, self.bundle.card.preprocessing))
         return Score(
             path=path,
             score=self.bundle.card.calibration(judgement.raw),
@@ -211,6 +226,7 @@ class Scorer:
             warnings=warnings,
             model=self.model_id,
             distortions=judgement.distortions,
+            quality_map=quality_map,
         )
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ that a hostile file has taken over must not reach the process that scores.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import resource
 import signal
@@ -26,6 +25,7 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.files import file_status, read_file
 from dgqa_infer.images import DecodeLimits, decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
+from dgqa_infer.slots import shrink_to_preview, views
 
 # A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
 _GRACE_SECONDS = 10
@@ -44,16 +44,13 @@ def main(connection_descriptor: int, memory_descriptor: int) -> None:
     try:
         settings = json.loads(connection.recv_bytes())
         preprocessing = Preprocessing.from_card(settings["preprocessing"])
-        shape = (settings["slots"], preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
-        slots: Pixels = np.frombuffer(mmap.mmap(memory_descriptor, int(np.prod(shape))), np.uint8).reshape(
-            shape
-        )
+        slots, previews = views(memory_descriptor, settings["slots"], preprocessing, settings["preview"])
         _confine(settings)
         _send(connection, {"ready": True})
         tasks: deque[Mapping[str, Any]] = deque()
         while True:
             task = tasks.popleft() if tasks else json.loads(connection.recv_bytes())
-            _serve(connection, task, tasks, slots, preprocessing, settings)
+            _serve(connection, task, tasks, slots, previews, preprocessing, settings)
     except (EOFError, ConnectionError):
         # The parent has ended, perhaps by force. So does this process, without a word.
         os._exit(0)
@@ -64,6 +61,7 @@ def _serve(
     task: Mapping[str, Any],
     later: deque[Mapping[str, Any]],
     slots: Pixels,
+    previews: Pixels,
     preprocessing: Preprocessing,
     settings: Mapping[str, Any],
 ) -> None:
@@ -98,6 +96,10 @@ def _serve(
             "height": photograph.height,
             "warnings": [*photograph.warnings, *more],
         }
+        if settings["preview"]:
+            small = shrink_to_preview(photograph.pixels, settings["preview"])
+            previews[task["slot"], : small.size] = small.ravel()
+            reply["preview"] = [small.shape[1], small.shape[0]]
     except ImageError as error:
         if not reply:
             # It could not be read; that it is the same file next time can be told nevertheless.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import os
 import signal
 import socket
@@ -19,10 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from dgqa_infer.errors import ERROR_CODES
-from dgqa_infer.preprocessing import Pixels, Preprocessing
+from dgqa_infer.slots import SharedSlots
 
 _MAX_MESSAGE_BYTES = 1_000_000
 _STARTUP_SECONDS = 120.0
@@ -53,34 +50,6 @@ class Task:
     crashes: int = 0
 
 
-class SharedSlots:
-    """Memory that workers write crops into and this process reads; it vanishes with the last of them.
-
-    Attributes:
-        descriptor: of the memory, for a worker to inherit.
-        pixels: uint8 [slots, grid, crop, crop, 3].
-        free: slots that nobody uses.
-    """
-
-    def __init__(self, count: int, preprocessing: Preprocessing) -> None:
-        shape = (count, preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
-        size = int(np.prod(shape))
-        # No name in any file system, so nothing is left behind when this process is killed.
-        if hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("dgqa-crops")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self.descriptor = os.dup(file.fileno())
-        os.ftruncate(self.descriptor, size)
-        self.pixels: Pixels = np.frombuffer(mmap.mmap(self.descriptor, size), np.uint8).reshape(shape)
-        self.free = list(range(count))
-
-    def close(self) -> None:
-        """Let go of the memory."""
-        os.close(self.descriptor)
-        self.pixels = self.pixels[:0].copy()
-
-
 class Worker:
     """One worker process.
 
@@ -99,6 +68,7 @@ class Worker:
         self.ready = False
         self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
         self._seconds: float = settings["seconds"]
+        self._preview: int = settings["preview"]
         ours, theirs = socket.socketpair()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
         path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
@@ -160,7 +130,7 @@ class Worker:
             self.asking = message["ask"]
             self.deadline = None
             return None
-        if not _is_answer(message):
+        if not _is_answer(message, self._preview):
             raise EOFError
         task = self.tasks.popleft()
         self.admitted = 0
@@ -204,8 +174,8 @@ class Worker:
             self._connection.send_bytes(json.dumps(message).encode("ascii"))
 
 
-def _is_answer(message: Mapping[str, Any]) -> bool:
-    """Whether this is how our worker says what became of a file."""
+def _is_answer(message: Mapping[str, Any], preview: int) -> bool:
+    """Whether this is how our worker says what became of a file, with a preview that fits into its slot."""
     size, mtime, error = message.get("size"), message.get("mtime"), message.get("error")
     if not (size is None or isinstance(size, int)) or not (mtime is None or isinstance(mtime, int | float)):
         return False
@@ -222,6 +192,15 @@ def _is_answer(message: Mapping[str, Any]) -> bool:
         and _is_count(message.get("height"))
         and isinstance(warnings, list)
         and all(isinstance(word, str) for word in warnings)
+        and (_is_size(message.get("preview"), preview) if preview else "preview" not in message)
+    )
+
+
+def _is_size(value: object, limit: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(_is_count(side) and side <= limit for side in value)
     )
 
 

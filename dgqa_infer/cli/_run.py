@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.feed import Input
     from dgqa_infer.gate import Gate
+    from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline import Pipeline
     from dgqa_infer.results import Result
@@ -82,6 +83,7 @@ class Run:
         gate: Gate | None,
         summary: Summary,
         pipeline: Pipeline[Result],
+        maps: MapFolder | None = None,
     ) -> None:
         self._out = out
         self._target = target
@@ -89,6 +91,7 @@ class Run:
         self._gate = gate
         self._summary = summary
         self._pipeline = pipeline
+        self._maps = maps
 
     def go(self, inputs: Iterable[Input]) -> ExitCode:
         """Score all inputs, or those in hand when the user interrupts.
@@ -116,6 +119,9 @@ class Run:
 
     def _score(self, inputs: Iterable[Input], sink: _StdoutSink | RecoveryLog, ticker: Ticker) -> None:
         for outcome in self._pipeline.run(inputs):
+            if self._maps is not None:
+                # Before the row: whatever is in the log when this process is killed has its map.
+                self._maps.write(outcome)
             row = outcome.row()
             if self._gate is not None and (verdict := self._gate.judge(row)) is not None:
                 row["gate"] = verdict

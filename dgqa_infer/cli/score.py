@@ -54,6 +54,12 @@ def score(
         bool, typer.Option("--resume", help="Continue FILE; skip what it has and what has not changed.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Also say what is wrong with each.")] = False,
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Also draw where in each its score comes from: a PNG each, in here."
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
     ] = False,
@@ -100,6 +106,7 @@ def score(
     from dgqa_infer.folder import Selection
     from dgqa_infer.gate import read_gate
     from dgqa_infer.images import DecodeLimits
+    from dgqa_infer.outputs.maps import SIDE, MapFolder
     from dgqa_infer.pipeline import Pipeline, WorkerLimits
     from dgqa_infer.scorer import Scorer
 
@@ -117,6 +124,7 @@ def score(
     bundle = Bundle.load(model)
     criteria = read_gate(gate, bundle.card) if gate is not None else None
     selection = Selection(include or (), exclude or (), recursive)
+    folder = MapFolder(maps, bundle.card.raw_range) if maps is not None else None
     with ExitStack() as stack:
         log = stack.enter_context(target.open_log())
         scorer = stack.enter_context(
@@ -124,14 +132,18 @@ def score(
                 bundle,
                 device=device,
                 explain=explain or (criteria is not None and criteria.needs_distortions),
+                maps=maps is not None,
                 strict=strict,
                 batch_size=batch_size,
                 limits=decode_limits,
             )
         )
-        pipeline = stack.enter_context(Pipeline(scorer, workers=workers, limits=worker_limits))
+        preview = SIDE if maps is not None else 0
+        pipeline = stack.enter_context(
+            Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview)
+        )
         told = Summary(bundle.model_id, scorer.backend, scorer.device, passed_over=selection.passed_over)
-        run = Run(out, target, log, criteria, told, pipeline)
+        run = Run(out, target, log, criteria, told, pipeline, folder)
         code = run.go(selection.find(names, patterns=patterns))
     for line in told.sentences():
         out.note(line)
