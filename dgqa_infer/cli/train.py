@@ -171,6 +171,51 @@ def domains(
     )
 
 
+@train.command("moments")
+def moments(
+    source: SourceArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="Where the moments are written.")],
+    backbone: BackboneOption = "efficientnet_lite0",
+    weights: WeightsOption = None,
+    features: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Also keep the features of every image.")
+    ] = None,
+    seed: SeedOption = 123,
+    device: DeviceOption = "cpu",
+    workers: WorkersOption = 1,
+    quiet: QuietOption = False,
+) -> None:
+    """Look at a synthetic set once, so that `adapt` needs no images: moments of its features by type.
+
+    The features are those that the regressor's head reads; all 25 types at all 5 levels are needed.
+    """
+    with extra("train"):
+        from dgqa_training import features as training
+        from dgqa_training.moments import Moments
+        from dgqa_training.networks import QualityNetwork, pretrained_backbone
+        from dgqa_training.regressor import Plan
+    output = Output(quiet=quiet)
+    plan = Plan(backbone=backbone)
+    images, _ = training.cases(source, plan.preprocessing)
+    network = QualityNetwork(pretrained_backbone(backbone, weights), plan.head)
+    with output.progress("looking at images", len(images)) as bar:
+        table = training.extract(
+            network,
+            source,
+            plan.preprocessing,
+            {"backbone": backbone, "stages": list(plan.head.stages)},
+            seed=seed,
+            device=device,
+            workers=workers,
+            observe=bar.advance,
+        )
+    if features is not None:
+        table.save(features)
+    found = Moments.of(table.features, table.types, table.levels, table.record)
+    file.write_bytes(found.to_bytes())
+    output.note(f"{file}: moments of {len(images):,} images of {table.record['contents']:,} contents")
+
+
 def _steps(recipe: Recipe, samples: int) -> int:
     return recipe.epochs * samples
 

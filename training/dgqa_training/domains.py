@@ -61,6 +61,12 @@ class Plan:
     held_out: float = 0.2
     preprocessing: Preprocessing = STANDARD
 
+    def settings(self) -> dict[str, Any]:
+        """What makes a run another run, the recipe apart: the training looks at that itself."""
+        record = self.record()
+        del record["recipe"]
+        return record
+
     def record(self) -> dict[str, Any]:
         """For settings, checkpoints and cards; JSON-able."""
         return dict(json.loads(json.dumps(asdict(self) | {"preprocessing": self.preprocessing.id})))
@@ -152,10 +158,17 @@ def train(
     references, kept = split(source, plan)
     torch.manual_seed(plan.recipe.seed)
     network = DomainNetwork(pretrained_backbone(plan.backbone, weights), Head(STAGES[plan.backbone]))
-    settings = {"plan": plan.record(), "contents": len(references), "held_out": [path.name for path in kept]}
+    facts = {"contents": len(references), "held_out": [path.name for path in kept]}
     material = crops(source, references, plan)
     training = Training(
-        network, material, cross_entropy, plan.recipe, folder, settings, device=device, workers=workers
+        network,
+        material,
+        cross_entropy,
+        plan.recipe,
+        folder,
+        plan.settings() | facts,
+        device=device,
+        workers=workers,
     )
     training.run(observe)
     checkpoint = checkpoints.Checkpoint(
@@ -164,7 +177,7 @@ def train(
         head=network.head,
         preprocessing=plan.preprocessing,
         tensors=network.cpu().state_dict(),
-        training=settings | {"software": software()},
+        training={"plan": plan.record(), **facts, "software": software()},
     )
     checkpoints.save(folder / "domains.safetensors", checkpoint)
     return checkpoint

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import DataLoader
 
-from dgqa_training.loop import Crops, CropSource, half_where_it_pays
+from dgqa_training.features import pooled
+from dgqa_training.loop import CropSource
 from dgqa_training.networks import QualityNetwork
 
 
@@ -89,20 +87,11 @@ def fit_probe(
         workers: processes that make crops; 0 makes them here.
         observe: told after each batch how many samples it took in.
     """
-    network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     sums = RidgeSums(network.linear.in_channels)
-    loader = DataLoader(Crops(source, seed, epoch=0, flip=False), batch_size=batch, num_workers=workers)
-    for crops, targets in loader:
-        with half_where_it_pays(device):
-            features = _pooled(network, crops.to(device))
-        sums.add(features.cpu().double().numpy(), targets.double().numpy())
-        observe(len(crops))
+    for features, targets in pooled(network, source, seed=seed, batch=batch, device=device, workers=workers):
+        sums.add(features.astype(np.float64), targets)
+        observe(len(targets))
     weights, bias = sums.solve(ridge)
     network.linear.weight.copy_(torch.from_numpy(weights).view_as(network.linear.weight))
     assert network.linear.bias is not None
     network.linear.bias.fill_(bias)
-
-
-def _pooled(network: QualityNetwork, crops: Tensor) -> Tensor:
-    """Features [n, channels], averaged over positions: the head is linear, so it commutes with the mean."""
-    return functional.adaptive_avg_pool2d(network.features(crops).float(), 1).flatten(1)

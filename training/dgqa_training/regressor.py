@@ -72,6 +72,12 @@ class Plan:
         """What the network reads."""
         return Head(self.stages or STAGES[self.backbone])
 
+    def settings(self) -> dict[str, Any]:
+        """What makes a run another run, the recipe apart: the training looks at that itself."""
+        record = self.record()
+        del record["recipe"]
+        return record
+
     def record(self) -> dict[str, Any]:
         """For settings, checkpoints and cards; JSON-able."""
         record = asdict(self)
@@ -174,9 +180,15 @@ def train(
     observers = observers or Observers()
     torch.manual_seed(plan.recipe.seed)
     network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
-    settings = {"plan": plan.record(), **facts}
     training = Training(
-        network, source, absolute_error, plan.recipe, folder, settings, device=device, workers=workers
+        network,
+        source,
+        absolute_error,
+        plan.recipe,
+        folder,
+        plan.settings() | dict(facts),
+        device=device,
+        workers=workers,
     )
     training.open()
     if plan.ridge and training.fresh:
@@ -197,7 +209,7 @@ def train(
         head=plan.head,
         preprocessing=plan.preprocessing,
         tensors=network.cpu().state_dict(),
-        training=settings | {"software": software()},
+        training={"plan": plan.record(), **facts, "software": software()},
     )
     checkpoints.save(folder / "regressor.safetensors", checkpoint)
     return checkpoint

@@ -1,0 +1,88 @@
+"""A bundle for other photographs: the same frozen network, with a head for the domains selected for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dgqa_export.bundles import describe
+from dgqa_export.head import replace_head, size
+from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.card import Calibration
+from dgqa_infer.errors import ModelError
+from dgqa_training.moments import LinearHead, Moments
+
+
+def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
+    """Check that moments are of the very features that a bundle's head reads.
+
+    Raises:
+        ModelError: they are of another network, or the bundle's backbone was tuned.
+    """
+    card = bundle.card
+    plan = card.training.get("plan", {})
+    wanted = {
+        "backbone": plan.get("backbone"),
+        "stages": list(plan.get("stages", ())),
+        "preprocessing": card.preprocessing.id,
+    }
+    for name, have in wanted.items():
+        if moments.record.get(name) != have:
+            raise ModelError(
+                f"{card.name} cannot be adapted with these moments: they are of {name} "
+                f"{moments.record.get(name)}, the bundle has {have}"
+            )
+    if plan.get("recipe", {}).get("epochs"):
+        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
+    if card.precision != "fp32":
+        raise ModelError(f"{card.name} is in {card.precision}; adapt the fp32 bundle and export that")
+    if (features := size(bundle.graph_bytes(QUALITY_GRAPH))) != len(moments.mean):
+        raise ModelError(f"{card.name} reads {features} features, the moments are of {len(moments.mean)}")
+
+
+def write(
+    bundle: Bundle,
+    head: LinearHead,
+    folder: str | os.PathLike[str],
+    *,
+    name: str,
+    training: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    calibration: Calibration | None = None,
+) -> Bundle:
+    """Write a bundle again with another head.
+
+    Args:
+        bundle: in fp32; what it reached is not said of the new one.
+        head: on the same features.
+        folder: of the new bundle.
+        name: of the new bundle.
+        training: how the head came about; takes the place of the old record's plan.
+        profile: domain profile of the photographs that it is for.
+        calibration: raw quality → score; None keeps the bundle's.
+
+    Raises:
+        ModelError: the head does not fit.
+        OutputError: the folder cannot be written.
+    """
+    old = bundle.card
+    plan = {**old.training.get("plan", {}), "types": list(training["types"])}
+    card = replace(
+        old,
+        name=name,
+        version="1",
+        training={**old.training, "plan": plan, **training, "adapted_from": bundle.model_id},
+        calibration=calibration or old.calibration,
+        domains=old.domains and replace(old.domains, profile=profile),
+        figures=(),
+    )
+    graphs = {
+        QUALITY_GRAPH: describe(
+            replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias), card
+        )
+    }
+    if DOMAIN_GRAPH in old.files:
+        graphs[DOMAIN_GRAPH] = bundle.graph_bytes(DOMAIN_GRAPH)
+    return write_bundle(folder, graphs, card)

@@ -1,0 +1,194 @@
+"""Features of a synthetic set under a frozen backbone, taken once: then any selection trains in a moment.
+
+A linear head on a frozen network sees an image only through its features. With those of all 25 types at hand,
+comparing selections of domains, or adapting to new photographs, needs no image any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from dgqa_infer.decoders.sniff import EXTENSIONS
+from dgqa_infer.errors import ModelError, UsageError
+from dgqa_infer.preprocessing import Preprocessing
+from dgqa_training import datasets
+from dgqa_training.distortions import DISTORTIONS, LEVELS
+from dgqa_training.loop import Crops, CropSource, half_where_it_pays
+from dgqa_training.networks import QualityNetwork
+from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+
+
+class Case(NamedTuple):
+    """One image of a synthetic set: which content, and what was done to it.
+
+    Attributes:
+        content: file name of the pristine photograph.
+        type: 1–25, or `PRISTINE`.
+        level: 1–5; 0 for a pristine one.
+    """
+
+    content: str
+    type: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureTable:
+    """Features of every image of a set.
+
+    Attributes:
+        features: float16 [n, d]: the mean over a crop of what the head reads.
+        contents: int [n], which photograph each image was made of, 0 … in order of names.
+        types: int [n], 0–25.
+        levels: int [n], 0–5.
+        record: backbone, stages, preprocessing, seed and number of contents; JSON-able.
+    """
+
+    features: NDArray[np.float16]
+    contents: NDArray[np.int64]
+    types: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def where(self, chosen: NDArray[np.bool_]) -> FeatureTable:
+        """The images of a mask, bool [n]."""
+        return FeatureTable(
+            self.features[chosen],
+            self.contents[chosen],
+            self.types[chosen],
+            self.levels[chosen],
+            self.record,
+        )
+
+    def save(self, file: Path) -> None:
+        """Write it as an .npz file."""
+        record = np.array(json.dumps(self.record))
+        np.savez(
+            file,
+            features=self.features,
+            contents=self.contents,
+            types=self.types,
+            levels=self.levels,
+            record=record,
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> FeatureTable:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: there is no such file, or it is another.
+        """
+        try:
+            with np.load(file) as found:
+                record = json.loads(str(found["record"]))
+                return cls(found["features"], found["contents"], found["types"], found["levels"], record)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{file} is no table of features: {error}") from error
+
+
+def cases(source: Path, preprocessing: Preprocessing) -> tuple[list[Case], CropSource]:
+    """All images that a folder offers, each pristine one once, and crops of them.
+
+    Args:
+        source: pristine photographs, which are distorted in memory with every type and level; or a set in
+            KADID-10k's layout, whose images are read from disk.
+        preprocessing: short side, and side of a crop.
+
+    Raises:
+        UsageError: the folder holds neither.
+    """
+    if (source / "dmos.csv").is_file():
+        images = [s for s in datasets.load("kadid10k", source).samples if s.reference]
+        files = {
+            Case(s.reference.name, s.domain or 0, s.level or 0): s.path for s in images if s.reference
+        } | {Case(s.reference.name, PRISTINE, 0): s.reference for s in images if s.reference}
+        found = sorted(files)
+        return found, ImageCrops(
+            [files[case] for case in found], [case.type for case in found], preprocessing
+        )
+    references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    if not references:
+        raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
+    steps = [(PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS)]
+    samples = [Synthetic(path, kind, level, float(kind)) for path in references for kind, level in steps]
+    found = [Case(sample.reference.name, sample.type, sample.level) for sample in samples]
+    return found, SyntheticCrops(samples, preprocessing)
+
+
+def extract(
+    network: QualityNetwork,
+    source: Path,
+    preprocessing: Preprocessing,
+    record: Mapping[str, Any],
+    *,
+    seed: int = 123,
+    device: str = "cpu",
+    workers: int = 0,
+    observe: Callable[[int], None] = lambda _: None,
+) -> FeatureTable:
+    """Features of one random crop of every image of a set.
+
+    Args:
+        network: whose features are taken.
+        source: see `cases`.
+        preprocessing: see `cases`.
+        record: what the network is; kept beside the features.
+        seed: of the crops, and of the distortions where images are made in memory.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+        observe: told after each batch how many images it took in.
+
+    Raises:
+        UsageError: the folder holds no such set.
+    """
+    images, crops = cases(source, preprocessing)
+    rows = []
+    for features, _ in pooled(network, crops, seed=seed, device=device, workers=workers):
+        rows.append(features.astype(np.float16))
+        observe(len(features))
+    names, contents = np.unique([case.content for case in images], return_inverse=True)
+    facts = {"preprocessing": preprocessing.id, "seed": seed, "contents": len(names)}
+    return FeatureTable(
+        np.concatenate(rows),
+        contents.astype(np.int64),
+        np.array([case.type for case in images], np.int64),
+        np.array([case.level for case in images], np.int64),
+        {**record, **facts},
+    )
+
+
+@torch.no_grad()
+def pooled(
+    network: QualityNetwork,
+    source: CropSource,
+    *,
+    seed: int,
+    batch: int = 32,
+    device: str = "cpu",
+    workers: int = 0,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Features of one random crop of each sample in turn, with their targets, batch by batch.
+
+    The head is linear, so it commutes with the mean over a crop: features are that mean.
+
+    Yields:
+        float32 [batch, d] and float64 [batch].
+    """
+    network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    loader = DataLoader(Crops(source, seed, epoch=0, flip=False), batch_size=batch, num_workers=workers)
+    for crops, targets in loader:
+        with half_where_it_pays(device):
+            features = network.features(crops.to(device)).float()
+        means = functional.adaptive_avg_pool2d(features, 1).flatten(1)
+        yield means.cpu().numpy(), targets.double().numpy()

@@ -1,0 +1,180 @@
+"""Adapting without training images: what a ridge regression needs to know of a synthetic set, in a megabyte.
+
+The head of a frozen network is a ridge regression of labels on features. Its solution depends on the images
+only through first and second moments of their features, and those add up over distortion types. Kept for each
+type in the space of the leading principal components, they fit into a bundle; and a head for any selection of
+types is solved in a fraction of a second, on any machine, exactly as if its images had been looked at again
+(but for the components that were left out).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgqa_infer.errors import ModelError, UsageError
+from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+
+CASES = 126
+"""Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""
+
+_DOMAINS, _LEVELS = 26, 5
+_LEAST = 1e-6  # of a feature's deviation: one that never changes says nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearHead:
+    """quality = features · weights + bias, on the label scale 0–10.
+
+    Attributes:
+        weights: float64 [d].
+        bias: a number.
+    """
+
+    weights: NDArray[np.float64]
+    bias: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Moments of a set's features by type and level, in the space of their principal components.
+
+    Attributes:
+        mean: float64 [d], of all features.
+        basis: float64 [d, k]: (features − mean) · basis are the components. Features are standardised first,
+            so a component does not depend on their units.
+        counts: int [126], images of each case.
+        means: float64 [126, k], of the components, by case.
+        products: float64 [26, k, k], mean of component × component, by type (0: pristine).
+        record: what the features are of, JSON-able.
+    """
+
+    mean: NDArray[np.float64]
+    basis: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    means: NDArray[np.float64]
+    products: NDArray[np.float64]
+    record: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        features: NDArray[np.floating[Any]],
+        types: NDArray[np.int64],
+        levels: NDArray[np.int64],
+        record: Mapping[str, Any],
+        components: int = 128,
+    ) -> Moments:
+        """Take the moments of features.
+
+        Args:
+            features: [n, d].
+            types: int [n], 0–25.
+            levels: int [n], 1–5; 0 for pristine ones.
+            record: what they are of.
+            components: how many are kept.
+
+        Raises:
+            UsageError: a type and level, or "pristine", has no image.
+        """
+        cases = np.where(types == 0, 0, _LEVELS * (types - 1) + levels)
+        counts = np.bincount(cases, minlength=CASES)
+        if not counts.all():
+            kind, level = divmod(int(np.flatnonzero(counts == 0)[0]) - 1, _LEVELS)
+            missing = "pristine photographs" if kind < 0 else f"type {kind + 1} at level {level + 1}"
+            raise UsageError(f"the set has no image of {missing}; all types and levels are needed")
+        mean = features.mean(0, np.float64)
+        deviation = np.maximum(features.std(0, np.float64), _LEAST)
+        standard = ((features - mean) / deviation).astype(np.float32)
+        _, vectors = np.linalg.eigh((standard.T @ standard / len(standard)).astype(np.float64))
+        leading = vectors[:, ::-1][:, :components]
+        scores = (standard @ leading.astype(np.float32)).astype(np.float64)
+        means = np.stack([scores[cases == case].mean(0) for case in range(CASES)])
+        products = np.stack(
+            [scores[types == kind].T @ scores[types == kind] / (types == kind).sum() for kind in range(26)]
+        )
+        return cls(mean, leading / deviation[:, None], counts, means, products, dict(record))
+
+    def solve(
+        self,
+        types: Sequence[int],
+        ridge: float,
+        labels: NDArray[np.float64] | None = None,
+    ) -> LinearHead:
+        """The head for a selection of types: what `probe.fit_probe` finds on their images.
+
+        Args:
+            types: the selected types, 1–25.
+            ridge: penalty on the squared weights of standardised features, relative to the number of images.
+            labels: float [25, 5] by type and level, 0–10; KADID's mean labels by default. Pristine images
+                count as 10.
+
+        Raises:
+            UsageError: no type, or one that does not exist.
+        """
+        chosen = sorted(set(types))
+        if not chosen or not set(chosen) <= set(range(1, _DOMAINS)):
+            raise UsageError(f"types {tuple(types)} are not some of 1 to {_DOMAINS - 1}")
+        by_case = np.concatenate([[PRISTINE_LABEL], (kadid_mean() if labels is None else labels).ravel()])
+        rows = [0, *(_LEVELS * (kind - 1) + level for kind in chosen for level in range(1, _LEVELS + 1))]
+        weight = self.counts[rows] / self.counts[rows].sum()
+        mean, quality = weight @ self.means[rows], float(weight @ by_case[rows])
+        related = (weight * (by_case[rows] - quality)) @ self.means[rows]
+        covariance = -np.outer(mean, mean)
+        for kind in (0, *chosen):
+            share = self._images(kind) / self.counts[rows].sum()
+            covariance += share * self.products[kind]
+        solution = np.linalg.solve(covariance + ridge * np.eye(len(mean)), related)
+        weights = self.basis @ solution
+        return LinearHead(weights, float(quality - mean @ solution - self.mean @ weights))
+
+    def _images(self, kind: int) -> int:
+        rows = slice(0, 1) if kind == 0 else slice(1 + _LEVELS * (kind - 1), 1 + _LEVELS * kind)
+        return int(self.counts[rows].sum())
+
+    def to_bytes(self) -> bytes:
+        """An .npz file. Components are stored as float16: a selection's ranks do not feel it."""
+        side = np.tril_indices(self.basis.shape[1])
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            mean=self.mean.astype(np.float32),
+            basis=self.basis.astype(np.float16),
+            counts=self.counts,
+            means=self.means.astype(np.float32),
+            products=self.products[:, *side].astype(np.float16),
+            record=np.array(json.dumps(dict(self.record), sort_keys=True)),
+        )
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Moments:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        try:
+            with np.load(io.BytesIO(data)) as found:
+                basis = found["basis"].astype(np.float64)
+                components = basis.shape[1]
+                side = np.tril_indices(components)
+                products = np.zeros((_DOMAINS, components, components))
+                products[:, *side] = found["products"]
+                products += np.tril(products, -1).transpose(0, 2, 1)
+                return cls(
+                    found["mean"].astype(np.float64),
+                    basis,
+                    found["counts"],
+                    found["means"].astype(np.float64),
+                    products,
+                    json.loads(str(found["record"])),
+                )
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            raise ModelError(f"these are no moments of a synthetic set: {error}") from error
