@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.decoders import colour, jpeg, pillow, png, raw
+from dgqa_infer.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.errors import ImageError
 from dgqa_infer.files import read_file
@@ -49,11 +50,13 @@ class Photograph:
     """A decoded photograph.
 
     Attributes:
-        pixels: uint8 [height, width, 3], sRGB, upright.
-        width: in pixels.
-        height: in pixels.
+        pixels: uint8 [height, width, 3], sRGB, upright; fewer where a JPEG was decoded at a part of its size.
+        width: of the photograph, in pixels.
+        height: of the photograph, in pixels.
         format: of the file: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF" or "RAW"; None from memory.
         warnings: stable words for what a careful reader should know, such as "alpha_over_grey".
+        box: the part of `pixels` that the photograph fills, where it was decoded at a part of its size: its
+            edges may fall within a pixel. None where that is all of them.
     """
 
     pixels: Pixels
@@ -61,6 +64,7 @@ class Photograph:
     height: int
     format: Format | None
     warnings: tuple[str, ...]
+    box: Box | None = None
 
     def seen(self, more: tuple[str, ...]) -> Photograph:
         """The same photograph with more warnings."""
@@ -74,6 +78,7 @@ def decode(
     name: str | None = None,
     strict: bool = False,
     before_pixels: Callable[[int], None] | None = None,
+    short_side: int | None = None,
 ) -> Photograph:
     """Decode one photograph.
 
@@ -84,6 +89,8 @@ def decode(
         strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
         before_pixels: called with width × height when the header is known and within limits, before any pixel
             is decoded; may wait until there is memory.
+        short_side: a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as its short
+            side keeps so many pixels; None for every JPEG at its full size.
 
     Raises:
         ImageError: it cannot be decoded; the code says why.
@@ -92,7 +99,7 @@ def decode(
     path = name if isinstance(source, bytes) else os.fspath(source)
     try:
         data = source if isinstance(source, bytes) else read_file(source, limits.file_bytes).data
-        photograph = _decode(data, path, limits, before_pixels or (lambda _: None))
+        photograph = _decode(data, path, _Request(limits, before_pixels or (lambda _: None), short_side))
         if strict and CORRUPT_DATA in photograph.warnings:
             raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
         return photograph
@@ -134,9 +141,17 @@ def from_array(array: NDArray[Any], limits: DecodeLimits) -> Photograph:
     return Photograph(pixels, pixels.shape[1], pixels.shape[0], None, ())
 
 
-def _decode(
-    data: bytes, path: str | None, limits: DecodeLimits, before_pixels: Callable[[int], None]
-) -> Photograph:
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What `decode` was asked for, on its way through the formats."""
+
+    limits: DecodeLimits
+    before_pixels: Callable[[int], None]
+    short_side: int | None
+
+
+def _decode(data: bytes, path: str | None, request: _Request) -> Photograph:
+    limits = request.limits
     if not data:
         raise ImageError("empty", "there are no bytes")
     if len(data) > limits.file_bytes:
@@ -149,37 +164,29 @@ def _decode(
     with python_warnings.catch_warnings():
         # Pillow warns of odd metadata; what matters of that is in our own warnings.
         python_warnings.simplefilter("ignore")
-        if kind == "RAW":
-            pixels, warnings = _decode_raw(data, limits, before_pixels)
-        else:
-            pixels, warnings = _decode_image(data, kind, limits, before_pixels)
+        photograph = _decode_raw(data, request) if kind == "RAW" else _decode_image(data, kind, request)
     expected = EXTENSIONS.get(PurePath(path).suffix.lower()) if path else None
-    if expected is not None and expected != kind:
-        warnings.append("extension_mismatch")
-    height, width = pixels.shape[:2]
-    return Photograph(pixels, width, height, kind, tuple(warnings))
+    return photograph.seen(("extension_mismatch",) if expected not in (None, kind) else ())
 
 
-def _decode_image(
-    data: bytes,
-    kind: Format,
-    limits: DecodeLimits,
-    before_pixels: Callable[[int], None],
-    orientation: int = 1,
-) -> tuple[Pixels, list[str]]:
+def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int = 1) -> Photograph:
     if kind == "PNG":
         png.check_chunks(data)
     image = pillow.open_as(data, kind)
-    _check_size(*image.size, limits)
-    before_pixels(image.width * image.height)
+    width, height = image.size
+    _check_size(width, height, request.limits)
+    request.before_pixels(width * height)
     warnings: list[str] = []
     pixels: Pixels | None = None
+    box: Box | None = None
     if kind == "JPEG":
-        pixels, verdict = jpeg.decode(data, image.mode)
+        if (part := jpeg.divisor(width, height, request.short_side)) > 1:
+            _, box = image.draft(None, (width // part, height // part)) or (None, None)
+        pixels, verdict = jpeg.decode(data, image.mode, image.size if box else None)
         if verdict == "corrupt":
             warnings.append(CORRUPT_DATA)
     profile = image.info.get("icc_profile")
-    if pixels is None or colour.profile_changes_srgb(profile, limits.profile_bytes):
+    if pixels is None or colour.profile_changes_srgb(profile, request.limits.profile_bytes):
         if pixels is not None and image.mode == "RGB":
             converted: Image.Image = Image.fromarray(pixels)
             converted.info["icc_profile"] = profile
@@ -188,23 +195,27 @@ def _decode_image(
                 warnings.append("first_frame")
             converted = image
         with pillow.translated(kind):
-            pixels, more = colour.to_srgb(converted, limits.profile_bytes)
+            pixels, more = colour.to_srgb(converted, request.limits.profile_bytes)
         warnings += more
     # Some formats say it behind the pixels, so it is asked for last.
-    return upright(pixels, pillow.orientation(image, orientation)), warnings
+    orientation = pillow.orientation(image, orientation)
+    if box is not None:
+        box = upright_box(box, *image.size, orientation)
+    if orientation in SIDEWAYS:
+        width, height = height, width
+    return Photograph(upright(pixels, orientation), width, height, kind, tuple(warnings), box)
 
 
-def _decode_raw(
-    data: bytes, limits: DecodeLimits, before_pixels: Callable[[int], None]
-) -> tuple[Pixels, list[str]]:
+def _decode_raw(data: bytes, request: _Request) -> Photograph:
     with raw.open_raw(data) as picture:
-        _check_size(picture.sizes.width, picture.sizes.height, limits)
+        _check_size(picture.sizes.width, picture.sizes.height, request.limits)
         if (found := raw.preview(picture)) is not None:
             preview, orientation = found
-            pixels, warnings = _decode_image(preview, "JPEG", limits, before_pixels, orientation)
-            return pixels, [*warnings, "raw_preview"]
-        before_pixels(picture.sizes.width * picture.sizes.height)
-        return raw.develop(picture), ["raw_half_size"]
+            photograph = _decode_image(preview, "JPEG", request, orientation)
+            return replace(photograph, format="RAW").seen(("raw_preview",))
+        request.before_pixels(picture.sizes.width * picture.sizes.height)
+        pixels = raw.develop(picture)
+    return Photograph(pixels, pixels.shape[1], pixels.shape[0], "RAW", ("raw_half_size",))
 
 
 def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
@@ -218,28 +229,3 @@ def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
         )
     if max(width, height) > limits.side:
         raise ImageError("too_large", f"{width} × {height} pixels; the limit for a side is {limits.side:,}")
-
-
-def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn and mirror a picture as its EXIF orientation says.
-
-    Args:
-        pixels: uint8 [height, width, 3].
-        orientation: 1–8 as EXIF numbers them.
-
-    Returns:
-        uint8, contiguous, [height, width, 3], or [width, height, 3] for 5–8.
-    """
-    # How the numbers mean it: mirrored left to right for even ones below 5 and odd ones above, then turned.
-    turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
-    if orientation in (2, 4, 5, 7):
-        pixels = pixels[:, ::-1]
-    if turns:
-        pixels = np.rot90(pixels, turns)
-    if pixels.flags.c_contiguous:
-        return pixels
-    # One channel at a time is more than twice as fast as NumPy's own copy of a turned picture.
-    result = np.empty(pixels.shape, np.uint8)
-    for channel in range(pixels.shape[2]):
-        result[..., channel] = pixels[..., channel]
-    return result

@@ -6,12 +6,12 @@ Training, evaluation, export, calibration and benchmarks call it too, so a score
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from dgqa_infer.errors import ModelError
 
@@ -45,6 +45,8 @@ class Preprocessing:
         crop: side of a crop, in pixels.
         grid: number of crops: 1 (centre), 5 (corners and centre) or 9 (three by three).
         filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
+        decoded_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short
+            side keeps so many pixels; None for always at its full size.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Preprocessing:
     crop: int
     grid: int
     filter: str = "bicubic"
+    decoded_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.grid not in _GRIDS:
@@ -63,6 +66,11 @@ class Preprocessing:
         if not 1 <= self.crop <= self.short_side:
             raise ModelError(
                 f"preprocessing {self.id!r}: crop {self.crop} does not fit short_side {self.short_side}"
+            )
+        if self.decoded_side is not None and self.decoded_side < self.short_side:
+            raise ModelError(
+                f"preprocessing {self.id!r}: decoded_side {self.decoded_side} is below "
+                f"short_side {self.short_side}"
             )
 
     @classmethod
@@ -79,32 +87,62 @@ class Preprocessing:
 
     def as_card(self) -> dict[str, Any]:
         """The card's `preprocessing` object."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def scaled(self) -> Preprocessing:
+        """The same, with JPEGs decoded at no less than 2 1/4 times the short side that is needed.
+
+        At less, scores move further than fp16 may move them: `benchmarks/scaled_decoding.py` measures it.
+        """
+        return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
 
 
 STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
 """What the built-in models are trained and scored with."""
 
 
-def shrink(image: Pixels, preprocessing: Preprocessing) -> Pixels:
+def shrink(
+    image: Pixels, preprocessing: Preprocessing, box: tuple[float, float, float, float] | None = None
+) -> Pixels:
     """Shrink a photograph to the preprocessing's short side; a smaller one is returned as it is.
 
     Args:
         image: uint8 [height, width, 3], sRGB, upright.
         preprocessing: short side and filter.
+        box: left, upper, right and lower edge of the photograph within the image, where it does not fill all
+            of it: `Photograph.box`.
 
     Returns:
         uint8 [height, width, 3].
     """
-    height, width = image.shape[:2]
-    if min(height, width) <= preprocessing.short_side:
+    left, top, right, bottom = box or (0, 0, image.shape[1], image.shape[0])
+    width, height = right - left, bottom - top
+    if box is None and min(height, width) <= preprocessing.short_side:
         return image
     scale = preprocessing.short_side / min(height, width)
     size = (round(width * scale), round(height * scale))
-    return np.asarray(Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter]))
+    shrunk = Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter], box)
+    return np.asarray(shrunk if box is None else shrunk.filter(_restoring(scale)))
 
 
-def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[str, ...]]:
+def _restoring(scale: float) -> ImageFilter.Kernel:
+    """What gives back the detail that decoding at a part of the size takes: scores depend on it.
+
+    A decoder that divides a size by n averages n pixels, which leaves sinc(n f) of a frequency f. After
+    shrinking to `scale` of what was decoded that is sinc(scale · f), with f in cycles a pixel of the result.
+    A Laplacian of weight k multiplies it by 1 + k (2 - 2 cos 2πf); k is such that both cancel at f = 1/3.
+
+    Args:
+        scale: short side after resizing / short side as decoded, at most 1.
+    """
+    weight = (1 / np.sinc(scale / 3) - 1) / 3
+    around = [0, -weight, 0, -weight, 1 + 4 * weight, -weight, 0, -weight, 0]
+    return ImageFilter.Kernel((3, 3), around, scale=1)
+
+
+def crops(
+    image: Pixels, preprocessing: Preprocessing, box: tuple[float, float, float, float] | None = None
+) -> tuple[Pixels, tuple[str, ...]]:
     """Cut the fixed grid of crops out of a photograph. No randomness, ever.
 
     A photograph whose short side is below the crop is enlarged: squares of its short side, on the same
@@ -113,12 +151,13 @@ def crops(image: Pixels, preprocessing: Preprocessing) -> tuple[Pixels, tuple[st
     Args:
         image: uint8 [height, width, 3], sRGB, upright, at least one pixel.
         preprocessing: sizes, grid and filter.
+        box: as `shrink` takes it.
 
     Returns:
         The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings, ("upscaled",) for an enlarged
         photograph.
     """
-    image = shrink(image, preprocessing)
+    image = shrink(image, preprocessing, box)
     room_x, room_y = _room(image, preprocessing)
     grid = _GRIDS[preprocessing.grid]
     return _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)

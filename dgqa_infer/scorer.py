@@ -67,6 +67,7 @@ class Scorer:
         explain: bool = False,
         maps: bool = False,
         strict: bool = False,
+        fast_decode: bool = False,
         batch_size: int = 8,
         limits: DecodeLimits | None = None,
     ) -> None:
@@ -79,6 +80,8 @@ class Scorer:
             explain: also say which distortions each photograph shows.
             maps: also say where in each photograph its score comes from: `Score.quality_map`.
             strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
+            fast_decode: decode large JPEGs at a part of their size. Scores move a little, so rows name the
+                model with "+scaled".
             batch_size: photographs that are scored at once; changes speed and memory, not scores.
             limits: what an input may ask for.
 
@@ -97,6 +100,9 @@ class Scorer:
         self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
         self.backend, self.device = self._quality.name, self._quality.device
         self._domains = open_backend(self.bundle, DOMAIN_GRAPH, device, threads) if explain else None
+        if fast_decode:
+            # Only now: the graphs and what is built of them are the same.
+            self.bundle = self.bundle.with_scaled_decoding()
 
     @property
     def model_id(self) -> str:
@@ -255,8 +261,13 @@ class Scorer:
             elif isinstance(image, np.ndarray):
                 photograph = from_array(image, self.limits)
             else:
-                photograph = decode(image, self.limits, strict=self.strict)
-            cut, more = crops(photograph.pixels, self.bundle.card.preprocessing)
+                photograph = decode(
+                    image,
+                    self.limits,
+                    strict=self.strict,
+                    short_side=self.bundle.card.preprocessing.decoded_side,
+                )
+            cut, more = crops(photograph.pixels, self.bundle.card.preprocessing, photograph.box)
         except ImageError as error:
             return path, error, None
         return path, photograph.seen(more), cut

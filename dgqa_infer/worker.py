@@ -83,10 +83,15 @@ def _serve(
         file = read_file(task["path"], limits.file_bytes)
         reply |= {"size": file.size, "mtime": file.mtime}
         photograph = decode(
-            file.data, limits, name=task["path"], strict=settings["strict"], before_pixels=admit
+            file.data,
+            limits,
+            name=task["path"],
+            strict=settings["strict"],
+            before_pixels=admit,
+            short_side=preprocessing.decoded_side if settings["seed"] is None else None,
         )
         if settings["seed"] is None:
-            slots[task["slot"]], more = crops(photograph.pixels, preprocessing)
+            slots[task["slot"]], more = crops(photograph.pixels, preprocessing, photograph.box)
         else:
             # Of the file's content, so that neither its name nor its place among others matters.
             generator = np.random.default_rng([settings["seed"], zlib.crc32(file.data)])

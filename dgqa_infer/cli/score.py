@@ -63,6 +63,10 @@ def score(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
     ] = False,
+    fast_decode: Annotated[
+        bool,
+        typer.Option("--fast-decode", help="Decode large JPEGs at less than full size; moves scores."),
+    ] = False,
     gate: Annotated[
         str | None, typer.Option(metavar="FILE.toml", help="Criteria; exit code 1 if they are not met.")
     ] = None,
@@ -134,10 +138,12 @@ def score(
                 explain=explain or (criteria is not None and criteria.needs_distortions),
                 maps=maps is not None,
                 strict=strict,
+                fast_decode=fast_decode,
                 batch_size=batch_size,
                 limits=decode_limits,
             )
         )
+        bundle = scorer.bundle
         preview = SIDE if maps is not None else 0
         pipeline = stack.enter_context(
             Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview)

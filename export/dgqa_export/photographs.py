@@ -77,10 +77,10 @@ def read(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels
     """The crops of each photograph, uint8 [grid, crop, crop, 3]; what cannot be decoded is passed over."""
     for path in paths:
         try:
-            photograph = decode(path)
+            photograph = decode(path, short_side=preprocessing.decoded_side)
         except ImageError:
             continue
-        yield crops(photograph.pixels, preprocessing)[0]
+        yield crops(photograph.pixels, preprocessing, photograph.box)[0]
 
 
 def samples(preprocessing: Preprocessing) -> Iterator[Pixels]:

@@ -86,6 +86,7 @@ def damaged_jpeg() -> bytes:
 def test_jpeg_data_that_is_damaged_but_decodable_is_flagged_and_strictly_refused() -> None:
     pytest.importorskip("simplejpeg")
     assert decode(damaged_jpeg()).warnings == ("jpeg_corrupt_data",)
+    assert decode(damaged_jpeg(), short_side=64).warnings == ("jpeg_corrupt_data",)
     error = error_of(damaged_jpeg(), strict=True)
     assert error.code == "corrupt"
     assert decode(encoded(scene(), "JPEG"), strict=True).warnings == ()

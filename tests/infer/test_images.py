@@ -250,3 +250,72 @@ def test_other_arrays_are_refused(array: NDArray[Any]) -> None:
     with pytest.raises(ImageError) as error:
         images.from_array(array, LIMITS)
     assert error.value.code in ("unsupported", "corrupt")
+
+
+def photo_of(size: tuple[int, int], **options: Any) -> bytes:
+    """A JPEG with detail; 4:2:0 unless told otherwise."""
+    small = np.random.default_rng(5).integers(0, 256, (size[1] // 8 + 2, size[0] // 8 + 2, 3), np.uint8)
+    picture = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+    return encoded(picture.convert(options.pop("mode", "RGB")), "JPEG", quality=90, **options)
+
+
+@pytest.mark.parametrize(
+    ("short_side", "divided"),
+    [(None, 1), (301, 1), (151, 1), (150, 2), (76, 2), (75, 4), (38, 4), (37, 8), (2, 8)],
+)
+def test_a_jpeg_is_decoded_at_a_part_of_its_size_while_its_short_side_keeps_enough(
+    short_side: int | None, divided: int
+) -> None:
+    photograph = decode(photo_of((403, 300)), short_side=short_side)
+    assert (photograph.width, photograph.height) == (403, 300)
+    assert photograph.pixels.shape == (-(-300 // divided), -(-403 // divided), 3)
+    assert photograph.box == (None if divided == 1 else (0, 0, 403 / divided, 300 / divided))
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": "4:4:4"}, {"progressive": True}, {"mode": "L"}])
+@pytest.mark.parametrize("divided", [2, 4, 8])
+def test_the_fast_decoder_gives_the_pixels_of_pillow_s_draft(options: dict[str, Any], divided: int) -> None:
+    pytest.importorskip("simplejpeg")
+    data = photo_of((403, 301), **options)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft(None, (403 // divided, 301 // divided))
+        expected = np.asarray(image.convert("RGB"))
+    photograph = decode(data, short_side=301 // divided)
+    assert np.array_equal(photograph.pixels, expected)
+
+
+def test_a_part_is_decoded_the_same_without_the_fast_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = photo_of((403, 300))
+    fast = decode(data, short_side=100)
+    monkeypatch.setitem(__import__("sys").modules, "simplejpeg", None)
+    slow = decode(data, short_side=100)
+    assert np.array_equal(fast.pixels, slow.pixels)
+    assert fast.box == slow.box
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_box_of_a_part_is_turned_with_its_pixels(orientation: int) -> None:
+    photograph = decode(photo_of((403, 301), exif=exif(orientation)), short_side=50)
+    # 403 / 4 and 301 / 4 fill 101 × 76 pixels but for a quarter and three quarters, which belong to the right
+    # and lower edge of the picture as it lies. Pillow turns a picture that is marked there.
+    lying = Image.new("L", (101, 76))
+    for place in [(100, y) for y in range(76)]:
+        lying.putpixel(place, 1)
+    for place in [(x, 75) for x in range(100)]:
+        lying.putpixel(place, 2)
+    lying.getexif()[ORIENTATION] = orientation
+    marks = np.asarray(ImageOps.exif_transpose(lying))
+    missing = {0: 0.0, 1: 0.25, 2: 0.75}
+    middle = (marks.shape[0] // 2, marks.shape[1] // 2)
+    left, top = missing[marks[middle[0], 0]], missing[marks[0, middle[1]]]
+    right, bottom = missing[marks[middle[0], -1]], missing[marks[-1, middle[1]]]
+    height, width = marks.shape
+    assert photograph.pixels.shape[:2] == marks.shape
+    assert photograph.box == (left, top, width - right, height - bottom)
+    assert (photograph.width, photograph.height) == ((301, 403) if orientation > 4 else (403, 301))
+
+
+def test_other_formats_are_decoded_whole_whatever_is_asked_for() -> None:
+    photograph = decode(encoded(scene(), "PNG"), short_side=2)
+    assert np.array_equal(photograph.pixels, np.asarray(scene()))
+    assert photograph.box is None

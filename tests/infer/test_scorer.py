@@ -185,3 +185,32 @@ def test_files_and_folders_are_scored_as_by_the_command_line(scorer: Scorer, pho
     ]
     alone = [scorer.score(result.path or "") for result in results[:9]]
     assert [result.row() for result in results[:9]] == [score.row() for score in alone]
+
+
+def test_fast_decoding_names_itself_in_every_result(models: Any, tiny_bundle: Path, tmp_path: Path) -> None:
+    """A grey photograph has its score either way; what tells the ways apart is the model's name."""
+    photo = tmp_path / "grey.jpg"
+    Image.new("RGB", (400, 300), (102, 102, 102)).save(photo, quality=95)
+    with (
+        Scorer(tiny_bundle, device="cpu") as exact,
+        Scorer(tiny_bundle, device="cpu", fast_decode=True) as fast,
+    ):
+        one, two = exact.score(photo), fast.score(photo)
+        (three,) = fast.score_files([photo], workers=1)
+    assert two == three
+    assert two.raw == pytest.approx(one.raw, abs=1e-4)
+    assert (two.width, two.height) == (400, 300)
+    assert two.model == f"{one.model}+scaled"
+
+
+def test_fast_decoding_is_the_same_in_this_process_and_in_workers(tiny_bundle: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "noise.jpg"
+    noise = np.random.default_rng(3).integers(0, 256, (301, 403, 3), np.uint8)
+    Image.fromarray(noise).save(photo)
+    with Scorer(tiny_bundle, device="cpu", fast_decode=True) as scorer:
+        here = scorer.score(photo)
+        (there,) = scorer.score_files([photo], workers=1)
+        assert scorer.bundle.card.preprocessing.id == "test-short64-grid5-32-scaled"
+    with Scorer(tiny_bundle, device="cpu") as exact:
+        assert exact.score(photo).raw != here.raw
+    assert here == there
