@@ -64,7 +64,8 @@ class Domains:
     Attributes:
         classes: name of each output in order, as a slug such as "motion_blur"; the first is "pristine".
         temperature: logits are divided by it before the softmax; fitted on held-out synthetic images.
-        profile: domain profile of the photographs that the model was trained for, as the training wrote it.
+        profile: domain profile of the photographs that the model was trained for, as
+            `dgqa_infer.drift.Profile.as_card` gives it; empty where the training wrote none.
     """
 
     classes: tuple[str, ...]

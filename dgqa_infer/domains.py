@@ -50,6 +50,11 @@ def words(name: str) -> str:
     return WORDS.get(name.replace("_", "-"), name.replace("_", " "))
 
 
+def is_kadid(domains: Domains) -> bool:
+    """Whether a classifier has the 26 classes in this order."""
+    return tuple(name.replace("_", "-") for name in domains.classes) == CLASSES
+
+
 def require_kadid(domains: Domains | None, name: str) -> None:
     """Refuse a bundle whose classifier does not have the 26 classes in this order.
 

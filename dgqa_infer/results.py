@@ -38,6 +38,8 @@ class Score:
         warnings: stable words for what a careful reader should know, such as "upscaled".
         model: the bundle's name and the start of its graph's hash, "dgqa-lite0@1f3a9c0e".
         distortions: likeliest first; empty when none was found, None when nobody asked.
+        votes: the four domains with the highest logits, likeliest first, by their numbers (0 is pristine);
+            None when nobody asked, or the classifier has other domains.
         quality_map: where in the photograph `raw` comes from; None when nobody asked. Not part of the row.
     """
 
@@ -50,6 +52,7 @@ class Score:
     warnings: tuple[str, ...]
     model: str
     distortions: tuple[Distortion, ...] | None = None
+    votes: tuple[int, ...] | None = None
     quality_map: QualityMap | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -68,6 +71,8 @@ class Score:
             row["distortions"] = [
                 {"name": found.name, "probability": round(found.probability, 4)} for found in self.distortions
             ]
+        if self.votes is not None:
+            row["votes"] = list(self.votes)
         return row
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.card import Domains
-from dgqa_infer.domains import words
+from dgqa_infer.domains import is_kadid, words
+from dgqa_infer.drift import votes_of
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
 from dgqa_infer.preprocessing import Pixels, crops, places
@@ -40,12 +41,14 @@ class Judgement:
         raw: quality on the label scale, the mean over crops; may be NaN.
         spread: its standard deviation over crops.
         distortions: as in `Score`.
+        votes: as in `Score`.
         cells: of its quality map, float32 [grid, h, w]; None when nobody asked.
     """
 
     raw: float
     spread: float
     distortions: tuple[Distortion, ...] | None
+    votes: tuple[int, ...] | None = None
     cells: NDArray[np.float32] | None = None
 
 
@@ -200,17 +203,20 @@ class Scorer:
             found_cells = np.array(outputs["quality_map"], np.float32)
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
         found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
+        votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
         if self._domains is not None and self.bundle.card.domains is not None:
             logits = self._domains.infer(stack)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan
             found = [_distortions(row, self.bundle.card.domains) for row in means]
+            if is_kadid(self.bundle.card.domains):
+                votes = [votes_of(row) for row in means]
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Judgement(float(raw), float(spread), distortions, own_cells)
-            for raw, spread, distortions, own_cells in zip(raws, spreads, found, cells, strict=True)
+            Judgement(float(raws[place]), float(spreads[place]), found[place], votes[place], cells[place])
+            for place in range(len(quality))
         ]
 
     def result(
@@ -232,6 +238,7 @@ class Scorer:
             warnings=warnings,
             model=self.model_id,
             distortions=judgement.distortions,
+            votes=judgement.votes,
             quality_map=quality_map,
         )
 

@@ -115,6 +115,7 @@ class Run:
             return max(report(error), ExitCode.SOME_FAILED)
         if self._gate is not None:
             self._summary.gate = self._gate.verdict()
+        self._summary.compare()
         return self._summary.exit_code()
 
     def _score(self, inputs: Iterable[Input], sink: _StdoutSink | RecoveryLog, ticker: Ticker) -> None:
@@ -145,10 +146,14 @@ class Run:
 
     def _finish(self, log: RecoveryLog) -> None:
         """Judge what an earlier run has scored, and write what is written whole."""
-        if self._gate is not None and log.rows_before:
-            self._gate.forget()
+        if log.rows_before and (self._gate is not None or self._summary.target is not None):
+            self._summary.profile.ballots.clear()
+            if self._gate is not None:
+                self._gate.forget()
             for row in log.rows():
-                self._gate.judge(row)
+                self._summary.count_votes(row)
+                if self._gate is not None:
+                    self._gate.judge(row)
         path = self._target.path
         if path is None or self._target.format == "jsonl":
             return

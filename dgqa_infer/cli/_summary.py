@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from dgqa_infer.cli._errors import ExitCode
+from dgqa_infer.drift import Drift, Profile, drift
+from dgqa_infer.errors import UsageError
 
 
 @dataclass(slots=True)
@@ -26,6 +29,9 @@ class Summary:
         passed_over: what folders hold besides, by reason.
         gate: the gate's verdict on the set; None without a gate.
         interrupted: whether the run was stopped before its end.
+        target: domain profile of the photographs that the model was trained for; None where nobody knows.
+        profile: that of the photographs of this run and of those that it continues.
+        drift: how far the two are from each other; None until `compare`, and where one of them is not known.
     """
 
     model: str
@@ -38,6 +44,9 @@ class Summary:
     passed_over: Mapping[str, int] = field(default_factory=Counter)
     gate: Mapping[str, Any] | None = None
     interrupted: bool = False
+    target: Profile | None = None
+    profile: Profile = field(default_factory=Profile)
+    drift: Drift | None = None
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -49,8 +58,21 @@ class Summary:
         """Count a row of this run."""
         if (error := row.get("error")) is None:
             self.scored += 1
+            self.count_votes(row)
         else:
             self.failed[error["code"]] += 1
+
+    def count_votes(self, row: Mapping[str, Any]) -> None:
+        """Count what domains a row's photograph resembles, if the row says so."""
+        if votes := row.get("votes"):
+            # The row of an earlier run may have been written by anybody.
+            with suppress(UsageError, TypeError):
+                self.profile.add(votes)
+
+    def compare(self) -> None:
+        """At the end: how far are the photographs from those that the model was trained for?"""
+        if self.target is not None and self.target.photos and self.profile.photos:
+            self.drift = drift(self.profile, self.target)
 
     def exit_code(self) -> ExitCode:
         """What the run's end means."""
@@ -79,6 +101,7 @@ class Summary:
             "device": self.device,
             "interrupted": self.interrupted,
             "gate": self.gate,
+            "drift": None if self.drift is None else self.drift.as_json(),
             "exit_code": int(self.exit_code()),
         }
 
@@ -98,6 +121,8 @@ class Summary:
             lines.append(f"{self.skipped + self.skipped_failed:,} done by an earlier run{earlier}")
         if any(self.passed_over.values()):
             lines.append(_by_reason("{} passed over", Counter(self.passed_over)))
+        if self.drift is not None:
+            lines.append(self.drift.sentence(self.model))
         for rule in self.gate["rules"] if self.gate is not None else ():
             word = "passed" if rule["passed"] else "FAILED"
             close = ", within the backend's tolerance" if rule["within_tolerance"] else ""

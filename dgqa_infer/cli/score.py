@@ -107,6 +107,7 @@ def score(
     # Only now what takes time to import: a wrong option is told at once.
     from dgqa_infer.bundle import Bundle
     from dgqa_infer.cli._summary import Summary
+    from dgqa_infer.drift import Profile
     from dgqa_infer.folder import Selection
     from dgqa_infer.gate import read_gate
     from dgqa_infer.images import DecodeLimits
@@ -149,6 +150,8 @@ def score(
             Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview)
         )
         told = Summary(bundle.model_id, scorer.backend, scorer.device, passed_over=selection.passed_over)
+        if (domains := bundle.card.domains) is not None:
+            told.target = Profile.from_card(domains.profile)
         run = Run(out, target, log, criteria, told, pipeline, folder)
         code = run.go(selection.find(names, patterns=patterns))
     for line in told.sentences():

@@ -19,12 +19,14 @@ from dgqa_infer.cli._options import (
     WorkersOption,
 )
 from dgqa_infer.cli._output import Output
-from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
+    from dgqa_infer.drift import Profile
     from dgqa_infer.results import Failure
     from dgqa_training.selection import Ballot, Selection
 
+_DEFAULT = "dgqa-lite0"
 _NAMED = 10
 """Photographs without a vote that are named to a person; the JSON names all."""
 
@@ -38,8 +40,12 @@ class Crops(StrEnum):
 
 def select(
     paths: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders, photographs, patterns.")],
-    model: ModelOption = "dgqa-lite0",
+    model: ModelOption = _DEFAULT,
     device: DeviceOption = "auto",
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="Also say how far from what this bundle was trained for."),
+    ] = None,
     crops: Annotated[
         Crops,
         typer.Option(help="The fixed grid of the model, or the authors' random crops without shrinking."),
@@ -70,14 +76,22 @@ def select(
     4 none could.
     """
     out = Output(json=json, quiet=quiet)
+    if against is not None:
+        if crops is Crops.RANDOM or model not in (_DEFAULT, against):
+            raise UsageError(
+                "--against looks with the bundle's own classifier and crops; leave out the others"
+            )
+        model = against
     if chart is not None and not chart.parent.is_dir():
         raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
     from dgqa_infer.classifier import DomainClassifier, DomainLogits
+    from dgqa_infer.drift import Profile, drift, votes_of
     from dgqa_infer.folder import Selection as Files
     from dgqa_infer.pipeline import Pipeline
     from dgqa_training.selection import Ballot
 
-    files, ballot = Files(include or (), exclude or (), recursive), Ballot()
+    files, ballot, profile = Files(include or (), exclude or (), recursive), Ballot(), Profile()
+    target = None if against is None else _target(against)
     failures: list[Failure] = []
     with (
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
@@ -87,6 +101,7 @@ def select(
         for outcome in pipeline.run(files.find(paths)):
             if isinstance(outcome.result, DomainLogits):
                 ballot.add(outcome.result.logits[None])
+                profile.add(votes_of(outcome.result.logits))
             else:
                 failures.append(outcome.result)
             bar.advance()
@@ -97,16 +112,20 @@ def select(
         report(UsageError(_nothing(failures, paths)))
         raise typer.Exit(ExitCode.NOTHING_SCORED)
     selection = ballot.selection()
+    drifted = None if target is None else drift(profile, target)
     if out.json:
         basis = {"model": classifier.model_id, "crops": crops.value}
         drawn = {"seed": seed} if crops is Crops.RANDOM else {}
-        out.document(_document(selection, failures) | basis | drawn)
+        compared = {} if drifted is None else {"drift": drifted.as_json()}
+        out.document(_document(selection, failures) | basis | drawn | compared)
     else:
         title = f"Domain profile of {selection.photos:,} photographs ({classifier.model_id}, {crops.value})"
-        out.table(_rows(selection), title=title)
+        out.table(_rows(selection, target), title=title)
     if chart is not None:
         _draw(chart, selection)
     _comment(selection, out)
+    if drifted is not None:
+        (out.warn if drifted.far else out.note)(drifted.sentence(classifier.bundle.card.name))
     raise typer.Exit(ExitCode.SOME_FAILED if failures else ExitCode.OK)
 
 
@@ -129,10 +148,27 @@ def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
     }
 
 
-def _rows(selection: Selection) -> list[dict[str, Any]]:
+def _target(name: str) -> Profile:
+    """Domain profile of the photographs that a bundle was trained for."""
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.domains import require_kadid
+    from dgqa_infer.drift import Profile
+
+    card = Bundle.load(name).card
+    require_kadid(card.domains, card.name)
+    profile = Profile.from_card(card.domains.profile) if card.domains else None
+    if profile is None:
+        raise ModelError(
+            f"{card.name} does not say which photographs it was trained for: its card has no domains.profile"
+        )
+    return profile
+
+
+def _rows(selection: Selection, target: Profile | None) -> list[dict[str, Any]]:
     """Lines of the table, the highest score first."""
     from dgqa_infer.domains import WORDS
 
+    scores: Any = () if target is None else target.votes / (selection.rule.counted * target.photos)
     classes = list(zip(WORDS.values(), selection.scores, selection.intervals, strict=True))
     return [
         {
@@ -142,6 +178,7 @@ def _rows(selection: Selection) -> list[dict[str, Any]]:
             "95 %": f"{low:.4f}–{high:.4f}",
             "selected": "yes" if number in selection.selected else "",
         }
+        | ({} if target is None else {"trained for": f"{scores[number]:.4f}"})
         for number, (words, score, (low, high)) in sorted(enumerate(classes), key=lambda each: -each[1][1])
     ]
 

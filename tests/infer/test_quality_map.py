@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import Scorer
@@ -55,6 +55,7 @@ def test_a_map_is_there_when_asked_for_and_says_what_was_seen_where(tiny_bundle:
     assert "quality_map" not in score.row()
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 5, 9]))
 def test_places_are_where_the_crops_were_cut(height: int, width: int, grid: int) -> None:
     preprocessing = Preprocessing(id="any", short_side=300, crop=24, grid=grid)
@@ -97,6 +98,7 @@ def test_where_crops_overlap_the_one_with_the_place_in_its_middle_counts_most() 
     assert np.diff(row).max() < 1
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.floats(-5, 15, width=32), min_size=4, max_size=4),
     st.integers(1, 40),

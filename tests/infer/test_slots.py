@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -21,6 +21,7 @@ SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)
 GOOD = {"size": 1, "mtime": 1.0, "width": 40, "height": 30, "warnings": []}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 100))
 def test_a_preview_fits_and_keeps_its_shape(height: int, width: int, side: int) -> None:
     found = shrink_to_preview(np.zeros((height, width, 3), np.uint8), side)

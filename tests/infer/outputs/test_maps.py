@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -45,6 +45,7 @@ def test_any_other_path_has_a_hash_in_its_name(path: str) -> None:
     assert found != place(path + "x")
 
 
+@settings(max_examples=50, deadline=None)
 @given(paths, paths)
 @example("a.jpg", "./a.jpg")
 @example("/a/b.jpg", "a/b.jpg")
