@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._errors import report
+from dgqa_infer.cli.adapt import adapt
+from dgqa_infer.cli.bench import bench
 from dgqa_infer.cli.doctor import doctor
 from dgqa_infer.cli.evaluate import evaluate
 from dgqa_infer.cli.export import export
@@ -48,7 +50,9 @@ def root(
 
 app.command("score")(score)
 app.command("evaluate")(evaluate)
+app.command("adapt")(adapt)
 app.command("export")(export)
+app.command("bench")(bench)
 app.command("doctor")(doctor)
 app.command("models")(models)
 app.command("synthesize")(synthesize)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ class FeatureTable:
             with np.load(file) as found:
                 record = json.loads(str(found["record"]))
                 return cls(found["features"], found["contents"], found["types"], found["levels"], record)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file} is no table of features: {error}") from error
 
 

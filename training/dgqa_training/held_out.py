@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ class HeldOut:
         try:
             with np.load(file) as found:
                 return cls(found["logits"], found["classes"], found["levels"], found["contents"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file} is no record of held-out logits: {error}") from error
 
 

@@ -13,7 +13,9 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ CASES = 126
 """Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""
 
 _DOMAINS, _LEVELS = 26, 5
+_BUILT_IN = Path(__file__).parent / "built_in"
 _LEAST = 1e-6  # of a feature's deviation: one that never changes says nothing
 
 
@@ -101,6 +104,21 @@ class Moments:
         )
         return cls(mean, leading / deviation[:, None], counts, means, products, dict(record))
 
+    @classmethod
+    def built_in(cls, backbone: str) -> Moments:
+        """Those that come with the package: of 307 public-domain photographs under a pretrained backbone.
+
+        Raises:
+            ModelError: there are none for this backbone.
+        """
+        file = _BUILT_IN / f"{backbone}.npz"
+        if not file.is_file():
+            raise ModelError(
+                f"no moments for {backbone} come with the package; `dgqa-infer train moments` takes them "
+                "from pristine photographs"
+            )
+        return cls.from_bytes(file.read_bytes())
+
     def solve(
         self,
         types: Sequence[int],
@@ -176,5 +194,5 @@ class Moments:
                     products,
                     json.loads(str(found["record"])),
                 )
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
             raise ModelError(f"these are no moments of a synthetic set: {error}") from error

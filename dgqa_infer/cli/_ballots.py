@@ -1,0 +1,174 @@
+"""Photographs vote for domains: what `select` and `adapt` have in common."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgqa_infer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from dgqa_infer.classifier import DomainClassifier
+    from dgqa_infer.cli._output import Output
+    from dgqa_infer.feed import Input
+    from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.results import Failure
+    from dgqa_training.selection import Ballot
+
+_NAMED = 10
+"""Photographs without a vote that are named to a person; the JSON names all."""
+
+_SAVE_EVERY = 500
+_FORETOLD = 32  # photographs after which it is said how long all will take
+
+
+@dataclass(slots=True)
+class Vote:
+    """What photographs said so far.
+
+    Attributes:
+        ballot: their votes.
+        failures: those that could not be read.
+    """
+
+    ballot: Ballot
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def photographs(self) -> int:
+        """How many were looked at."""
+        return self.ballot.photos + len(self.failures)
+
+
+def count_votes(
+    pipeline: Pipeline[Any],
+    inputs: Iterable[Input],
+    output: Output,
+    total: int | None = None,
+    begun: Vote | None = None,
+    save: Callable[[Vote], None] = lambda _: None,
+) -> Vote:
+    """Let every photograph vote; those that cannot be read are counted and named on stderr.
+
+    Args:
+        pipeline: of a domain classifier.
+        inputs: what to look at, in a stable order.
+        output: tells people.
+        total: number of inputs, for the progress bar.
+        begun: a vote that was broken off; as many inputs are passed over as it has seen.
+        save: handed the vote from time to time.
+    """
+    from dgqa_infer.classifier import DomainLogits
+    from dgqa_training.selection import Ballot
+
+    vote = begun or Vote(Ballot())
+    with output.progress("looking at photographs", total) as bar:
+        bar.advance(vote.photographs)
+        before, began = vote.photographs, time.monotonic()
+        for outcome in pipeline.run(islice(inputs, vote.photographs, None)):
+            if isinstance(outcome.result, DomainLogits):
+                vote.ballot.add(outcome.result.logits[None])
+            else:
+                vote.failures.append(outcome.result)
+            bar.advance()
+            if total and vote.photographs - before == _FORETOLD:
+                output.note(_foretell((time.monotonic() - began) / _FORETOLD * (total - before), total))
+            if vote.photographs % _SAVE_EVERY == 0:
+                save(vote)
+    name_failures(vote, output)
+    return vote
+
+
+def _foretell(seconds: float, total: int) -> str:
+    minutes = round(seconds / 60)
+    length = f"{minutes:,} minutes" if minutes > 1 else "a minute"
+    return f"{total:,} photographs will take about {length}; broken off, the same command goes on"
+
+
+def name_failures(vote: Vote, output: Output) -> None:
+    """Count and name what could not be read."""
+    if failures := vote.failures:
+        output.warn(
+            f"{len(failures):,} of {vote.photographs:,} photographs could not be read; they are not counted"
+        )
+    for failure in failures[:_NAMED]:
+        output.warn(f"{failure.path}: {failure.message} ({failure.code})")
+    if len(failures) > _NAMED:
+        output.warn(f"… and {len(failures) - _NAMED:,} more; --json names all")
+
+
+def no_votes(vote: Vote, paths: list[str]) -> UsageError:
+    """The error where not a single photograph could vote."""
+    if vote.failures:
+        return UsageError(
+            f"no domains can be selected: none of {len(vote.failures):,} photographs could be read"
+        )
+    return UsageError(f"no domains can be selected: there are no photographs in {', '.join(paths)}")
+
+
+@dataclass(frozen=True, slots=True)
+class VoteFile:
+    """Keeps a vote on disk, so that it can be gone on with after an interruption.
+
+    Attributes:
+        path: of the file.
+        question: what the votes are about: paths and classifier; a vote on another question is not taken up.
+    """
+
+    path: Path
+    question: dict[str, Any]
+
+    @classmethod
+    def beside(cls, bundle: Path, paths: list[str], classifier: DomainClassifier) -> VoteFile:
+        """The file of a vote for a bundle that is to be."""
+        question = {"paths": paths, "model": classifier.model_id}
+        return cls(bundle.with_name(bundle.name + ".votes.json"), question)
+
+    def save(self, vote: Vote) -> None:
+        """Write the vote whole or not at all."""
+        record = {
+            "question": self.question,
+            "photos": vote.ballot.photos,
+            "votes": list(vote.ballot.selection().votes) if vote.ballot.photos else [],
+            "failures": [asdict(failure) for failure in vote.failures],
+        }
+        from dgqa_infer.outputs.files import whole_file
+
+        try:
+            with whole_file(self.path) as file:
+                file.write(json.dumps(record).encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def load(self) -> Vote | None:
+        """The vote that was broken off; None where there is none.
+
+        Raises:
+            UsageError: the file holds another vote, or no vote.
+        """
+        from dgqa_infer.results import Failure
+        from dgqa_training.selection import Ballot
+
+        if not self.path.exists():
+            return None
+        try:
+            record = json.loads(self.path.read_bytes().decode("utf-8", "surrogateescape"))
+            failures = [Failure(**failure) for failure in record["failures"]]
+            ballot = Ballot.resumed(record["votes"], record["photos"])
+            question = record["question"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self.path} holds no votes: {error}; remove it to start anew") from error
+        if question != self.question:
+            raise UsageError(
+                f"{self.path} holds votes for {question}, not for {self.question}; remove it to start anew"
+            )
+        return Vote(ballot, failures)
+
+    def remove(self) -> None:
+        """The vote is over."""
+        self.path.unlink(missing_ok=True)

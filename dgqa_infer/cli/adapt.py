@@ -1,0 +1,169 @@
+"""`dgqa-infer adapt`: a bundle for your photographs, which nobody needs to rate."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._errors import ExitCode, extra, report
+from dgqa_infer.cli._options import (
+    BatchSizeOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    WorkersOption,
+)
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import UsageError
+
+if TYPE_CHECKING:
+    from dgqa_export.adaptation import Adapted
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.cli._ballots import Vote
+
+RIDGE = 10.0
+"""The built-in model's own penalty, `dgqa_training.regressor.Plan.ridge`."""
+
+_SAMPLE = 32
+"""Photographs on which the new bundle is verified."""
+
+
+def adapt(
+    paths: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders, photographs, patterns.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The bundle to write.")] = Path(
+        "adapted"
+    ),
+    model: ModelOption = "dgqa-lite0",
+    moments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="What `train moments` made of pristine photographs of yours.",
+            show_default="those that come with the package",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Your ratings of some of them: sets the scale of the scores."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORST:BEST", help="Ends of the ratings' scale.", show_default="least and greatest rating"
+        ),
+    ] = None,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Let --labels bend the ranking, where that helps.")
+    ] = False,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = 8,
+    workers: WorkersOption = None,
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a model for these photographs: select the domains that resemble them, and train on those alone.
+
+    No photograph needs a rating. Interrupted, the same command goes on where it was.
+
+    Exit codes: 0 the bundle is written, 2 usage, 3 it is written but some photographs could not be read,
+    4 none could.
+    """
+    output = Output(json=json, quiet=quiet)
+    if (scale or finetune) and labels is None:
+        raise UsageError("--scale and --finetune go with --labels CSV")
+    if labels is not None and (len(paths) != 1 or not Path(paths[0]).is_dir()):
+        raise UsageError("--labels names photographs in one folder; give that folder alone")
+    with extra("export"):
+        from dgqa_export import adaptation
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.folder import Selection as Files
+
+    bundle = Bundle.load(model)
+    known = adaptation.moments_for(bundle, moments)
+    sample = [Path(each) for each in islice(Files().find(paths), _SAMPLE) if isinstance(each, str)]
+    rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
+    vote = _vote(bundle, paths, out, device, batch_size, workers, output)
+    if not vote.ballot.photos:
+        from dgqa_infer.cli._ballots import no_votes
+
+        report(no_votes(vote, paths))
+        raise typer.Exit(ExitCode.NOTHING_SCORED)
+    with output.progress("training and verifying") as bar:
+        adapted = adaptation.adapt(
+            bundle,
+            vote.ballot.selection(),
+            known,
+            out,
+            sample,
+            ridge=RIDGE,
+            rated=rated,
+            finetune=finetune,
+            observe=bar.advance,
+        )
+    out.with_name(out.name + ".votes.json").unlink(missing_ok=True)
+    _tell(adapted, vote, paths, output)
+    raise typer.Exit(ExitCode.SOME_FAILED if vote.failures else ExitCode.OK)
+
+
+def _vote(
+    bundle: Bundle,
+    paths: list[str],
+    out: Path,
+    device: str,
+    batch_size: int,
+    workers: int | None,
+    output: Output,
+) -> Vote:
+    """What the photographs vote for; taken up where an earlier call was broken off."""
+    from dgqa_infer.classifier import DomainClassifier
+    from dgqa_infer.cli._ballots import VoteFile, count_votes
+    from dgqa_infer.folder import Selection as Files
+    from dgqa_infer.pipeline import Pipeline
+
+    total = sum(1 for _ in Files().find(paths))
+    with (
+        DomainClassifier(bundle.path, device=device, batch_size=batch_size) as classifier,
+        Pipeline(classifier, workers=workers) as pipeline,
+    ):
+        file = VoteFile.beside(out, paths, classifier)
+        begun = file.load()
+        if begun:
+            output.note(f"going on after {begun.photographs:,} photographs, which {file.path} remembers")
+        return count_votes(pipeline, Files().find(paths), output, total, begun, file.save)
+
+
+def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> None:
+    if output.json:
+        output.document(adapted.record() | {"unreadable": [failure.row() for failure in vote.failures]})
+    else:
+        output.table(
+            _rows(adapted), title=f"{adapted.bundle.model_id}, for {vote.ballot.photos:,} photographs"
+        )
+    if not adapted.selection.reliable:
+        output.warn(f"only {vote.ballot.photos} photographs: the selection of domains is unreliable")
+    if adapted.bent is not None and not adapted.bent.helped:
+        output.warn(
+            f"the ratings were left out of the ranking: with them it agrees no better with ratings that it "
+            f"has not seen ({adapted.bent.after:.3f}, without {adapted.bent.before:.3f})"
+        )
+    where = " ".join(paths)
+    output.note(f"use it with: dgqa-infer score {where} --model {adapted.bundle.path}")
+
+
+def _rows(adapted: Adapted) -> list[dict[str, Any]]:
+    from dgqa_infer.domains import WORDS
+
+    words, scores = list(WORDS.values()), adapted.selection.scores
+    rows = [
+        {"": f"trained on {kind}", "what": words[kind], "value": f"{scores[kind]:.3f}"}
+        for kind in adapted.selection.selected
+    ]
+    rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})
+    rows.append({"": "verified", "what": "largest difference of raw", "value": f"{adapted.drift:.1e}"})
+    if adapted.agreement is not None:
+        rows.append({"": "agrees", "what": "SRCC with your ratings", "value": f"{adapted.agreement:.3f}"})
+    return rows

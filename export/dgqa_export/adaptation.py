@@ -1,0 +1,235 @@
+"""Unlabelled photographs, and the domains they select → a bundle that was trained for them, and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgqa_export import adapter
+from dgqa_export.head import FeatureReader
+from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
+from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.errors import ImageError, ModelError, UsageError
+from dgqa_infer.images import decode
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+from dgqa_training import ratings
+from dgqa_training.datasets import read_table
+from dgqa_training.moments import LinearHead, Moments
+from dgqa_training.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Photographs that the user rated.
+
+    Attributes:
+        paths: of the photographs.
+        ratings: float64 [n], higher is better.
+        bounds: worst and best rating of the scale.
+    """
+
+    paths: tuple[Path, ...]
+    ratings: NDArray[np.float64]
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What came of it.
+
+    Attributes:
+        bundle: that was written.
+        selection: the domains it was trained on, and what they rest on.
+        kept: rank correlation of the new and the old model on the sample.
+        drift: largest difference of raw between the bundle and its head on the sample.
+        agreement: rank correlation with the user's ratings; None without them.
+        bent: what ratings did to the ranking; None where they were not to.
+    """
+
+    bundle: Bundle
+    selection: Selection
+    kept: float
+    drift: float
+    agreement: float | None
+    bent: ratings.Bent | None
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able, for programs."""
+        return {
+            "bundle": str(self.bundle.path),
+            "model": self.bundle.model_id,
+            "photos": self.selection.photos,
+            "selected": list(self.selection.selected),
+            "training": dict(self.bundle.card.training),
+            "srcc_with_the_model_before": round(self.kept, 5),
+            "largest_difference_when_verified": self.drift,
+            "srcc_with_your_ratings": None if self.agreement is None else round(self.agreement, 5),
+            "ratings_bent_the_ranking": bool(self.bent and self.bent.helped),
+        }
+
+
+def moments_for(bundle: Bundle, file: Path | None) -> Moments:
+    """The moments that a bundle's head can be trained from.
+
+    Args:
+        bundle: to be adapted.
+        file: that `train moments` wrote; None for those that come with the package.
+
+    Raises:
+        ModelError: there are none, or they are of another network.
+    """
+    if file is None:
+        moments = Moments.built_in(str(bundle.card.training.get("plan", {}).get("backbone")))
+    else:
+        try:
+            moments = Moments.from_bytes(file.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+    adapter.refuse_mismatch(bundle, moments)
+    return moments
+
+
+def rated(table: Path, folder: Path, scale: str | None) -> Rated:
+    """Read the user's ratings.
+
+    Args:
+        table: CSV with an image and a score column.
+        folder: where the images are.
+        scale: worst and best rating, as in "1:5"; None for the least and the greatest that there is.
+
+    Raises:
+        UsageError: the table cannot be used, or the scale is none; says why.
+    """
+    samples = read_table(table, folder)
+    scores = samples.scores
+    if scale is None:
+        bounds = (float(scores.min()), float(scores.max()))
+    else:
+        try:
+            worst, best = (float(end) for end in scale.split(":"))
+        except ValueError:
+            raise UsageError(f"--scale {scale!r} is not of the form WORST:BEST, such as 1:5") from None
+        bounds = (worst, best)
+    if not samples.facts.higher_is_better or bounds[0] > bounds[1]:
+        scores, bounds = (
+            -scores,
+            (-bounds[0], -bounds[1]) if bounds[0] > bounds[1] else (-bounds[1], -bounds[0]),
+        )
+    return Rated(tuple(Path(sample.path) for sample in samples.samples), scores, bounds)
+
+
+def adapt(
+    bundle: Bundle,
+    selection: Selection,
+    moments: Moments,
+    out: Path,
+    sample: Sequence[Path],
+    *,
+    ridge: float,
+    rated: Rated | None = None,
+    finetune: bool = False,
+    observe: Callable[[int], None] = lambda _: None,
+) -> Adapted:
+    """Train a head on the selected domains, give it to a bundle, and check what was written.
+
+    Args:
+        bundle: whose network stays as it is.
+        selection: of domains, by the photographs that the new bundle is for.
+        moments: of the synthetic set; see `moments_for`.
+        out: folder of the new bundle; its name becomes the bundle's.
+        sample: some of the photographs, to verify on.
+        ridge: penalty, see `Moments.solve`.
+        rated: photographs that the user rated; they set the scale of the scores.
+        finetune: let ratings bend the ranking, where that helps.
+        observe: told how many photographs more were looked at.
+
+    Raises:
+        UsageError: no domain is selected, or the ratings cannot be used.
+        ModelError: what was written is not what was trained.
+        OutputError: the bundle cannot be written.
+    """
+    if not selection.selected:
+        raise UsageError(
+            f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
+            "keep the model as it is"
+        )
+    head, bent, calibration, agreement = moments.solve(selection.selected, ridge), None, None, None
+    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
+    way = bundle.card.preprocessing
+    if rated is not None:
+        features, here = _features(reader, rated.paths, way, observe)
+        given = rated.ratings[here]
+        if finetune:
+            bent = ratings.bend(head, features, moments.basis, given)
+            head = bent.head
+        raw = features @ head.weights + head.bias
+        calibration = ratings.calibration(raw, given, rated.bounds)
+        agreement = ratings.agreement(raw, given)
+    training = {
+        "types": list(selection.selected),
+        "selected_by": {"photos": selection.photos, "votes": list(selection.votes)},
+        "ridge": ridge,
+        "moments": dict(moments.record),
+        "ratings": 0 if rated is None else len(rated.ratings),
+        "ratings_bent_the_ranking": bool(bent and bent.helped),
+    }
+    profile = {"photos": selection.photos, "votes": list(selection.votes)}
+    written = adapter.write(
+        bundle, head, out, name=out.name.lower(), training=training, profile=profile, calibration=calibration
+    )
+    kept, drift = _verify(bundle, written, head, reader, sample, observe)
+    return Adapted(written, selection, kept, drift, agreement, bent)
+
+
+def _verify(
+    before: Bundle,
+    after: Bundle,
+    head: LinearHead,
+    reader: FeatureReader,
+    sample: Sequence[Path],
+    observe: Callable[[int], None],
+) -> tuple[float, float]:
+    """How far the order stays, and how far the new graph is from its head.
+
+    Raises:
+        ModelError: farther than the tolerance of weights that are stored as float16.
+    """
+    features, _ = _features(reader, sample, before.card.preprocessing, observe)
+    old, new = (_raw(bundle, sample) for bundle in (before, after))
+    drift = float(np.abs(features @ head.weights + head.bias - new).max())
+    if not drift <= after.card.tolerances["fp16"]:
+        raise ModelError(f"{after.path}: its raw scores are off by {drift:.2g}; do not use it, report a bug")
+    return (ratings.agreement(old, new) if len(sample) > 1 else 1.0), drift
+
+
+def _raw(bundle: Bundle, sample: Sequence[Path]) -> NDArray[np.float64]:
+    with OnnxRuntimeBackend(bundle.graph_bytes(QUALITY_GRAPH)) as backend:
+        stacks = (_crops(path, bundle.card.preprocessing) for path in sample)
+        return np.array([backend.infer(stack)["quality"].mean() for stack in stacks if stack is not None])
+
+
+def _features(
+    reader: FeatureReader, paths: Sequence[Path], way: Preprocessing, observe: Callable[[int], None]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Features of those photographs that can be read, and which those are."""
+    rows, here = [], np.zeros(len(paths), bool)
+    for index, path in enumerate(paths):
+        if (stack := _crops(path, way)) is not None:
+            rows.append(reader(stack))
+            here[index] = True
+        observe(1)
+    if not rows:
+        raise UsageError(f"none of {len(paths)} photographs can be read")
+    return np.stack(rows), here
+
+
+def _crops(path: Path, way: Preprocessing) -> Pixels | None:
+    try:
+        return crops(decode(path).pixels, way)[0]
+    except ImageError:
+        return None

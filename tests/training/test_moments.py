@@ -1,0 +1,110 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgqa_infer import ModelError, UsageError
+from dgqa_training.labels import kadid_mean
+from dgqa_training.moments import LinearHead, Moments
+from dgqa_training.probe import RidgeSums
+
+WIDTH = 12
+
+
+def table(contents: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of `contents` photographs, pristine and at every type and level, in units of their own."""
+    generator = np.random.default_rng(seed)
+    cases = [(0, 0), *product(range(1, 26), range(1, 6))] * contents
+    types, levels = np.array(cases).T
+    shift = generator.normal(size=(26, WIDTH))[types] * levels[:, None]
+    features = generator.normal(size=(len(cases), WIDTH)) + shift
+    return features * np.logspace(-2, 2, WIDTH) + 5, types, levels
+
+
+def taken(features: np.ndarray, types: np.ndarray, levels: np.ndarray, components: int = WIDTH) -> Moments:
+    return Moments.of(features, types, levels, {"backbone": "none"}, components)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.integers(1, 25), min_size=1, max_size=25), st.integers(0, 3))
+def test_a_head_from_moments_is_the_ridge_regression_on_the_images_of_those_types(types, seed):
+    """With all components kept. The second opinion is ridge regression on those images' features themselves,
+    standardised as the whole set is."""
+    features, of, levels = table(seed=seed)
+    head = taken(features, of, levels).solve(tuple(types), ridge=0.5)
+
+    chosen = np.isin(of, [0, *types])
+    standard = (features[chosen] - features.mean(0)) / features.std(0)
+    labels = np.where(of == 0, 10.0, kadid_mean()[of - 1, levels - 1])[chosen]
+    centred = standard - standard.mean(0)
+    penalised = centred.T @ centred / len(labels) + 0.5 * np.eye(WIDTH)
+    weights = np.linalg.solve(penalised, centred.T @ (labels - labels.mean()) / len(labels))
+    expected = centred @ weights + labels.mean()
+    np.testing.assert_allclose(features[chosen] @ head.weights + head.bias, expected, atol=1e-3)
+
+
+def test_with_all_types_it_is_the_probe_of_the_whole_set():
+    features, types, levels = table()
+    labels = np.where(types == 0, 10.0, kadid_mean()[types - 1, levels - 1])
+    sums = RidgeSums(WIDTH)
+    sums.add(features, labels)
+    weights, bias = sums.solve(2.0)
+    head = taken(features, types, levels).solve(range(1, 26), ridge=2.0)
+    np.testing.assert_allclose(
+        features @ head.weights + head.bias, features @ weights + bias, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_file_of_moments_gives_the_same_head_but_for_rounding():
+    features, types, levels = table()
+    moments = taken(features, types, levels)
+    read = Moments.from_bytes(moments.to_bytes())
+    assert read.record == {"backbone": "none"}
+    for chosen in ((1, 3, 10, 17, 18, 25), (5,)):
+        raw = [
+            features @ head.weights + head.bias for head in (m.solve(chosen, 1.0) for m in (moments, read))
+        ]
+        np.testing.assert_allclose(raw[0], raw[1], atol=0.05)
+
+
+def test_fewer_components_keep_what_varies_most():
+    generator = np.random.default_rng(0)
+    _, types, levels = table()
+    one = generator.normal(size=(len(types), 1)) * [3.0, -2.0] + 0.01 * generator.normal(size=(len(types), 2))
+    moments = taken(one, types, levels, components=1)
+    assert moments.basis.shape == (2, 1)
+    components = (one - moments.mean) @ moments.basis
+    assert abs(np.corrcoef(components[:, 0], one[:, 0])[0, 1]) > 0.999
+
+
+def test_a_set_that_lacks_a_level_is_refused():
+    features, types, levels = table()
+    there = (types != 7) | (levels != 4)
+    with pytest.raises(UsageError, match="no image of type 7 at level 4"):
+        taken(features[there], types[there], levels[there])
+    with pytest.raises(UsageError, match="no image of pristine photographs"):
+        taken(features[types > 0], types[types > 0], levels[types > 0])
+
+
+@pytest.mark.parametrize("types", [(), (0,), (26,), (3, 26)])
+def test_types_that_do_not_exist_are_refused(types):
+    with pytest.raises(UsageError, match="not some of 1 to 25"):
+        taken(*table()).solve(types, 1.0)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a zip file", b"PK\x03\x04" + bytes(40)])
+def test_anything_else_is_no_file_of_moments(data):
+    with pytest.raises(ModelError, match="no moments"):
+        Moments.from_bytes(data)
+
+
+def test_a_backbone_without_moments_is_told_how_to_get_some():
+    with pytest.raises(ModelError, match="train moments"):
+        Moments.built_in("resnet50")
+
+
+def test_a_head_says_what_it_predicts():
+    head = LinearHead(np.array([1.0, -2.0]), 3.0)
+    assert np.array([[1.0, 1.0]]) @ head.weights + head.bias == pytest.approx([2.0])
