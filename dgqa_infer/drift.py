@@ -92,29 +92,41 @@ class Profile:
     def as_card(self) -> dict[str, Any]:
         """What a card holds as `domains.profile`."""
         ballots = {",".join(map(str, ballot)): count for ballot, count in sorted(self.ballots.items())}
-        return {"photos": self.photos, "ballots": ballots}
+        return {"photos": self.photos, "votes": self.votes.tolist(), "ballots": ballots}
 
     @classmethod
     def from_card(cls, data: Mapping[str, Any]) -> Self | None:
-        """Read a card's `domains.profile`.
+        """Read a card's `domains.profile`: the number of `photos`, and their `ballots` or at least `votes`.
+
+        Where only the votes of each class are known, they are dealt out to the photographs, the most frequent
+        class first, so that no photograph has a class twice and each class has its votes.
 
         Returns:
             None where the card says nothing: the field is empty.
 
         Raises:
-            ModelError: it says something else than `as_card` does.
+            ModelError: it says what cannot be.
         """
         if not data:
             return None
         profile = cls()
         try:
-            for text, count in data["ballots"].items():
-                if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-                    raise ValueError(f"{text!r} was cast by {count!r} photographs")
-                profile.add([int(number) for number in text.split(",")], count)
+            if "ballots" in data:
+                for text, photos in data["ballots"].items():
+                    profile.add([int(number) for number in text.split(",")], _count(photos, 1))
+            else:
+                votes = np.array([_count(each, 0) for each in data["votes"]])
+                if len(votes) != len(CLASSES):
+                    raise ValueError(f"there are votes for {len(votes)} classes")
+                order = np.argsort(-votes, kind="stable")
+                # Of a class that lies in one piece of at most so many votes, no photograph has two.
+                for ballot in (
+                    np.repeat(order, votes[order]).reshape(TOP, _count(data["photos"], 1)).T.tolist()
+                ):
+                    profile.add(ballot)
             if data["photos"] != profile.photos:
-                raise ValueError(f"its ballots are those of {profile.photos} photographs")
-        except (KeyError, AttributeError, ValueError, UsageError) as error:
+                raise ValueError(f"these are the votes of {profile.photos} photographs")
+        except (KeyError, AttributeError, TypeError, ValueError, UsageError) as error:
             raise ModelError(f"the card's domains.profile cannot be read ({error})") from error
         return profile
 
@@ -209,6 +221,12 @@ def _threshold(here: Profile, there: Profile, seed: int) -> float:
         )
         distances.append(np.abs(one - other).sum(axis=1) / 2)
     return float(np.quantile(np.concatenate(distances), _QUANTILE))
+
+
+def _count(value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} is no number of photographs")
+    return value
 
 
 def _matrix(ballots: Mapping[tuple[int, ...], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

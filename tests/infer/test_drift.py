@@ -75,8 +75,11 @@ def test_the_threshold_is_the_quantile_that_statistics_expect() -> None:
     assert found.threshold == pytest.approx(2.576 * math.sqrt(0.25 * (1 / 400 + 1 / 900)), rel=0.08)
 
 
+@pytest.mark.parametrize("known", ["ballots", "votes"])
 @pytest.mark.parametrize("photos", [(40, 40), (60, 400)])
-def test_of_samples_of_the_same_photographs_about_one_in_a_hundred_is_beyond(photos: tuple[int, int]) -> None:
+def test_of_samples_of_the_same_photographs_about_one_in_a_hundred_is_beyond(
+    photos: tuple[int, int], known: str
+) -> None:
     """False alarms of 300 pairs: more than 12 would have a chance below 1 in 10,000 at a true rate of 1 %."""
     generator = np.random.default_rng(5)
     kinds = [sorted(generator.choice(26, 4, replace=False).tolist()) for _ in range(12)]
@@ -87,12 +90,14 @@ def test_of_samples_of_the_same_photographs_about_one_in_a_hundred_is_beyond(pho
             profile(
                 *(
                     (kind, n)
-                    for kind, n in zip(kinds, generator.multinomial(count, chances), strict=True)
+                    for kind, n in zip(kinds, generator.multinomial(count, chances).tolist(), strict=True)
                     if n
                 )
             )
             for count in photos
         )
+        card = there.as_card()
+        there = Profile.from_card({key: card[key] for key in ("photos", known)})  # type: ignore[assignment]
         found = drift(here, there)
         beyond += found.distance > found.threshold
     assert beyond <= 12
@@ -128,6 +133,16 @@ def test_a_card_gives_back_what_it_was_given(votes: list[list[int]]) -> None:
     assert Profile.from_card(json.loads(json.dumps(found.as_card()))) == found
 
 
+@settings(deadline=None)
+@given(ballots)
+def test_a_card_that_gives_only_votes_gives_back_the_votes(votes: list[list[int]]) -> None:
+    found = of(votes)
+    read = Profile.from_card({"photos": found.photos, "votes": found.votes.tolist()})
+    assert read is not None
+    assert read.photos == found.photos
+    assert (read.votes == found.votes).all()
+
+
 def test_a_card_that_says_nothing_is_no_profile() -> None:
     assert Profile.from_card({}) is None
 
@@ -144,6 +159,12 @@ def test_a_card_that_says_nothing_is_no_profile() -> None:
         {"photos": 1, "ballots": {"0,1,2,2": 1}},
         {"photos": 1, "ballots": {"0,1,2,26": 1}},
         {"photos": 1, "ballots": {"0,1,2,x": 1}},
+        {"photos": 1, "votes": [4] + [0] * 25},
+        {"photos": 2, "votes": [1] * 4 + [0] * 22},
+        {"photos": 1, "votes": [1] * 4},
+        {"photos": 1, "votes": [-1] + [1] * 5 + [0] * 20},
+        {"photos": 0, "votes": [0] * 26},
+        {"photos": 1, "votes": 4},
     ],
 )
 def test_a_card_that_says_something_else_is_refused(data: dict[str, Any]) -> None:
