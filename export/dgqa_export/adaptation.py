@@ -162,7 +162,7 @@ def adapt(
     reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
     way = bundle.card.preprocessing
     if rated is not None:
-        features, here = _features(reader, rated.paths, way, observe)
+        features, here = features_of(reader, rated.paths, way, observe)
         given = rated.ratings[here]
         if finetune:
             bent = ratings.bend(head, features, moments.basis, given)
@@ -199,7 +199,7 @@ def _verify(
     Raises:
         ModelError: farther than the tolerance of weights that are stored as float16.
     """
-    features, _ = _features(reader, sample, before.card.preprocessing, observe)
+    features, _ = features_of(reader, sample, before.card.preprocessing, observe)
     old, new = (_raw(bundle, sample) for bundle in (before, after))
     drift = float(np.abs(features @ head.weights + head.bias - new).max())
     if not drift <= after.card.tolerances["fp16"]:
@@ -213,10 +213,26 @@ def _raw(bundle: Bundle, sample: Sequence[Path]) -> NDArray[np.float64]:
         return np.array([backend.infer(stack)["quality"].mean() for stack in stacks if stack is not None])
 
 
-def _features(
-    reader: FeatureReader, paths: Sequence[Path], way: Preprocessing, observe: Callable[[int], None]
+def features_of(
+    reader: FeatureReader,
+    paths: Sequence[Path],
+    way: Preprocessing,
+    observe: Callable[[int], None] = lambda _: None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Features of those photographs that can be read, and which those are."""
+    """What a head reads of photographs.
+
+    Args:
+        reader: of the graph.
+        paths: of the photographs.
+        way: how they become crops.
+        observe: told after each.
+
+    Returns:
+        Features float64 [m, d] of those that can be read, and which those are, bool [n].
+
+    Raises:
+        UsageError: none can be read.
+    """
     rows, here = [], np.zeros(len(paths), bool)
     for index, path in enumerate(paths):
         if (stack := _crops(path, way)) is not None:
