@@ -10,15 +10,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._output import Output
+    from dgqa_infer.drift import Profile
     from dgqa_infer.feed import Input
     from dgqa_infer.pipeline import Pipeline
     from dgqa_infer.results import Failure
-    from dgqa_training.selection import Ballot
+    from dgqa_training.selection import Selection
 
 _NAMED = 10
 """Photographs without a vote that are named to a person; the JSON names all."""
@@ -32,17 +33,23 @@ class Vote:
     """What photographs said so far.
 
     Attributes:
-        ballot: their votes.
+        profile: their votes.
         failures: those that could not be read.
     """
 
-    ballot: Ballot
+    profile: Profile
     failures: list[Failure] = field(default_factory=list)
 
     @property
     def photographs(self) -> int:
         """How many were looked at."""
-        return self.ballot.photos + len(self.failures)
+        return self.profile.photos + len(self.failures)
+
+    def selection(self) -> Selection:
+        """What DGQA's rule makes of the votes; there must be some."""
+        from dgqa_training.selection import Selection
+
+        return Selection(tuple(self.profile.votes.tolist()), self.profile.photos)
 
 
 def count_votes(
@@ -64,15 +71,15 @@ def count_votes(
         save: handed the vote from time to time.
     """
     from dgqa_infer.classifier import DomainLogits
-    from dgqa_training.selection import Ballot
+    from dgqa_infer.drift import Profile, votes_of
 
-    vote = begun or Vote(Ballot())
+    vote = begun or Vote(Profile())
     with output.progress("looking at photographs", total) as bar:
         bar.advance(vote.photographs)
         before, began = vote.photographs, time.monotonic()
         for outcome in pipeline.run(islice(inputs, vote.photographs, None)):
             if isinstance(outcome.result, DomainLogits):
-                vote.ballot.add(outcome.result.logits[None])
+                vote.profile.add(votes_of(outcome.result.logits))
             else:
                 vote.failures.append(outcome.result)
             bar.advance()
@@ -133,8 +140,7 @@ class VoteFile:
         """Write the vote whole or not at all."""
         record = {
             "question": self.question,
-            "photos": vote.ballot.photos,
-            "votes": list(vote.ballot.selection().votes) if vote.ballot.photos else [],
+            "profile": vote.profile.as_card(),
             "failures": [asdict(failure) for failure in vote.failures],
         }
         from dgqa_infer.outputs.files import whole_file
@@ -151,23 +157,23 @@ class VoteFile:
         Raises:
             UsageError: the file holds another vote, or no vote.
         """
+        from dgqa_infer.drift import Profile
         from dgqa_infer.results import Failure
-        from dgqa_training.selection import Ballot
 
         if not self.path.exists():
             return None
         try:
             record = json.loads(self.path.read_bytes().decode("utf-8", "surrogateescape"))
             failures = [Failure(**failure) for failure in record["failures"]]
-            ballot = Ballot.resumed(record["votes"], record["photos"])
+            profile = Profile.from_card(record["profile"]) or Profile()
             question = record["question"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ModelError) as error:
             raise UsageError(f"{self.path} holds no votes: {error}; remove it to start anew") from error
         if question != self.question:
             raise UsageError(
                 f"{self.path} holds votes for {question}, not for {self.question}; remove it to start anew"
             )
-        return Vote(ballot, failures)
+        return Vote(profile, failures)
 
     def remove(self) -> None:
         """The vote is over."""

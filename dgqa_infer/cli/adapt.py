@@ -87,7 +87,7 @@ def adapt(
     sample = [Path(each) for each in islice(Files().find(paths), _SAMPLE) if isinstance(each, str)]
     rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
     vote = _vote(bundle, paths, out, device, batch_size, workers, output)
-    if not vote.ballot.photos:
+    if not vote.profile.photos:
         from dgqa_infer.cli._ballots import no_votes
 
         report(no_votes(vote, paths))
@@ -95,7 +95,7 @@ def adapt(
     with output.progress("training and verifying") as bar:
         adapted = adaptation.adapt(
             bundle,
-            vote.ballot.selection(),
+            vote.profile,
             known,
             out,
             sample,
@@ -141,10 +141,10 @@ def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> Non
         output.document(adapted.record() | {"unreadable": [failure.row() for failure in vote.failures]})
     else:
         output.table(
-            _rows(adapted), title=f"{adapted.bundle.model_id}, for {vote.ballot.photos:,} photographs"
+            _rows(adapted), title=f"{adapted.bundle.model_id}, for {vote.profile.photos:,} photographs"
         )
     if not adapted.selection.reliable:
-        output.warn(f"only {vote.ballot.photos} photographs: the selection of domains is unreliable")
+        output.warn(f"only {vote.profile.photos} photographs: the selection of domains is unreliable")
     if adapted.bent is not None and not adapted.bent.helped:
         output.warn(
             f"the ratings were left out of the ranking: with them it agrees no better with ratings that it "

@@ -24,11 +24,9 @@ from dgqa_infer.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from dgqa_infer.drift import Profile
     from dgqa_infer.results import Failure
-    from dgqa_training.selection import Ballot, Selection
+    from dgqa_training.selection import Selection
 
 _DEFAULT = "dgqa-lite0"
-_NAMED = 10
-"""Photographs without a vote that are named to a person; the JSON names all."""
 
 
 class Crops(StrEnum):
@@ -84,35 +82,26 @@ def select(
         model = against
     if chart is not None and not chart.parent.is_dir():
         raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
-    from dgqa_infer.classifier import DomainClassifier, DomainLogits
-    from dgqa_infer.drift import Profile, drift, votes_of
+    from dgqa_infer.classifier import DomainClassifier
+    from dgqa_infer.cli._ballots import count_votes, no_votes
+    from dgqa_infer.drift import drift
     from dgqa_infer.folder import Selection as Files
     from dgqa_infer.pipeline import Pipeline
-    from dgqa_training.selection import Ballot
 
-    files, ballot, profile = Files(include or (), exclude or (), recursive), Ballot(), Profile()
+    files = Files(include or (), exclude or (), recursive)
     target = None if against is None else _target(against)
-    failures: list[Failure] = []
     with (
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
         Pipeline(classifier, workers=workers, seed=seed if crops is Crops.RANDOM else None) as pipeline,
-        out.progress("looking at photographs") as bar,
     ):
-        for outcome in pipeline.run(files.find(paths)):
-            if isinstance(outcome.result, DomainLogits):
-                ballot.add(outcome.result.logits[None])
-                profile.add(votes_of(outcome.result.logits))
-            else:
-                failures.append(outcome.result)
-            bar.advance()
+        vote = count_votes(pipeline, files.find(paths), out)
     if passed_over := sum(files.passed_over.values()):
         out.note(f"{passed_over:,} other entries of the folders were passed over")
-    _name(failures, ballot, out)
-    if not ballot.photos:
-        report(UsageError(_nothing(failures, paths)))
+    if not vote.profile.photos:
+        report(no_votes(vote, paths))
         raise typer.Exit(ExitCode.NOTHING_SCORED)
-    selection = ballot.selection()
-    drifted = None if target is None else drift(profile, target)
+    selection, failures = vote.selection(), vote.failures
+    drifted = None if target is None else drift(vote.profile, target)
     if out.json:
         basis = {"model": classifier.model_id, "crops": crops.value}
         drawn = {"seed": seed} if crops is Crops.RANDOM else {}
@@ -205,20 +194,3 @@ def _comment(selection: Selection, out: Output) -> None:
         f"only {selection.photos} photographs: the selection is unreliable; by the 95 % intervals, more "
         f"photographs of this kind might add or drop the types: {doubtful}"
     )
-
-
-def _name(failures: list[Failure], ballot: Ballot, out: Output) -> None:
-    """Count and name what could not be read."""
-    if failures:
-        total = ballot.photos + len(failures)
-        out.warn(f"{len(failures):,} of {total:,} photographs could not be read; they are not counted")
-    for failure in failures[:_NAMED]:
-        out.warn(f"{failure.path}: {failure.message} ({failure.code})")
-    if len(failures) > _NAMED:
-        out.warn(f"… and {len(failures) - _NAMED:,} more; --json names all")
-
-
-def _nothing(failures: list[Failure], paths: list[str]) -> str:
-    if failures:
-        return f"no domains can be selected: none of {len(failures):,} photographs could be read"
-    return f"no domains can be selected: there are no photographs in {', '.join(paths)}"

@@ -14,6 +14,7 @@ from dgqa_export import adapter
 from dgqa_export.head import FeatureReader
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.drift import Profile
 from dgqa_infer.errors import ImageError, ModelError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
@@ -125,7 +126,7 @@ def rated(table: Path, folder: Path, scale: str | None) -> Rated:
 
 def adapt(
     bundle: Bundle,
-    selection: Selection,
+    profile: Profile,
     moments: Moments,
     out: Path,
     sample: Sequence[Path],
@@ -139,7 +140,7 @@ def adapt(
 
     Args:
         bundle: whose network stays as it is.
-        selection: of domains, by the photographs that the new bundle is for.
+        profile: domain profile of the photographs that the new bundle is for; at least one.
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
         sample: some of the photographs, to verify on.
@@ -153,6 +154,7 @@ def adapt(
         ModelError: what was written is not what was trained.
         OutputError: the bundle cannot be written.
     """
+    selection = Selection(tuple(profile.votes.tolist()), profile.photos)
     if not selection.selected:
         raise UsageError(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
@@ -172,15 +174,19 @@ def adapt(
         agreement = ratings.agreement(raw, given)
     training = {
         "types": list(selection.selected),
-        "selected_by": {"photos": selection.photos, "votes": list(selection.votes)},
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),
         "ratings_bent_the_ranking": bool(bent and bent.helped),
     }
-    profile = {"photos": selection.photos, "votes": list(selection.votes)}
     written = adapter.write(
-        bundle, head, out, name=out.name.lower(), training=training, profile=profile, calibration=calibration
+        bundle,
+        head,
+        out,
+        name=out.name.lower(),
+        training=training,
+        profile=profile.as_card(),
+        calibration=calibration,
     )
     kept, drift = _verify(bundle, written, head, reader, sample, observe)
     return Adapted(written, selection, kept, drift, agreement, bent)

@@ -13,7 +13,7 @@ come from, and needs NumPy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -126,26 +126,6 @@ class Ballot:
         self.rule = rule
         self.photos = 0
         self._votes = np.zeros(CLASSES, np.int64)
-
-    @classmethod
-    def resumed(cls, votes: Sequence[int], photos: int, rule: Rule = PAPER) -> Ballot:
-        """A ballot that has counted already.
-
-        Args:
-            votes: of each class, as in `Selection.votes`; empty without photographs.
-            photos: that they are of.
-            rule: by which they were counted.
-
-        Raises:
-            UsageError: such votes cannot be.
-        """
-        ballot = cls(rule)
-        if photos or votes:
-            if len(votes) != CLASSES or photos < 1 or sum(votes) != rule.top * photos or min(votes) < 0:
-                raise UsageError(f"{photos} photographs cannot have cast the votes {list(votes)}")
-            ballot._votes += np.asarray(votes, np.int64)
-            ballot.photos = photos
-        return ballot
 
     def add(self, logits: Logits) -> None:
         """Count the votes of some photographs.
