@@ -1,0 +1,115 @@
+"""From files to scores: each part alone on one core, all parts together, and what bounds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dgqa_infer.bench.figures import RATE, Figure, of_rounds
+from dgqa_infer.bench.rounds import Effort, Way, rates
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.files import read_file
+from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+from dgqa_infer.results import Score
+from dgqa_infer.scorer import Scorer
+
+_STACKS = 64
+
+
+class NothingJudge:
+    """A judge that does nothing, so that decoding can be measured alone; see `judging.Judge`."""
+
+    strict = False
+    model_id = "nothing@00000000"
+
+    def __init__(self, bundle: Bundle, batch_size: int) -> None:
+        self.bundle = bundle
+        self.batch_size = batch_size
+        self.limits = DecodeLimits()
+
+    def judge(self, stack: Pixels) -> Sequence[float]:
+        """The same for each."""
+        return [5.0] * (len(stack) // self.bundle.card.preprocessing.grid)
+
+    def result(
+        self, path: str | None, judgement: float, width: int, height: int, warnings: tuple[str, ...], /
+    ) -> Score:
+        """A score of no meaning."""
+        return Score(path, judgement, judgement, 0.0, width, height, warnings, self.model_id)
+
+
+def parts(paths: Sequence[str], scorer: Scorer, effort: Effort) -> Iterator[Figure]:
+    """Milliseconds of one photograph: reading, decoding, crops, each on one core; inference on all cores.
+
+    The sample is gone through once a round, however long that takes.
+    """
+    way, limits = scorer.bundle.card.preprocessing, scorer.limits
+    batch = np.concatenate([_prepared(path, way) for path in paths[: scorer.batch_size]])
+    scorer.judge(batch)
+    found: dict[str, list[float]] = {"read": [], "decode": [], "crops": [], "infer": []}
+    for _ in range(effort.rounds):
+        took = np.zeros(3)
+        for path in paths:
+            moments = [time.perf_counter()]
+            data = read_file(path, limits.file_bytes).data
+            moments.append(time.perf_counter())
+            photograph = decode(data, limits, short_side=way.decoded_side)
+            moments.append(time.perf_counter())
+            crops(photograph.pixels, way, photograph.box)
+            moments.append(time.perf_counter())
+            took += np.diff(moments)
+        began = time.perf_counter()
+        scorer.judge(batch)
+        inferred = (time.perf_counter() - began) * way.grid / len(batch)
+        for part, seconds in zip(found, [*took / len(paths), inferred], strict=True):
+            found[part].append(1000 * seconds)
+    for part, each in found.items():
+        yield of_rounds("parts of one photograph", part, "time", "ms", each)
+
+
+def end_to_end(paths: Sequence[str], scorer: Scorer, workers: int | None, effort: Effort) -> Iterator[Figure]:
+    """Photographs a second of decoding alone, of inference alone, and of both; and what share is reached.
+
+    Decoding alone and both go through worker processes that have already started. Where the model runs on the
+    cores that also decode, no arrangement can reach either ceiling, so the one that follows from sharing the
+    cores is given too.
+    """
+    way, size = scorer.bundle.card.preprocessing, scorer.batch_size
+    stack = np.concatenate([_prepared(path, way) for path in paths[:_STACKS]])
+    step = size * way.grid
+    with (
+        Pipeline(NothingJudge(scorer.bundle, size), workers=workers) as decoding,
+        Pipeline(scorer, workers=workers) as whole,
+    ):
+        ways: dict[str, Way] = {
+            "decode only": lambda: _drained(decoding, paths),
+            "infer only": lambda: sum(
+                len(scorer.judge(stack[start : start + step])) for start in range(0, len(stack), step)
+            ),
+            "end to end": lambda: _drained(whole, paths),
+        }
+        found = rates(ways, effort)
+    group = f"whole, {scorer.bundle.card.name} on {scorer.device} ({scorer.backend})"
+    for name, each in found.items():
+        yield of_rounds(group, name, "rate", RATE, each)
+    decode_rate, infer_rate, both = (np.array(found[name]) for name in ways)
+    shared = 1 / (1 / decode_rate + 1 / infer_rate)
+    lower = np.minimum(decode_rate, infer_rate)
+    yield of_rounds(group, "end to end of the lower ceiling", "share", "%", list(100 * both / lower))
+    if scorer.device == "cpu":
+        yield of_rounds(group, "ceiling of shared cores", "rate", RATE, list(shared))
+        yield of_rounds(group, "end to end of that", "share", "%", list(100 * both / shared))
+
+
+def _prepared(path: str, way: Preprocessing) -> Pixels:
+    photograph = decode(path, short_side=way.decoded_side)
+    return crops(photograph.pixels, way, photograph.box)[0]
+
+
+def _drained(pipeline: Pipeline[Any], paths: Sequence[str]) -> int:
+    return sum(1 for _ in pipeline.run(paths))
