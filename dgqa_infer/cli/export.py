@@ -52,6 +52,10 @@ def export(
     calibrate_on: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Other photographs for int8's calibration.")
     ] = None,
+    domains: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also put in this domain classifier; the authors' .pth.tar too."),
+    ] = None,
     allow_drift: Annotated[
         bool, typer.Option("--allow-drift", help="Write it even if scores move beyond the tolerance.")
     ] = False,
@@ -110,6 +114,8 @@ def export(
             exporter.refuse_unwritable(folder)
     with output.progress("exporting") as bar:
         model = exporter.load_source(source, name, opset)
+        if domains is not None:
+            model = exporter.with_domains(model, domains)
         done = exporter.export(
             model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
         )

@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
-from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, Domains, write_bundle
+from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.card import Card, Domains
 from dgqa_infer.domains import CLASSES
 from dgqa_infer.errors import ModelError
+from dgqa_training import checkpoints
+from dgqa_training.authors import import_classifier
 from dgqa_training.checkpoints import Checkpoint
 
 
-def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.PathLike[str]) -> Bundle:
-    """Write a bundle again, with a domain classifier.
+def load_classifier(file: Path) -> Checkpoint:
+    """A domain classifier's checkpoint: ours, or the one that DGQA's authors publish (`.pth.tar`).
+
+    Raises:
+        ModelError: it is neither.
+    """
+    return checkpoints.load(file) if file.suffix == ".safetensors" else import_classifier(file)
+
+
+def with_classifier(card: Card, checkpoint: Checkpoint) -> tuple[Card, bytes]:
+    """What a bundle with this classifier says, and the classifier's graph.
 
     Args:
-        bundle: scores quality; a classifier that it has is replaced.
-        checkpoint: of a domain classifier, ours or `dgqa_training.authors.import_classifier`'s. In the bundle
-            it sees the bundle's crops: one that was trained on others is judged by these.
-        folder: of the new bundle; may be that of the old one.
+        card: of a bundle that scores quality; a classifier that it has is replaced.
+        checkpoint: of a domain classifier. In the bundle it sees the bundle's crops: one that was trained on
+            others is judged by these.
 
     Returns:
-        The new bundle. Its classifier's temperature is the one that the training's report fitted, or 1 where
+        The card, and `domains.onnx`. The temperature is the one that the training's report fitted, or 1 where
         there is no report; the report goes into the card.
 
     Raises:
         ModelError: the checkpoint is of another task or for crops of another size.
-        OutputError: the folder cannot be written.
     """
-    card, side = bundle.card, bundle.card.preprocessing.crop
+    side = card.preprocessing.crop
     if checkpoint.task != "domains":
         raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not a domain classifier")
     if checkpoint.preprocessing.crop != side:
@@ -45,10 +56,22 @@ def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.Path
         "preprocessing": checkpoint.preprocessing.id,
         **checkpoint.training,
     }
-    profile = card.domains.profile if card.domains else {}
-    card = replace(
-        card,
-        domains=Domains(CLASSES, float(temperature), profile),
-        training={**card.training, "classifier": record},
-    )
+    # A profile is what another classifier says: it does not outlive it.
+    domains = Domains(CLASSES, float(temperature))
+    return replace(card, domains=domains, training={**card.training, "classifier": record}), graph
+
+
+def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.PathLike[str]) -> Bundle:
+    """Write a bundle again, with a domain classifier: see `with_classifier`.
+
+    Args:
+        bundle: scores quality.
+        checkpoint: of a domain classifier.
+        folder: of the new bundle; may be that of the old one.
+
+    Raises:
+        ModelError: the checkpoint does not fit.
+        OutputError: the folder cannot be written.
+    """
+    card, graph = with_classifier(bundle.card, checkpoint)
     return write_bundle(folder, {QUALITY_GRAPH: bundle.graph_bytes(QUALITY_GRAPH), DOMAIN_GRAPH: graph}, card)

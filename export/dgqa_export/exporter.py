@@ -16,6 +16,7 @@ from typing import TypeAlias
 from torch import nn
 
 from dgqa_export import bundles, photographs
+from dgqa_export.classifier import load_classifier, with_classifier
 from dgqa_export.graph import OPSET
 from dgqa_export.int8 import Trial, to_int8
 from dgqa_export.packing import pack
@@ -101,6 +102,16 @@ def load_source(text: str, name: str | None = None, opset: int | None = None) ->
     domains = bundle.graph_bytes(DOMAIN_GRAPH) if DOMAIN_GRAPH in bundle.card.files else None
     card = bundle.card if name is None else replace(bundle.card, name=name)
     return Source(card, bundles.describe(graph, card), domains, None)
+
+
+def with_domains(source: Source, file: Path) -> Source:
+    """The source with a domain classifier, in place of any that it has; see `classifier.load_classifier`.
+
+    Raises:
+        ModelError: the file holds no classifier that fits.
+    """
+    card, graph = with_classifier(source.card, load_classifier(file))
+    return replace(source, card=card, domains=graph)
 
 
 def export(

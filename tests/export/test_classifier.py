@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from dgqa_export.classifier import add_classifier
+from dgqa_export.classifier import add_classifier, load_classifier
 from dgqa_infer.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.classifier import DomainClassifier
 from dgqa_infer.domains import CLASSES
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.authors import import_classifier
-from dgqa_training.checkpoints import Checkpoint
+from dgqa_training.checkpoints import Checkpoint, save
 from dgqa_training.networks import DomainNetwork, Head
 from dgqa_training.resnet import ResNet50
 
@@ -90,3 +90,13 @@ def test_a_checkpoint_of_another_task_or_size_is_refused(
     with pytest.raises(ModelError, match="for crops of 128 pixels, small has 64"):
         add_classifier(bundle, large, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_of_ours_is_read_by_its_extension_and_anything_else_as_the_authors(
+    imported: Checkpoint, tmp_path: Path
+) -> None:
+    save(tmp_path / "domains.safetensors", imported)
+    assert load_classifier(tmp_path / "domains.safetensors").backbone == "resnet50"
+    (tmp_path / "kadis.pth.tar").write_bytes(b"")
+    with pytest.raises(ModelError, match="not a readable PyTorch checkpoint"):
+        load_classifier(tmp_path / "kadis.pth.tar")
