@@ -28,6 +28,7 @@ class Tuned(StrEnum):
 EXAMPLES = """
 dgqa-infer train regressor pristine/ runs/livec --types 1,3,10,17,18,25
 dgqa-infer train regressor kadid10k/ runs/kadid --ridge 0 --backbone resnet50 --weights resnet50.pth
+dgqa-infer train regressor kadid10k/ runs/syndr --add pristine/ --thin --no-flip
 """
 
 train = typer.Typer(help="Train the quality regressor or the domain classifier.", no_args_is_help=True)
@@ -74,6 +75,13 @@ def regressor(
     ridge: Annotated[
         float, typer.Option(min=0, help="Penalty of the linear probe that training starts from; 0: no probe.")
     ] = 10.0,
+    add: Annotated[
+        Path | None,
+        typer.Option(metavar="PHOTOS", help="Add new contents to a SET, with labels that it lends (DDCUp)."),
+    ] = None,
+    thin: Annotated[
+        bool, typer.Option("--thin", help="Thin look-alikes at the start of each epoch (DRCDown).")
+    ] = False,
     epochs: EpochsOption = 24,
     batch: BatchOption = 32,
     lr: RateOption = 2e-5,
@@ -96,9 +104,14 @@ def regressor(
     output = Output(quiet=quiet)
     recipe = Recipe(epochs=epochs, batch=batch, lr=lr, flip=flip, tune=tune.value, ema=ema, seed=seed)
     plan = training.Plan(
-        types=types_of(types), levels=levels_of(levels), backbone=backbone, ridge=ridge, recipe=recipe
+        types=types_of(types),
+        levels=levels_of(levels),
+        backbone=backbone,
+        ridge=ridge,
+        recipe=recipe,
+        thin=thin,
     )
-    samples, facts = training.samples_of(source, plan)
+    samples, facts = training.samples_of(source, plan, add, weights)
     with output.progress("training", _steps(recipe, len(samples)) + bool(ridge) * len(samples)) as bar:
         training.train(
             samples,

@@ -69,6 +69,46 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_p
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
 
 
+def test_an_epoch_trains_on_the_samples_that_were_chosen_for_it(tmp_path):
+    asked, seen = [], []
+
+    def choose(epoch, network):
+        asked.append(epoch)
+        return np.array([0, 3, 7]) if epoch % 2 else np.arange(5)
+
+    training = _training(tmp_path)
+    training.choose = choose
+    training.run(lambda progress: seen.append((progress.epoch, progress.step, progress.steps)))
+    assert asked == [0, 1, 2]
+    assert seen == [(0, 1, 2), (0, 2, 2), (1, 1, 1), (2, 1, 2), (2, 2, 2)]
+
+
+def test_a_choice_is_remembered_by_a_run_that_was_killed_within_the_epoch(tmp_path):
+    """What is chosen depends on the network at the epoch's start, which a killed run no longer has."""
+
+    class Killed(Exception):
+        pass
+
+    def kill(progress):
+        if progress.step == 2:
+            raise Killed
+
+    first = _training(tmp_path)
+    first.choose = lambda epoch, network: np.arange(10)
+    with pytest.raises(Killed):
+        first.run(kill)
+    asked = []
+
+    def choose(epoch, network):
+        asked.append(epoch)
+        return np.arange(10)
+
+    resumed = _training(tmp_path)
+    resumed.choose = choose
+    resumed.run()
+    assert asked == [1, 2]
+
+
 def test_every_epoch_is_logged_with_its_mean_loss(tmp_path):
     losses = []
     _training(tmp_path).run(lambda progress: losses.append(progress.loss))

@@ -132,6 +132,8 @@ class Training:
         settings: whatever else must not change between start and resume; stored beside the recipe.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
+        choose: (epoch, network) → indices of the samples that this epoch trains on, asked at its start; None
+            takes all. SynDR-IQA's DRCDown is one.
         save_every: seconds between states within an epoch.
     """
 
@@ -143,6 +145,7 @@ class Training:
     settings: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     workers: int = 0
+    choose: Callable[[int, nn.Module], NDArray[np.intp]] | None = None
     save_every: float = 300.0
 
     def __post_init__(self) -> None:
@@ -162,6 +165,7 @@ class Training:
         self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
         self._average = _Average(self.network, self.recipe.ema) if self.recipe.ema else None
         self._state = _State()
+        self._chosen: NDArray[np.intp] | None = None
         self._opened = False
 
     def run(self, observe: Callable[[Progress], None] = lambda _: None) -> nn.Module:
@@ -223,7 +227,9 @@ class Training:
     def _epoch(self, observe: Callable[[Progress], None]) -> None:
         state, batch = self._state, self.recipe.batch
         generator = np.random.default_rng([self.recipe.seed, state.epoch])
-        order = generator.permutation(len(self.source))
+        if self._chosen is None:  # else a state within this epoch remembers
+            self._chosen = self._choice()
+        order = generator.permutation(self._chosen)
         steps = math.ceil(len(order) / batch)
         self.network.train()
         if self.recipe.tune != "all":
@@ -244,6 +250,14 @@ class Training:
                 saved = now
         self._close_epoch()
 
+    def _choice(self) -> NDArray[np.intp]:
+        if self.choose is None:
+            return np.arange(len(self.source))
+        chosen = self.choose(self._state.epoch, self.network)
+        if len(chosen) == 0:
+            raise UsageError(f"no sample was chosen for epoch {self._state.epoch}")
+        return chosen
+
     def _close_epoch(self) -> None:
         state = self._state
         line = {
@@ -252,7 +266,7 @@ class Training:
             "seconds": round(state.seconds, 1),
             "crops_per_second": round(state.loss_count / max(state.seconds, 1e-9), 2),
         }
-        self._state = _State(epoch=state.epoch + 1)
+        self._state, self._chosen = _State(epoch=state.epoch + 1), None
         self._save()
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
@@ -291,6 +305,8 @@ class Training:
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(v) for name, v in moments.items()}
         if self._average:
             tensors |= {f"average.{name}": value for name, value in self._average.tensors.items()}
+        if self._chosen is not None:
+            tensors["chosen"] = torch.from_numpy(self._chosen)
         write_tensors(self.folder / "state.safetensors", tensors, {"state": json.dumps(asdict(self._state))})
 
     def _load(self) -> None:
@@ -308,6 +324,8 @@ class Training:
             raise ModelError(f"{file} does not fit this run: {error}; remove the folder") from error
         if self._average:
             self._average.tensors = _under("average.", tensors)
+        if "chosen" in tensors:
+            self._chosen = tensors["chosen"].numpy()
 
 
 class _Average:

@@ -22,10 +22,11 @@ from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
-from dgqa_training.loop import CropSource, Progress, Recipe, Training, software
+from dgqa_training.loop import Progress, Recipe, Training, software
 from dgqa_training.networks import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
+from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 STAGES = {
@@ -48,6 +49,7 @@ class Plan:
         stages: that the head reads; empty for the backbone's default.
         ridge: penalty of the probe, see `probe.RidgeSums.solve`; 0 leaves the probe out.
         recipe: of the tuning; 0 epochs leave it out.
+        thin: clusters of look-alikes at the start of each epoch, as DRCDown does.
         preprocessing: short side of the references and side of a crop.
     """
 
@@ -57,6 +59,7 @@ class Plan:
     stages: tuple[str, ...] = ()
     ridge: float = 10.0
     recipe: Recipe = field(default_factory=Recipe)
+    thin: bool = False
     preprocessing: Preprocessing = STANDARD
 
     def __post_init__(self) -> None:
@@ -99,13 +102,17 @@ class Observers:
     step: Callable[[Progress], None] = lambda _: None
 
 
-def samples_of(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
+def samples_of(
+    source: Path, plan: Plan, add: Path | None = None, weights: Path | None = None
+) -> tuple[CentreSource, dict[str, Any]]:
     """What a folder offers to train on.
 
     Args:
         source: pristine photographs, which are distorted in memory and labelled with KADID's mean label of
             the type and level; or a set in KADID-10k's layout, whose images and labels are read from disk.
         plan: which types and levels count.
+        add: folder of pristine photographs of which DDCUp may add some; only to a set.
+        weights: file of the backbone's ImageNet weights where no package carries them; for `add`.
 
     Returns:
         The samples, and the facts about them for the record.
@@ -114,7 +121,14 @@ def samples_of(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
         UsageError: the folder holds neither.
     """
     if (source / "dmos.csv").is_file():
-        return _set_on_disk(source, plan)
+        images, known = _set_on_disk(source, plan)
+        if add is None:
+            return images, known
+        network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
+        joined, added = add_contents(images, source, add, network, plan.preprocessing, plan.types)
+        return joined, known | added
+    if add is not None:
+        raise UsageError(f"{source} holds no dmos.csv: contents can be added only to a labelled set")
     references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
@@ -133,7 +147,7 @@ def synthetic_samples(
     return [Synthetic(reference, *case) for reference in references for case in cases]
 
 
-def _set_on_disk(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
+def _set_on_disk(source: Path, plan: Plan) -> tuple[CentreSource, dict[str, Any]]:
     labelled = datasets.load("kadid10k", source)
     # Scaled over the whole set before types are chosen, so that a label means the same in every selection.
     low, high = labelled.scores.min(), labelled.scores.max()
@@ -148,7 +162,7 @@ def _set_on_disk(source: Path, plan: Plan) -> tuple[CropSource, dict[str, Any]]:
 
 
 def train(
-    source: CropSource,
+    source: CentreSource,
     plan: Plan,
     folder: Path,
     facts: Mapping[str, Any],
@@ -180,6 +194,8 @@ def train(
     observers = observers or Observers()
     torch.manual_seed(plan.recipe.seed)
     network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
+    originals = len(source) - int(facts.get("added_images", 0))
+    thinning = Thinning(source, originals, plan.recipe.seed, device, workers)
     training = Training(
         network,
         source,
@@ -189,6 +205,7 @@ def train(
         plan.settings() | dict(facts),
         device=device,
         workers=workers,
+        choose=thinning if plan.thin else None,
     )
     training.open()
     if plan.ridge and training.fresh:

@@ -66,11 +66,18 @@ class SyntheticCrops:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
+        return random_crop(self._image(index, generator), self.side, generator)
+
+    def centre(self, index: int) -> NDArray[np.uint8]:
+        """The centre crop of sample `index`, uint8 [crop, crop, 3], always of the same image."""
+        return centre_crop(self._image(index, np.random.default_rng(index)), self.side)
+
+    def _image(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         sample = self.samples[index]
         image = _reference(sample.reference, self.preprocessing)
         if sample.type != PRISTINE:
             image = to_bytes(distort(image, sample.type, sample.level, generator))
-        return random_crop(image, self.side, generator)
+        return image
 
 
 class ImageCrops:
@@ -104,8 +111,14 @@ class ImageCrops:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
-        image = shrink(decode(self.files[index]).pixels, self.preprocessing)
-        return random_crop(image, self.side, generator)
+        return random_crop(self._image(index), self.side, generator)
+
+    def centre(self, index: int) -> NDArray[np.uint8]:
+        """The centre crop of sample `index`, uint8 [crop, crop, 3]."""
+        return centre_crop(self._image(index), self.side)
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        return shrink(decode(self.files[index]).pixels, self.preprocessing)
 
 
 def random_crop(image: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -114,12 +127,28 @@ def random_crop(image: NDArray[np.uint8], side: int, generator: np.random.Genera
     Raises:
         UsageError: the image is smaller than the square; training material is never enlarged.
     """
-    height, width = image.shape[:2]
-    if min(height, width) < side:
-        raise UsageError(f"a training image of {width}×{height} pixels is smaller than the crop of {side}")
+    height, width = _sides(image, side)
     top = int(generator.integers(0, height - side + 1))
     left = int(generator.integers(0, width - side + 1))
     return image[top : top + side, left : left + side]
+
+
+def centre_crop(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The square in the middle of an image, uint8 [side, side, 3].
+
+    Raises:
+        UsageError: the image is smaller than the square.
+    """
+    height, width = _sides(image, side)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def _sides(image: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UsageError(f"a training image of {width}×{height} pixels is smaller than the crop of {side}")
+    return height, width
 
 
 @lru_cache(maxsize=1024)  # about 1 GB of references at a short side of 512 pixels
