@@ -29,6 +29,7 @@ EXAMPLES = """
 dgqa-infer train regressor pristine/ runs/livec --types 1,3,10,17,18,25
 dgqa-infer train regressor kadid10k/ runs/kadid --ridge 0 --backbone resnet50 --weights resnet50.pth
 dgqa-infer train regressor kadid10k/ runs/syndr --add pristine/ --thin --no-flip
+dgqa-infer train regressor pristine/ runs/hyper --network dgqa_training.hyper:HyperNetwork --ridge 0
 """
 
 train = typer.Typer(help="Train the quality regressor or the domain classifier.", no_args_is_help=True)
@@ -72,6 +73,9 @@ def regressor(
     levels: Annotated[str, typer.Option(help="Levels, such as 4,5.")] = "1-5",
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
+    network: Annotated[
+        str, typer.Option(metavar="linear|MODULE:CLASS", help="What reads the backbone; a plug-in of yours.")
+    ] = "linear",
     ridge: Annotated[
         float, typer.Option(min=0, help="Penalty of the linear probe that training starts from; 0: no probe.")
     ] = 10.0,
@@ -107,6 +111,7 @@ def regressor(
         types=types_of(types),
         levels=levels_of(levels),
         backbone=backbone,
+        network=network,
         ridge=ridge,
         recipe=recipe,
         thin=thin,

@@ -11,16 +11,16 @@ from typing import Any, Literal, TypeAlias
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.networks import DomainNetwork, Head, QualityNetwork, build_backbone
+from dgqa_training.networks import Backbone, DomainNetwork, Head, build_backbone, quality_network
 
 FORMAT = "dgqa-checkpoint-1"
 Task: TypeAlias = Literal["quality", "domains"]
-_NETWORKS: dict[str, Callable[..., QualityNetwork | DomainNetwork]] = {
-    "quality": QualityNetwork,
+_NETWORKS: dict[str, Callable[[Backbone, Head], nn.Module]] = {
+    "quality": quality_network,
     "domains": DomainNetwork,
 }
 
@@ -45,7 +45,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     training: Mapping[str, Any] = field(default_factory=dict)
 
-    def network(self) -> QualityNetwork | DomainNetwork:
+    def network(self) -> nn.Module:
         """Build the network with these weights, in evaluation mode.
 
         Raises:

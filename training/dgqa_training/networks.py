@@ -6,6 +6,7 @@ Input is the same for all: crops as `dgqa_infer.preprocessing.crops` makes them,
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +73,30 @@ def pretrained_backbone(name: str, weights: Path | None = None) -> EfficientNetL
     return load_torchvision(weights)
 
 
+LINEAR = "linear"
+
+
+class QualityModel(Protocol):
+    """What a network of anybody's must be, to be trained, evaluated, exported and run as ours are.
+
+    DGQA chooses what a regressor trains on; which regressor that is does not matter to it. A plug-in is a
+    `torch.nn.Module` class that is called with (backbone, head) and has this; `hyper` is one.
+
+    Attributes:
+        backbone: a module; it learns at the rate of the recipe, everything else at `head_factor` times it.
+    """
+
+    backbone: nn.Module
+
+    def features(self, crops: Tensor) -> Tensor:
+        """Crops uint8 [n, h, w, 3] → float [n, channels, h', w']: what DRCDown compares images by."""
+        ...
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Crops uint8 [n, h, w, 3] → `quality` [n] and `quality_map` [n, h', w'], whose mean it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What is read from the backbone.
@@ -79,22 +104,33 @@ class Head:
     Attributes:
         stages: names of the backbone's maps; each is averaged to the coarsest grid and they are stacked. Late
             stages know content, early ones noise and blur.
+        network: that reads them: "linear", or "package.module:Class" of a `QualityModel` of anybody's.
     """
 
     stages: tuple[str, ...]
+    network: str = LINEAR
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Head:
         """Read what `as_record` wrote."""
-        return cls(tuple(record["stages"]))
+        return cls(tuple(record["stages"]), record.get("network", LINEAR))
 
     def as_record(self) -> dict[str, Any]:
         """A JSON-able record for checkpoints and cards."""
         return asdict(self)
 
 
-class _Reader(nn.Module):
-    """Backbone and head up to the last linear layer, position by position."""
+class Reader(nn.Module):
+    """Backbone and head up to a linear layer, position by position.
+
+    Args:
+        backbone: whose maps are read.
+        head: says which.
+        outputs: of the linear layer.
+
+    Raises:
+        ModelError: the backbone has no such stages.
+    """
 
     mean: Tensor
     scale: Tensor
@@ -132,7 +168,7 @@ class _Reader(nn.Module):
             return cast(Tensor, self.linear(features.float()))
 
 
-class QualityNetwork(_Reader):
+class QualityNetwork(Reader):
     """Crops → quality on the label scale 0–10 and the map whose mean it is."""
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -151,7 +187,26 @@ class QualityNetwork(_Reader):
         return {"quality": quality_map.mean((1, 2)), "quality_map": quality_map}
 
 
-class DomainNetwork(_Reader):
+def quality_network(backbone: Backbone, head: Head) -> nn.Module:
+    """The network that judges quality: ours, or the plug-in that the head names.
+
+    Raises:
+        ModelError: there is no such plug-in, or it is none.
+    """
+    if head.network == LINEAR:
+        return QualityNetwork(backbone, head)
+    module, _, name = head.network.partition(":")
+    try:
+        plugin = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ModelError(f"no network {head.network!r} can be imported: {error}") from error
+    network = plugin(backbone, head)
+    if not isinstance(network, nn.Module) or not {"backbone", "features"} <= set(dir(network)):
+        raise ModelError(f"{head.network} is no QualityModel: it needs backbone, features and forward")
+    return network
+
+
+class DomainNetwork(Reader):
     """Crops → logits of the 26 domains."""
 
     def __init__(self, backbone: Backbone, head: Head) -> None:

@@ -23,7 +23,7 @@ from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.loop import Progress, Recipe, Training, software
-from dgqa_training.networks import Head, QualityNetwork, pretrained_backbone
+from dgqa_training.networks import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
 from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
@@ -47,6 +47,7 @@ class Plan:
         levels: 1–5.
         backbone: one of `dgqa_training.networks.BACKBONES`.
         stages: that the head reads; empty for the backbone's default.
+        network: "linear", or "package.module:Class" of a plug-in, see `networks.QualityModel`.
         ridge: penalty of the probe, see `probe.RidgeSums.solve`; 0 leaves the probe out.
         recipe: of the tuning; 0 epochs leave it out.
         thin: clusters of look-alikes at the start of each epoch, as DRCDown does.
@@ -57,6 +58,7 @@ class Plan:
     levels: tuple[int, ...] = LEVELS
     backbone: str = "efficientnet_lite0"
     stages: tuple[str, ...] = ()
+    network: str = LINEAR
     ridge: float = 10.0
     recipe: Recipe = field(default_factory=Recipe)
     thin: bool = False
@@ -69,11 +71,13 @@ class Plan:
             raise UsageError(f"levels {self.levels} are not some of 1 to {len(LEVELS)}")
         if not self.ridge and not self.recipe.epochs:
             raise UsageError("neither probe nor tuning: give a ridge, epochs, or both")
+        if self.ridge and self.network != LINEAR:
+            raise UsageError(f"a linear probe fits linear heads, not {self.network}; set its ridge to 0")
 
     @property
     def head(self) -> Head:
         """What the network reads."""
-        return Head(self.stages or STAGES[self.backbone])
+        return Head(self.stages or STAGES[self.backbone], self.network)
 
     def settings(self) -> dict[str, Any]:
         """What makes a run another run, the recipe apart: the training looks at that itself."""
@@ -193,7 +197,7 @@ def train(
     """
     observers = observers or Observers()
     torch.manual_seed(plan.recipe.seed)
-    network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
+    network = quality_network(pretrained_backbone(plan.backbone, weights), plan.head)
     originals = len(source) - int(facts.get("added_images", 0))
     thinning = Thinning(source, originals, plan.recipe.seed, device, workers)
     training = Training(
@@ -208,7 +212,7 @@ def train(
         choose=thinning if plan.thin else None,
     )
     training.open()
-    if plan.ridge and training.fresh:
+    if isinstance(network, QualityNetwork) and plan.ridge and training.fresh:
         seed = plan.recipe.seed
         fit_probe(
             network,
