@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._output import Output, Ticker
@@ -37,14 +37,16 @@ class Target:
         path: of the output; None for stdout.
         format: one of `dgqa_infer.outputs.FORMATS`.
         resume: whether an earlier run is to be continued.
+        model: name or folder of the bundle that scores.
     """
 
     path: Path | None
     format: str
     resume: bool
+    model: str | None = None
 
     @classmethod
-    def choose(cls, output: str, format: str | None, *, resume: bool) -> Target:
+    def choose(cls, output: str, format: str | None, *, resume: bool, model: str | None = None) -> Target:
         """From what the options say.
 
         Raises:
@@ -60,7 +62,11 @@ class Target:
                 raise UsageError(f"{output}: the ending says no format; say --format {'|'.join(FORMATS)}")
         # Whether the format can be written at all is learnt before an hour has gone by.
         with open_sink(format, BytesIO()):
-            return cls(path, format, resume)
+            return cls(path, format, resume, model)
+
+    def open_sink(self, stream: BinaryIO) -> Sink:
+        """What writes the rows in their format."""
+        return open_sink(self.format, stream, self.model)
 
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
         """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout."""
@@ -106,8 +112,9 @@ class Run:
         try:
             with self._stopped_by_signals(), self._progress() as ticker:
                 if self._log is None:
-                    with open_sink(self._target.format, sys.stdout.buffer) as sink:
+                    with self._target.open_sink(sys.stdout.buffer) as sink:
                         self._score(inputs, _StdoutSink(sink), ticker)
+                    self._tell(sink)
                 else:
                     self._score(self._not_done(inputs, self._log), self._log, ticker)
                     self._finish(self._log)
@@ -160,15 +167,21 @@ class Run:
         from dgqa_infer.outputs.files import whole_file
 
         try:
-            with whole_file(path) as file, open_sink(self._target.format, file) as sink:
+            with whole_file(path) as file, self._target.open_sink(file) as sink:
                 for row in log.rows():
                     sink.write(row)
+            self._tell(sink)
         except OSError as error:
             raise OutputError(
                 f"{path} cannot be written: {error.strerror}; its rows are in {log.path}; --resume goes on"
             ) from error
         if not self._summary.interrupted:
             log.discard()
+
+    def _tell(self, sink: Sink) -> None:
+        """What the sink found that a person should know, such as pictures that a report lacks."""
+        for note in getattr(sink, "notes", ()):
+            self._out.note(note)
 
     def _progress(self) -> AbstractContextManager[Ticker]:
         # Rows that scroll by in the same terminal are progress enough, and a bar would be torn by them.

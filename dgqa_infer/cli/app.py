@@ -14,6 +14,7 @@ from dgqa_infer.cli.doctor import doctor
 from dgqa_infer.cli.evaluate import evaluate
 from dgqa_infer.cli.export import export
 from dgqa_infer.cli.models import models
+from dgqa_infer.cli.report import report as report_command
 from dgqa_infer.cli.score import score
 from dgqa_infer.cli.select import select
 from dgqa_infer.cli.synthesize import synthesize
@@ -49,6 +50,7 @@ def root(
 
 
 app.command("score")(score)
+app.command("report")(report_command)
 app.command("evaluate")(evaluate)
 app.command("adapt")(adapt)
 app.command("export")(export)

@@ -102,7 +102,7 @@ def score(
     70 a bug of ours, 130 interrupted, 141 the reader of stdout has left. The rows are valid in every case.
     """
     out = Output(quiet=quiet)
-    target = Target.choose(output, format, resume=resume)
+    target = Target.choose(output, format, resume=resume, model=model)
     names, patterns = _names(paths, null=null)
     # Only now what takes time to import: a wrong option is told at once.
     from dgqa_infer.bundle import Bundle

@@ -13,6 +13,7 @@ Row = Mapping[str, Any]
 
 # Format → where its sink is. A sink is called with a binary stream, which it does not close.
 _SINKS = {
+    "html": ("dgqa_infer.outputs.html", "HtmlSink"),
     "csv": ("dgqa_infer.outputs.csv", "CsvSink"),
     "jsonl": ("dgqa_infer.outputs.jsonl", "JsonlSink"),
     "parquet": ("dgqa_infer.outputs.parquet", "ParquetSink"),
@@ -42,12 +43,13 @@ class Sink(Protocol):
     ) -> None: ...
 
 
-def open_sink(format: str, stream: BinaryIO) -> Sink:
+def open_sink(format: str, stream: BinaryIO, model: str | None = None) -> Sink:
     """A sink for a format.
 
     Args:
         format: one of `FORMATS`.
         stream: where the bytes go.
+        model: name or folder of the bundle that scores: a report shows where its scores come from.
 
     Raises:
         UsageError: no format has this name, or the extra that writes it is missing.
@@ -55,5 +57,6 @@ def open_sink(format: str, stream: BinaryIO) -> Sink:
     if format not in _SINKS:
         raise UsageError(f"format {format!r} is none of {', '.join(FORMATS)}")
     module, name = _SINKS[format]
-    sink: Sink = getattr(importlib.import_module(module), name)(stream)
+    options = {"model": model} if format == "html" and model is not None else {}
+    sink: Sink = getattr(importlib.import_module(module), name)(stream, **options)
     return sink

@@ -1,0 +1,126 @@
+"""A report as one HTML file: its style, its script, its data and its pictures are all in it.
+
+Rows are written as they come, so a million take no more memory than ten. Whatever comes from files and their
+names is data: JSON in a script element that is never run, with no character in it that HTML knows, and put
+into the page as text. The page's policy allows its own style and script, by their hashes, and pictures that
+are in it; nothing else is run or fetched, whatever a name says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from dgqa_infer.outputs import Row
+from dgqa_infer.outputs.html.digest import Digest, compact
+
+TABLE_ROWS: Final = 100_000
+"""Rows that the table holds; what is above it in the page is of all rows."""
+DEFAULT_MODEL: Final = "dgqa-lite0"
+PICTURES: Final = 12
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+class HtmlSink:
+    """Writes each row as it comes, and what is made of all of them at the end.
+
+    Attributes:
+        notes: at the end, what a person should know of the report, a sentence each.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        model: str = DEFAULT_MODEL,
+        photos: Path | None = None,
+        pictures: int = PICTURES,
+    ) -> None:
+        """Begin the page.
+
+        Args:
+            stream: where it goes.
+            model: name or folder of the bundle that scored; only its own rows have quality maps.
+            photos: folder that the rows' paths start in, and outside of which nothing is read; None for the
+                current folder, and for any path.
+            pictures: how many of the worst, and of the best, are shown; 0 for none.
+        """
+        self._stream = stream
+        self._model, self._photos = model, photos
+        self._digest = Digest(pictures)
+        self.notes: list[str] = []
+        style, script = _part("page.css"), _part("page.js")
+        page = _part("page.html")
+        for name, text in (
+            ("{{style-hash}}", _policy_hash(style)),
+            ("{{script-hash}}", _policy_hash(script)),
+            ("{{style}}", style),
+            ("{{script}}", script),
+        ):
+            page = page.replace(name, text)
+        head, rest = page.split("{{rows}}")
+        self._middle, self._tail = rest.split("{{report}}")
+        self._write(head + "[")
+
+    def write(self, row: Row) -> None:
+        """Write one row.
+
+        Raises:
+            ValueError: it is no row of ours; says why.
+        """
+        place = self._digest.total
+        short = compact(row, self._digest.names)
+        self._digest.count(row, short)
+        if place < TABLE_ROWS:
+            self._write((",\n" if place else "\n") + script_json(short))
+
+    def _complete(self) -> None:
+        from dgqa_infer.outputs.html.pictures import illustrate
+
+        made = f"dgqa-infer {version('dgqa-infer')}"
+        told, self.notes = illustrate(self._digest, self._model, self._photos)
+        self._write("\n]" + self._middle)
+        self._write(script_json(self._digest.as_json() | told | {"program": made}) + self._tail)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text.encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._complete()
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written."""
+        return self._digest.total
+
+
+def script_json(data: object) -> str:
+    """JSON that is nothing else, wherever in an HTML page it stands.
+
+    All is ASCII, so no line separator of Unicode's is in it, and no character that begins or ends markup.
+    """
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
+
+
+def _part(name: str) -> str:
+    return files("dgqa_infer.outputs.html").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy_hash(text: str) -> str:
+    """How a page's policy names a style or a script that it allows."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

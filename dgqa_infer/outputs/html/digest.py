@@ -1,0 +1,236 @@
+"""What a report says of all rows together, counted as they come: its memory does not grow with them."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dgqa_infer.drift import Profile
+from dgqa_infer.errors import UsageError
+from dgqa_infer.map_picture import COLOURS
+from dgqa_infer.outputs import Row
+from dgqa_infer.text import printable
+
+BARS: Final = 50
+"""Of the histogram, each two points of the score wide."""
+
+_STEPS = 10_000  # of the score, 0–100: as finely as rows give it
+_MAX_NAMES = 200  # of distortions, reasons and models: ours are far fewer
+_OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A photograph that is shown as a picture.
+
+    Attributes:
+        place: its row's number, from 0.
+        path: as the row names it.
+        score: 0–100.
+        raw: its quality on the label scale.
+        size: of its file, in bytes; None where the row does not say.
+        model: that scored it.
+        row: as `compact` gives it.
+    """
+
+    place: int
+    path: str
+    score: float
+    raw: float
+    size: int | None
+    model: str
+    row: list[Any]
+
+
+class Digest:
+    """Rows counted.
+
+    Attributes:
+        total: number of rows.
+        models: that scored, and how many rows each.
+        names: of the distortions, in the order in which they were first seen, each with its number.
+        profile: the domains that the photographs vote for.
+    """
+
+    def __init__(self, pictures: int) -> None:
+        """Begin.
+
+        Args:
+            pictures: how many of the worst, and of the best, are remembered.
+        """
+        self.total = 0
+        self.models: Counter[str] = Counter()
+        self.names: dict[str, int] = {}
+        self.profile = Profile()
+        self._pictures = pictures
+        self._scores = [0] * (_STEPS + 1)
+        self._failures: Counter[str] = Counter()
+        self._gate: Counter[bool] = Counter()
+        self._named: Counter[str] = Counter()
+        self._explained = self._clean = 0
+        self._worst: list[tuple[float, int, Shown]] = []
+        self._best: list[tuple[float, int, Shown]] = []
+
+    def count(self, row: Row, short: list[Any]) -> None:
+        """Count a row.
+
+        Args:
+            row: as it was written.
+            short: what `compact` made of it.
+        """
+        place, self.total = self.total, self.total + 1
+        model = row.get("model")
+        _count(self.models, printable(str(model)))
+        if (gate := row.get("gate")) is not None:
+            self._gate[bool(gate["passed"])] += 1
+        if (error := row.get("error")) is not None:
+            _count(self._failures, printable(error["code"]))
+            return
+        score, raw = short[1], short[2]
+        self._scores[round(score * _STEPS / 100)] += 1
+        if (found := row.get("distortions")) is not None:
+            self._explained += 1
+            self._clean += not found
+            self._named.update({_name(self.names, each["name"]) for each in found})
+        with suppress(UsageError, TypeError):
+            self.profile.add(row.get("votes") or ())
+        if self._pictures and isinstance(row["path"], str):
+            size = row.get("size")
+            shown = Shown(
+                place, row["path"], score, raw, size if isinstance(size, int) else None, str(model), short
+            )
+            self._remember(self._worst, (-score, -place, shown))
+            self._remember(self._best, (score, place, shown))
+
+    def _remember(self, heap: list[tuple[float, int, Shown]], entry: tuple[float, int, Shown]) -> None:
+        """Keep the greatest entries; no two have the same place, so photographs are never compared."""
+        (heapq.heappush if len(heap) < self._pictures else heapq.heappushpop)(heap, entry)
+
+    @property
+    def scored(self) -> int:
+        """Number of rows with a score."""
+        return self.total - self._failures.total()
+
+    def worst(self) -> list[Shown]:
+        """The worst photographs, the worst first; half of them where there are few."""
+        found = [shown for *_, shown in sorted(self._worst, reverse=True)]
+        return found[: (self.scored + 1) // 2]
+
+    def best(self) -> list[Shown]:
+        """The best photographs, the best first; none of the worst."""
+        found = [shown for *_, shown in sorted(self._best, reverse=True)]
+        return found[: self.scored // 2]
+
+    def quantile(self, share: float) -> float | None:
+        """The score that this share of the photographs does not exceed; None without any."""
+        if not self.scored:
+            return None
+        left = max(1, math.ceil(share * self.scored))
+        for step, number in enumerate(self._scores):
+            left -= number
+            if left <= 0:
+                return step * 100 / _STEPS
+        raise AssertionError("more photographs were counted than there are")
+
+    def histogram(self) -> list[int]:
+        """Photographs by score: from each bar's lower end on to below the next one's; 100 is in the last."""
+        width = _STEPS // BARS
+        bars = [sum(self._scores[start : start + width]) for start in range(0, _STEPS, width)]
+        bars[-1] += self._scores[_STEPS]
+        return bars
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page shows of all this."""
+        distortions = None
+        if self._explained:
+            distortions = {
+                "photos": self._explained,
+                "none": self._clean,
+                "named": [list(each) for each in self._named.most_common(12)],
+            }
+        return {
+            "total": self.total,
+            "failed": self._failures.total(),
+            "failures": dict(self._failures.most_common()),
+            "models": [name for name, _ in self.models.most_common(8)],
+            "quantiles": {"median": self.quantile(0.5), "tenth": self.quantile(0.1)} if self.scored else None,
+            "histogram": self.histogram(),
+            "gate": {"failed": self._gate[False], "passed": self._gate[True]} if self._gate else None,
+            "distortions": distortions,
+            "names": list(self.names),
+            "colours": COLOURS,
+        }
+
+
+def compact(row: Row, names: dict[str, int]) -> list[Any]:
+    """A row as the page's script reads it: values by place, the empty ones at the end left out.
+
+    Args:
+        row: from a run, or from a file that anybody may have written.
+        names: numbers of the distortions; new ones are added.
+
+    Returns:
+        [path, score, raw, spread, width, height, warnings, [[distortion, probability], …], error code, error
+        message, reasons why the gate was not passed]. Texts have no control characters.
+
+    Raises:
+        ValueError: it is no row of ours; says why.
+    """
+    try:
+        path = "(from memory)" if row["path"] is None else _text(row["path"])
+        gate = row.get("gate")
+        verdict = None if gate is None else [] if gate["passed"] else [*map(_text, gate["reasons"])]
+        if (error := row.get("error")) is not None:
+            values: list[Any] = [path, *[None] * 7, _text(error["code"]), _text(error["message"]), verdict]
+        else:
+            found = row.get("distortions")
+            seen = found and [
+                [names[_name(names, each["name"])], _number(each["probability"], 0, 1)] for each in found
+            ]
+            values = [
+                path,
+                _number(row["score"], 0, 100),
+                *(_number(row[name], -math.inf, math.inf) for name in ("raw", "spread")),
+                *(int(_number(row[name], 1, 1e9)) for name in ("width", "height")),
+                ", ".join(map(_text, row["warnings"])) or None,
+                seen,
+                *(None, None, verdict),
+            ]
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"it is not as rows are: {error}") from error
+    while values[-1] is None:
+        values.pop()
+    return values
+
+
+def _name(names: dict[str, int], name: object) -> str:
+    """A distortion's name, numbered; all beyond a number that no model of ours has are one."""
+    text = _text(name)
+    if text not in names and len(names) >= _MAX_NAMES:
+        text = _OTHER
+    names.setdefault(text, len(names))
+    return text
+
+
+def _count(counts: Counter[str], name: str) -> None:
+    counts[name if name in counts or len(counts) < _MAX_NAMES else _OTHER] += 1
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text should be")
+    return printable(value)
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{type(value).__name__} where a number should be")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{value} where there should be a number from {low:g} to {high:g}")
+    return value

@@ -1,0 +1,200 @@
+"""The pictures of a report: the worst and the best photographs, with their quality maps.
+
+Photographs are decoded by processes of their own, as for scoring, and only files on this machine are read. A
+picture is shown only if its file has the size that was scored, a map only if its mean is the row's quality.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.domains import WORDS, is_kadid
+from dgqa_infer.drift import Profile, drift
+from dgqa_infer.errors import BackendError, ModelError
+from dgqa_infer.images import DecodeLimits
+from dgqa_infer.map_picture import tint
+from dgqa_infer.outputs.html.digest import Digest, Shown
+from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.quality_map import QualityMap
+from dgqa_infer.remote import is_remote
+from dgqa_infer.results import Failure
+from dgqa_infer.scorer import Judgement, Scorer
+
+SIDE: Final = 640
+"""Longest side of a picture, in pixels."""
+
+_MAP_SIDE = 160
+_QUALITY = 82
+_SAME_RAW = 0.05  # on the label scale: another device or precision; another photograph is farther off
+_CLASSES_SHOWN = 12
+
+
+def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """What the page shows beside the numbers: pictures, and the profile beside the model's target.
+
+    Args:
+        digest: of all rows.
+        name: of the bundle that scored, or its folder.
+        photos: as `HtmlSink` takes it.
+
+    Returns:
+        Fields of the page's data; and what a person should know of the report, a sentence each.
+
+    Raises:
+        ModelError: the bundle is damaged.
+    """
+    notes: list[str] = []
+    if not digest.total:
+        return {"shown": [], "worst": [], "best": [], "profile": None, "drift": None}, notes
+    bundle = Bundle.load(name)
+    model = digest.models.most_common(1)[0][0]
+    if model.endswith("+scaled"):
+        bundle = bundle.with_scaled_decoding()
+    own = model == bundle.model_id
+    if not own:
+        notes.append(
+            f"no quality maps: the rows are of {model}, not of {bundle.model_id}; "
+            "name their bundle with --model"
+        )
+    shown = digest.worst() + digest.best()
+    pictures = _pictures(shown, bundle if own else None, photos, notes)
+    profile, drifted = _profile(digest.profile, bundle if own else None)
+    worst = len(digest.worst())
+    fields = {
+        "shown": [{"place": each.place, "row": each.row} | pictures.get(each.place, {}) for each in shown],
+        "worst": list(range(worst)),
+        "best": list(range(worst, len(shown))),
+        "profile": profile,
+        "drift": drifted,
+    }
+    return fields, notes
+
+
+def _profile(here: Profile, bundle: Bundle | None) -> tuple[Any, Any]:
+    """The classes' shares of the photographs, the greatest first, and how far they are from the target's."""
+    if not here.photos:
+        return None, None
+    there = None
+    if bundle is not None and bundle.card.domains is not None and is_kadid(bundle.card.domains):
+        there = Profile.from_card(bundle.card.domains.profile)
+    own = here.votes / here.photos
+    other = None if there is None else there.votes / there.photos
+    greatest = own if other is None else [max(pair) for pair in zip(own, other, strict=True)]
+    order = sorted(range(len(own)), key=lambda number: -greatest[number])[:_CLASSES_SHOWN]
+    words = list(WORDS.values())
+    profile = [
+        {
+            "name": words[number],
+            "here": round(float(own[number]), 4),
+            "there": None if other is None else round(float(other[number]), 4),
+        }
+        for number in order
+        if greatest[number] > 0
+    ]
+    if there is None or bundle is None:
+        return profile, None
+    found = drift(here, there)
+    sentence = found.sentence(bundle.card.name).replace("`", "")
+    return profile, {"sentence": sentence[0].upper() + sentence[1:] + ".", "far": found.far}
+
+
+def _pictures(
+    shown: list[Shown], bundle: Bundle | None, root: Path | None, notes: list[str]
+) -> dict[int, dict[str, str]]:
+    """Row number → what the page needs to show the photograph, where it is still there."""
+    found = {each.place: each for each in shown}
+    files = {place: _file(each.path, root) for place, each in found.items()}
+    there = {place: file for place, file in files.items() if file is not None}
+    pictures: dict[int, dict[str, str]] = {}
+    if there:
+        with _Viewer(bundle, notes) as viewer, Pipeline(viewer, workers=1, preview=SIDE) as pipeline:
+            for place, outcome in zip(there, pipeline.run(list(there.values())), strict=True):
+                row = found[place]
+                if outcome.preview is None or row.size not in (None, outcome.size):
+                    continue
+                pictures[place] = {"photo": _data(Image.fromarray(outcome.preview), "JPEG")}
+                quality = outcome.result
+                if isinstance(quality, QualityMap) and abs(quality.raw - row.raw) <= _SAME_RAW:
+                    pictures[place]["map"] = _data(viewer.tint(quality, outcome.preview), "PNG")
+    if missing := len(shown) - len(pictures):
+        where = "as the rows name them" if root is None else f"in {root}"
+        notes.append(
+            f"{missing} of the {len(shown)} photographs to be shown have no picture: there is no such file, "
+            f"{where}; --photos names the folder that their paths start in"
+        )
+    return pictures
+
+
+def _file(path: str, root: Path | None) -> str | None:
+    """The file that a row names, if it is one on this machine, and in the folder if one is given."""
+    if is_remote(path):
+        return None
+    try:
+        file = Path(path) if root is None else (root / path).resolve()
+        if root is not None and not file.is_relative_to(root.resolve()):
+            return None
+        return str(file) if file.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _data(image: Image.Image, format: str) -> str:
+    file = io.BytesIO()
+    image.save(file, format, quality=_QUALITY, optimize=True)
+    return f"data:image/{format.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+class _Viewer:
+    """Judges nothing but where quality comes from, and not even that without a bundle that works here."""
+
+    def __init__(self, bundle: Bundle | None, notes: list[str]) -> None:
+        self._scorer: Scorer | None = None
+        self.bundle = bundle or Bundle.load("dgqa-lite0")
+        self.batch_size = 4
+        self.limits = DecodeLimits()
+        self.strict = False
+        self.model_id = self.bundle.model_id
+        if bundle is not None:
+            try:
+                self._scorer = Scorer(bundle, device="cpu", maps=True)
+            except (BackendError, ModelError) as error:
+                notes.append(f"no quality maps: {error}")
+
+    def judge(self, stack: Pixels) -> list[Judgement | None]:
+        if self._scorer is not None:
+            return list(self._scorer.judge(stack))
+        return [None] * (len(stack) // self.bundle.card.preprocessing.grid)
+
+    def result(
+        self,
+        path: str | None,
+        judgement: Judgement | None,
+        width: int,
+        height: int,
+        warnings: tuple[str, ...],
+    ) -> QualityMap | None:
+        if self._scorer is None or judgement is None:
+            return None
+        result = self._scorer.result(path, judgement, width, height, warnings)
+        return None if isinstance(result, Failure) else result.quality_map
+
+    def tint(self, quality: QualityMap, photograph: Pixels) -> Image.Image:
+        """The map in the photograph's shape, small: it is smooth, and the page stretches it."""
+        height, width = photograph.shape[:2]
+        scale = min(1.0, _MAP_SIDE / max(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        return tint(quality, *size, self.bundle.card.raw_range)
+
+    def __enter__(self) -> _Viewer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._scorer is not None:
+            self._scorer.close()
