@@ -63,7 +63,7 @@ def resnet50(_: dict[str, Any]) -> Judge:
     from dgqa_training.networks import Head, QualityNetwork, build_backbone
     from dgqa_training.protocols import random_crops
 
-    network = QualityNetwork(build_backbone("resnet50"), Head(("stage4",))).eval()
+    network = QualityNetwork(build_backbone("resnet50"), Head(("layer4",))).eval()
     generator = np.random.default_rng(0)
 
     def one(path: str) -> float:
