@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,9 @@ _PROVIDERS = {"cpu": _CPU, "cuda": _CUDA}
 _WORDS = {_CPU: "CPU", _CUDA: "CUDA", _TENSORRT: "TensorRT"}
 _INSTALL = {"cpu": "pip install 'dgqa-infer[cpu]'", "cuda": "pip install 'dgqa-infer[gpu]'"}
 _LOG_FATAL = 4
+# Of a CPU, in one call. More are no faster and take memory in proportion: measured with EfficientNet-Lite0
+# on one core, 40 crops 770 MB, 10 crops 270 MB. At least one for each thread, so that many cores have work.
+_CROPS_A_CALL = 10
 
 
 class OnnxRuntimeBackend:
@@ -74,6 +78,7 @@ class OnnxRuntimeBackend:
         self._session: Any = _open(runtime, graph, options, kind, providers)
         self._input: str = self._session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
+        self._most = max(_CROPS_A_CALL, threads or os.cpu_count() or 1) if kind == "cpu" else None
         self._bound: BoundSession | None = None
         if kind == "cuda":
             self._bound = BoundSession(runtime, self._session, "cuda", index, cuda_graphs=cuda_graphs)
@@ -82,6 +87,9 @@ class OnnxRuntimeBackend:
         """Run the graph; see `Backend.infer`. A batch too large for the device's memory is halved."""
         if self._session is None:
             raise BackendError("this backend is closed")
+        if self._most is not None and len(crops) > self._most:
+            starts = range(0, len(crops), self._most)
+            return _joined([self.infer(crops[start : start + self._most]) for start in starts])
         try:
             if self._bound is not None:
                 return self._bound.run(crops)
@@ -89,8 +97,7 @@ class OnnxRuntimeBackend:
         except Exception as error:
             if len(crops) > 1 and "alloc" in str(error).lower():
                 half = len(crops) // 2
-                first, second = self.infer(crops[:half]), self.infer(crops[half:])
-                return {name: np.concatenate([first[name], second[name]]) for name in first}
+                return _joined([self.infer(crops[:half]), self.infer(crops[half:])])
             raise BackendError(f"ONNX Runtime failed on {self.device}: {_first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
 
@@ -108,6 +115,10 @@ class OnnxRuntimeBackend:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _joined(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _import(kind: str) -> Any:

@@ -34,6 +34,21 @@ def test_any_batch_gives_one_quality_a_crop(graph: bytes, count: int) -> None:
     assert outputs["quality"].dtype == np.float32
 
 
+def test_on_a_cpu_a_large_batch_goes_through_in_parts(graph: bytes) -> None:
+    with OnnxRuntimeBackend(graph, threads=1) as backend:
+        session, sizes = backend._session, []
+
+        def run(names: list[str], feed: dict[str, Any]) -> Any:
+            sizes.append(len(feed["crops"]))
+            return session.run(names, feed)
+
+        backend._session = SimpleNamespace(run=run)
+        outputs = backend.infer(crops(23))
+    assert sizes == [10, 10, 3]
+    assert outputs["quality"] == pytest.approx(crops(23).mean(axis=(1, 2, 3)) / 25.5, abs=1e-5)
+    assert outputs["quality_map"].shape == (23, 2, 2)
+
+
 def test_a_closed_backend_is_an_error(graph: bytes) -> None:
     backend = OnnxRuntimeBackend(graph)
     backend.close()
