@@ -174,14 +174,14 @@ class Ran:
         return [json.loads(line) for line in self.stdout.splitlines()]
 
 
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., Ran]:
     """Run the program in this process, with stdout a pipe."""
     from dgqa_infer.cli.app import main
 
     def run(*arguments: object) -> Ran:
         out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
-        with monkeypatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             patch.setattr(sys, "argv", ["dgqa-infer", *map(os.fspath, map(str, arguments))])

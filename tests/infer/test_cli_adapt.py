@@ -1,0 +1,157 @@
+"""`dgqa-infer adapt` with the built-in model on the photographs of the examples."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.drift import Profile
+from dgqa_infer.scorer import Scorer
+from dgqa_training.moments import Moments
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    folder = tmp_path_factory.mktemp("adapt") / "photos"
+    shutil.copytree(repository / "examples" / "photos", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapted(cli: Callable[..., Any], photos: Path) -> Any:
+    out = photos.parent / "mine"
+    return cli("adapt", photos, "--out", out, "--device", "cpu", "--workers", 1, "--json"), out
+
+
+def test_a_bundle_is_written_that_was_trained_on_what_the_photographs_select(
+    adapted: Any, cli: Callable[..., Any], photos: Path
+) -> None:
+    """The second opinion on the types is `select`."""
+    ran, out = adapted
+    assert ran.code == 0
+    found = json.loads(ran.stdout)
+    selected = json.loads(cli("select", photos, "--device", "cpu", "--workers", 1, "--json").stdout)[
+        "selected"
+    ]
+    assert found["selected"] == selected
+    bundle = Bundle.load(out)
+    assert bundle.model_id == found["model"]
+    assert bundle.card.training["types"] == selected
+    assert bundle.card.training["adapted_from"] == Bundle.load("dgqa-lite0").model_id
+    assert bundle.card.figures == ()
+    profile = Profile.from_card(bundle.card.domains.profile)
+    assert profile.photos == 11
+    assert "only 11 photographs" in ran.stderr
+
+
+def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: Path) -> None:
+    """Solved once more from the card, and held against features that the graph itself gives out."""
+    from dgqa_export.adaptation import features_of
+    from dgqa_export.head import FeatureReader
+
+    _, out = adapted
+    bundle = Bundle.load(out)
+    head = Moments.built_in("efficientnet_lite0").solve(
+        bundle.card.training["types"], bundle.card.training["ridge"]
+    )
+    path = photos / "coffee.webp"
+    reader = FeatureReader(Bundle.load("dgqa-lite0").graph_bytes("model.onnx"), threads=1)
+    features, _ = features_of(reader, [path], bundle.card.preprocessing)
+    with Scorer(out, device="cpu", threads=1) as scorer:
+        raw = scorer.score(path).raw
+    assert raw == pytest.approx(float(features[0] @ head.weights + head.bias), abs=0.02)
+
+
+def test_nothing_is_left_beside_the_bundle(adapted: Any) -> None:
+    _, out = adapted
+    assert sorted(path.name for path in out.parent.iterdir() if path.name.startswith(("mine", "."))) == [
+        "mine"
+    ]
+
+
+def test_a_call_that_was_broken_off_goes_on_where_it_was(cli: Callable[..., Any], photos: Path) -> None:
+    """As if five photographs, which all voted for the same, had been seen before the interruption."""
+    out = photos.parent / "resumed"
+    domains = Bundle.load("dgqa-lite0").card
+    votes = {
+        "question": {
+            "paths": [str(photos)],
+            "model": f"{domains.name}@{domains.files['domains.onnx'].sha256[:8]}",
+        },
+        "profile": {"photos": 5, "votes": [5, 5, 0, 5, 0, 0, 0, 0, 0, 0, 5] + [0] * 15},
+        "failures": [],
+    }
+    file = out.with_name("resumed.votes.json")
+    file.write_text(json.dumps(votes))
+    ran = cli("adapt", photos, "--out", out, "--device", "cpu", "--workers", 1, "--json")
+    assert ran.code == 0
+    assert "going on after 5 photographs" in ran.stderr
+    profile = Bundle.load(out).card.domains.profile
+    assert profile["photos"] == 11
+    assert min(profile["votes"][number] for number in (0, 1, 3, 10)) >= 5
+    assert not file.exists()
+
+
+def test_votes_on_another_question_are_refused(cli: Callable[..., Any], photos: Path) -> None:
+    out = photos.parent / "other"
+    file = out.with_name("other.votes.json")
+    file.write_text(json.dumps({"question": {"paths": ["elsewhere"]}, "profile": {}, "failures": []}))
+    ran = cli("adapt", photos, "--out", out, "--device", "cpu", "--workers", 1)
+    assert ran.code == 2
+    assert "holds votes for" in ran.stderr
+    assert file.exists()
+
+
+def test_ratings_set_the_scale(cli: Callable[..., Any], photos: Path, adapted: Any) -> None:
+    """Ratings that are the adapted model's own raw scores, on another scale."""
+    _, before = adapted
+    with Scorer(before, device="cpu", threads=1) as scorer:
+        raw = {path.name: scorer.score(path).raw for path in sorted(photos.glob("*.webp"))}
+    table, out = photos.parent / "ratings.csv", photos.parent / "rated"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("image", "score"), *((name, 1 + 4 * value / 10) for name, value in raw.items())]
+        )
+    ran = cli(
+        "adapt", photos, "--out", out, "--device", "cpu", "--workers", 1, "--json", "--labels", table,
+        "--scale", "1:5",
+    )  # fmt: skip
+    assert ran.code == 0, ran.stderr
+    assert json.loads(ran.stdout)["srcc_with_your_ratings"] == pytest.approx(1)
+    with Scorer(out, device="cpu", threads=1) as scorer:
+        score = scorer.score(photos / "coffee.webp")
+    assert score.score == pytest.approx(10 * raw["coffee.webp"], abs=0.5)
+    assert score.raw == pytest.approx(raw["coffee.webp"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--finetune",), "go with --labels"),
+        (("--scale", "1:5"), "go with --labels"),
+        (("--moments", "no.npz"), "cannot be read"),
+        (("--model", "nowhere"), "no bundle"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_looked_at(
+    cli: Callable[..., Any], photos: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = cli("adapt", photos, "--out", photos.parent / "never", *arguments)
+    assert ran.code == 2
+    assert message in ran.stderr
+    assert not (photos.parent / "never").exists()
+
+
+def test_without_a_photograph_nothing_is_written(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = cli("adapt", tmp_path / "empty", "--out", tmp_path / "bundle", "--device", "cpu", "--workers", 1)
+    assert ran.code == 4
+    assert "there are no photographs" in ran.stderr
+    assert not (tmp_path / "bundle").exists()
