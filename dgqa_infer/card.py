@@ -25,6 +25,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
 
 
+def is_name(text: str) -> bool:
+    """Whether a bundle can be called this."""
+    return _NAME.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One file of a bundle.

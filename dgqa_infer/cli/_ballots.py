@@ -124,16 +124,17 @@ class VoteFile:
 
     Attributes:
         path: of the file.
-        question: what the votes are about: paths and classifier; a vote on another question is not taken up.
+        question: what the votes are about: paths, number of inputs in them, and classifier. A vote on another
+            question is not taken up: what was seen would not be the first of what there is now.
     """
 
     path: Path
     question: dict[str, Any]
 
     @classmethod
-    def beside(cls, bundle: Path, paths: list[str], classifier: DomainClassifier) -> VoteFile:
-        """The file of a vote for a bundle that is to be."""
-        question = {"paths": paths, "model": classifier.model_id}
+    def beside(cls, bundle: Path, paths: list[str], total: int, classifier: DomainClassifier) -> VoteFile:
+        """The file of a vote of some photographs for a bundle that is to be."""
+        question = {"paths": paths, "inputs": total, "model": classifier.model_id}
         return cls(bundle.with_name(bundle.name + ".votes.json"), question)
 
     def save(self, vote: Vote) -> None:

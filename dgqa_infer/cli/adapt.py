@@ -23,10 +23,7 @@ from dgqa_infer.errors import UsageError
 if TYPE_CHECKING:
     from dgqa_export.adaptation import Adapted
     from dgqa_infer.bundle import Bundle
-    from dgqa_infer.cli._ballots import Vote
-
-RIDGE = 10.0
-"""The built-in model's own penalty, `dgqa_training.regressor.Plan.ridge`."""
+    from dgqa_infer.cli._ballots import Vote, VoteFile
 
 _SAMPLE = 32
 """Photographs on which the new bundle is verified."""
@@ -86,7 +83,8 @@ def adapt(
     known = adaptation.moments_for(bundle, moments)
     sample = [Path(each) for each in islice(Files().find(paths), _SAMPLE) if isinstance(each, str)]
     rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
-    vote = _vote(bundle, paths, out, device, batch_size, workers, output)
+    adaptation.refuse_unwritable(out)
+    file, vote = _vote(bundle, paths, out, device, batch_size, workers, output)
     if not vote.profile.photos:
         from dgqa_infer.cli._ballots import no_votes
 
@@ -99,12 +97,11 @@ def adapt(
             known,
             out,
             sample,
-            ridge=RIDGE,
             rated=rated,
             finetune=finetune,
             observe=bar.advance,
         )
-    out.with_name(out.name + ".votes.json").unlink(missing_ok=True)
+    file.remove()
     _tell(adapted, vote, paths, output)
     raise typer.Exit(ExitCode.SOME_FAILED if vote.failures else ExitCode.OK)
 
@@ -117,8 +114,8 @@ def _vote(
     batch_size: int,
     workers: int | None,
     output: Output,
-) -> Vote:
-    """What the photographs vote for; taken up where an earlier call was broken off."""
+) -> tuple[VoteFile, Vote]:
+    """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
     from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._ballots import VoteFile, count_votes
     from dgqa_infer.folder import Selection as Files
@@ -129,11 +126,11 @@ def _vote(
         DomainClassifier(bundle.path, device=device, batch_size=batch_size) as classifier,
         Pipeline(classifier, workers=workers) as pipeline,
     ):
-        file = VoteFile.beside(out, paths, classifier)
+        file = VoteFile.beside(out, paths, total, classifier)
         begun = file.load()
         if begun:
             output.note(f"going on after {begun.photographs:,} photographs, which {file.path} remembers")
-        return count_votes(pipeline, Files().find(paths), output, total, begun, file.save)
+        return file, count_votes(pipeline, Files().find(paths), output, total, begun, file.save)
 
 
 def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> None:

@@ -14,8 +14,9 @@ from dgqa_export import adapter
 from dgqa_export.head import FeatureReader
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.card import is_name
 from dgqa_infer.drift import Profile
-from dgqa_infer.errors import ImageError, ModelError, UsageError
+from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_training import ratings
@@ -95,6 +96,21 @@ def moments_for(bundle: Bundle, file: Path | None) -> Moments:
     return moments
 
 
+def refuse_unwritable(out: Path) -> None:
+    """Check before anything is computed that a bundle can be written and what it will be called.
+
+    Raises:
+        UsageError: a bundle cannot have this name.
+        OutputError: the folder's parent is missing, or the folder is something that is no bundle.
+    """
+    if not is_name(out.name.lower()):
+        raise UsageError(f"{out.name!r} cannot be a bundle's name: letters, digits, '.', '_' and '-' only")
+    if not out.parent.is_dir():
+        raise OutputError(f"{out} cannot be written: {out.parent} is no folder")
+    if out.exists() and not (out / "card.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} is something that is no bundle; it is left alone")
+
+
 def rated(table: Path, folder: Path, scale: str | None) -> Rated:
     """Read the user's ratings.
 
@@ -131,7 +147,6 @@ def adapt(
     out: Path,
     sample: Sequence[Path],
     *,
-    ridge: float,
     rated: Rated | None = None,
     finetune: bool = False,
     observe: Callable[[int], None] = lambda _: None,
@@ -144,7 +159,6 @@ def adapt(
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
         sample: some of the photographs, to verify on.
-        ridge: penalty, see `Moments.solve`.
         rated: photographs that the user rated; they set the scale of the scores.
         finetune: let ratings bend the ranking, where that helps.
         observe: told how many photographs more were looked at.
@@ -160,6 +174,7 @@ def adapt(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
             "keep the model as it is"
         )
+    ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
     head, bent, calibration, agreement = moments.solve(selection.selected, ridge), None, None, None
     reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
     way = bundle.card.preprocessing

@@ -83,6 +83,7 @@ def test_a_call_that_was_broken_off_goes_on_where_it_was(cli: Callable[..., Any]
     votes = {
         "question": {
             "paths": [str(photos)],
+            "inputs": 11,
             "model": f"{domains.name}@{domains.files['domains.onnx'].sha256[:8]}",
         },
         "profile": {"photos": 5, "votes": [5, 5, 0, 5, 0, 0, 0, 0, 0, 0, 5] + [0] * 15},
@@ -109,7 +110,9 @@ def test_votes_on_another_question_are_refused(cli: Callable[..., Any], photos: 
     assert file.exists()
 
 
-def test_ratings_set_the_scale(cli: Callable[..., Any], photos: Path, adapted: Any) -> None:
+def test_ratings_set_the_scale_and_bend_the_ranking_only_where_that_helps(
+    cli: Callable[..., Any], photos: Path, adapted: Any
+) -> None:
     """Ratings that are the adapted model's own raw scores, on another scale."""
     _, before = adapted
     with Scorer(before, device="cpu", threads=1) as scorer:
@@ -121,10 +124,12 @@ def test_ratings_set_the_scale(cli: Callable[..., Any], photos: Path, adapted: A
         )
     ran = cli(
         "adapt", photos, "--out", out, "--device", "cpu", "--workers", 1, "--json", "--labels", table,
-        "--scale", "1:5",
+        "--scale", "1:5", "--finetune",
     )  # fmt: skip
     assert ran.code == 0, ran.stderr
     assert json.loads(ran.stdout)["srcc_with_your_ratings"] == pytest.approx(1)
+    # There is nothing that they could teach a ranking which is theirs already.
+    assert "the ratings were left out of the ranking" in ran.stderr
     with Scorer(out, device="cpu", threads=1) as scorer:
         score = scorer.score(photos / "coffee.webp")
     assert score.score == pytest.approx(10 * raw["coffee.webp"], abs=0.5)
@@ -138,6 +143,8 @@ def test_ratings_set_the_scale(cli: Callable[..., Any], photos: Path, adapted: A
         (("--scale", "1:5"), "go with --labels"),
         (("--moments", "no.npz"), "cannot be read"),
         (("--model", "nowhere"), "no bundle"),
+        (("--out", "no such folder/mine"), "is no folder"),
+        (("--out", "a name"), "cannot be a bundle's name"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_looked_at(

@@ -61,16 +61,6 @@ class FeatureTable:
     levels: NDArray[np.int64]
     record: Mapping[str, Any] = field(default_factory=dict)
 
-    def where(self, chosen: NDArray[np.bool_]) -> FeatureTable:
-        """The images of a mask, bool [n]."""
-        return FeatureTable(
-            self.features[chosen],
-            self.contents[chosen],
-            self.types[chosen],
-            self.levels[chosen],
-            self.record,
-        )
-
     def save(self, file: Path) -> None:
         """Write it as an .npz file."""
         record = np.array(json.dumps(self.record))

@@ -104,6 +104,8 @@ def judge(
 ) -> HeldOut:
     """Make all images of some contents, one after another, and let a classifier look at them.
 
+    It computes as in training: in bf16 where that pays (`loop.half_where_it_pays`).
+
     Args:
         checkpoint: of a domain classifier.
         contents: photographs that it was not trained on.

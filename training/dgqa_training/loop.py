@@ -56,8 +56,8 @@ class Recipe:
         weight_decay: Adam's L2 penalty.
         flip: mirror half of the crops (DGQA's loader does, SynDR-IQA's does not).
         tune: what of the backbone is trained beside the head: "all" of it, as the authors do; "pointwise",
-            all but depthwise kernels and what normalises (`keep_depthwise`), more than twice as fast on a
-            CPU; or nothing: "head".
+            all but depthwise kernels and what normalises (`keep_depthwise`), which is faster on a CPU; or
+            nothing: "head".
         ema: decay of the moving average of the weights that becomes the result; 0 keeps the last weights.
         seed: of order, crops and mirroring.
     """
@@ -350,7 +350,8 @@ class _Average:
 def keep_depthwise(backbone: nn.Module) -> None:
     """Take depthwise kernels, and the normalisation behind each, out of the training.
 
-    They are a hundredth of EfficientNet-Lite's weights, and their gradients half of a training step on a CPU.
+    They are a twentieth of EfficientNet-Lite0's weights, and their gradients the slowest part of a step on a
+    CPU; see `benchmarks/training.py`.
     """
     depthwise = False
     for module in backbone.modules():

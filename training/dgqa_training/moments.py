@@ -106,7 +106,7 @@ class Moments:
 
     @classmethod
     def built_in(cls, backbone: str) -> Moments:
-        """Those that come with the package: of 307 public-domain photographs under a pretrained backbone.
+        """Those that come with the package, of 307 pristine photographs under a pretrained backbone.
 
         Raises:
             ModelError: there are none for this backbone.
