@@ -51,6 +51,9 @@ BatchOption = Annotated[int, typer.Option(min=1, help="Crops a step.")]
 RateOption = Annotated[
     float, typer.Option(min=0, help="Adam's rate for the backbone; the head's is ten times it.")
 ]
+CooldownOption = Annotated[
+    int, typer.Option(min=0, help="Epochs at the end over which the rate falls to nothing.")
+]
 AverageOption = Annotated[
     float, typer.Option("--ema", min=0, max=1, help="Decay of the averaged weights that are kept; 0: none.")
 ]
@@ -89,6 +92,7 @@ def regressor(
     epochs: EpochsOption = 24,
     batch: BatchOption = 32,
     lr: RateOption = 2e-5,
+    cooldown: CooldownOption = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the crops.")] = True,
     tune: TuneOption = Tuned.ALL,
     ema: AverageOption = 0.0,
@@ -106,7 +110,16 @@ def regressor(
         from dgqa_training import regressor as training
         from dgqa_training.loop import Recipe
     output = Output(quiet=quiet)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, flip=flip, tune=tune.value, ema=ema, seed=seed)
+    recipe = Recipe(
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        cooldown=cooldown,
+        flip=flip,
+        tune=tune.value,
+        ema=ema,
+        seed=seed,
+    )
     plan = training.Plan(
         types=types_of(types),
         levels=levels_of(levels),
@@ -145,6 +158,7 @@ def domains(
     epochs: EpochsOption = 2,
     batch: BatchOption = 32,
     lr: RateOption = 2e-4,
+    cooldown: CooldownOption = 0,
     crop: Annotated[
         int, typer.Option(min=32, help="Side of a training crop in pixels; smaller is faster.")
     ] = 224,
@@ -167,7 +181,16 @@ def domains(
         from dgqa_training.held_out import CASES
         from dgqa_training.loop import Recipe
     output = Output(quiet=quiet)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=lr, weight_decay=0.0, tune=tune.value, ema=ema, seed=seed)
+    recipe = Recipe(
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        cooldown=cooldown,
+        weight_decay=0.0,
+        tune=tune.value,
+        ema=ema,
+        seed=seed,
+    )
     plan = training.Plan(backbone=backbone, recipe=recipe, crop=crop)
     references, kept = training.split(source, plan)
     with output.progress("training", _steps(recipe, len(training.samples(references)))) as bar:

@@ -135,6 +135,33 @@ def test_a_run_may_be_given_more_epochs(tmp_path):
     assert all(torch.equal(grown[name], value) for name, value in whole.items())
 
 
+def test_the_rate_falls_in_a_straight_line_over_the_cooldown_alone():
+    recipe = Recipe(epochs=6, cooldown=2)
+    assert [recipe.warmth(done) for done in (0, 3.5, 4, 4.5, 5, 6)] == [1, 1, 1, 0.75, 0.5, 0]
+    assert Recipe(epochs=6).warmth(6) == 1
+
+
+def test_a_step_is_taken_at_the_rate_of_its_place_in_the_cooldown(tmp_path):
+    training, rates = _training(tmp_path, replace(RECIPE, cooldown=1)), []
+    training.run(lambda _: rates.append([group["lr"] for group in training._optimiser.param_groups]))
+    head, backbone = np.array(rates).T
+    # Ten samples in batches of four make three steps an epoch; the third epoch cools down.
+    np.testing.assert_allclose(backbone, [1e-2] * 7 + [1e-2 * 2 / 3, 1e-2 / 3])
+    np.testing.assert_allclose(head, 10 * backbone)
+
+
+def test_a_cooldown_may_be_given_to_a_run_until_it_begins(tmp_path):
+    cooled = replace(RECIPE, cooldown=1)
+    _training(tmp_path / "grown", replace(RECIPE, epochs=2)).run()
+    grown = _training(tmp_path / "grown", cooled).run().state_dict()
+    whole = _training(tmp_path / "whole", cooled).run().state_dict()
+    assert all(torch.equal(grown[name], value) for name, value in whole.items())
+    with pytest.raises(UsageError, match="too late for 4 and 1"):
+        _training(tmp_path / "grown", replace(cooled, epochs=4)).run()
+    with pytest.raises(UsageError, match="too late for 3 and 0"):
+        _training(tmp_path / "grown").run()
+
+
 def test_divergence_stops_with_the_last_good_state(tmp_path):
     calls = []
 

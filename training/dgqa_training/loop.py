@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -51,7 +51,9 @@ class Recipe:
     Attributes:
         epochs: passes over the samples.
         batch: crops a step.
-        lr: Adam's learning rate for the backbone; it stays constant.
+        lr: Adam's learning rate for the backbone; it stays constant but for the cooldown.
+        cooldown: so many epochs at the end over which the rate falls to nothing, in a straight line; the
+            authors have none. What is trained before does not depend on when the end comes.
         head_factor: the head's learning rate as a multiple of the backbone's.
         weight_decay: Adam's L2 penalty.
         flip: mirror half of the crops (DGQA's loader does, SynDR-IQA's does not).
@@ -65,12 +67,17 @@ class Recipe:
     epochs: int = 24
     batch: int = 32
     lr: float = 2e-5
+    cooldown: int = 0
     head_factor: float = 10.0
     weight_decay: float = 5e-4
     flip: bool = True
     tune: Tune = "all"
     ema: float = 0.0
     seed: int = 123
+
+    def warmth(self, done: float) -> float:
+        """Share of the learning rate that is left after so many epochs, 0–1."""
+        return min(1.0, (self.epochs - done) / self.cooldown) if self.cooldown else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +161,7 @@ class Training:
         backbone = self._backbone
         known = {id(parameter) for parameter in backbone.parameters()}
         head = [parameter for parameter in self.network.parameters() if id(parameter) not in known]
-        groups = [{"params": head, "lr": self.recipe.lr * self.recipe.head_factor}]
+        groups: list[dict[str, Any]] = [{"params": head, "lr": self.recipe.lr * self.recipe.head_factor}]
         if self.recipe.tune == "head":
             backbone.requires_grad_(False)
         elif self.recipe.tune == "pointwise":
@@ -162,6 +169,7 @@ class Training:
         if tuned := [parameter for parameter in backbone.parameters() if parameter.requires_grad]:
             groups.append({"params": tuned, "lr": self.recipe.lr})
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._rates: list[float] = [group["lr"] for group in groups]
         self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
         self._average = _Average(self.network, self.recipe.ema) if self.recipe.ema else None
         self._state = _State()
@@ -205,14 +213,17 @@ class Training:
             return
         self._opened = True
         self.folder.mkdir(parents=True, exist_ok=True)
-        asked = {"recipe": asdict(self.recipe), **self.settings}
-        asked = json.loads(json.dumps(asked))
+        asked = json.loads(json.dumps({"recipe": asdict(self.recipe), **self.settings}))
         file = self.folder / "settings.json"
         if not file.exists():
             file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
         kept = json.loads(file.read_text(encoding="utf-8"))
-        # More epochs may be added to a run; anything else makes it another run.
-        kept["recipe"]["epochs"] = asked["recipe"]["epochs"]
+        try:
+            before = Recipe(**kept["recipe"])
+        except TypeError as error:
+            raise UsageError(f"{self.folder} holds a run of another version: {error}") from error
+        # How long a run goes on may change until its rate begins to fall; anything else makes it another run.
+        kept["recipe"] = asdict(replace(before, epochs=self.recipe.epochs, cooldown=self.recipe.cooldown))
         for name in sorted({*kept, *asked}):
             if kept.get(name) != asked.get(name):
                 raise UsageError(
@@ -223,6 +234,15 @@ class Training:
             self._load()
         elif (self.folder / "log.jsonl").exists():
             raise ModelError(f"{self.folder} has a log but its state.safetensors is gone; remove the folder")
+        if before != self.recipe:
+            done = self._state.epoch + bool(self._state.step)
+            if min(before.warmth(done), self.recipe.warmth(done)) < 1:
+                raise UsageError(
+                    f"{self.folder} holds a run of {before.epochs} epochs with a cooldown of "
+                    f"{before.cooldown}: after {done} of them it is too late for {self.recipe.epochs} and "
+                    f"{self.recipe.cooldown}; use another folder"
+                )
+            file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
 
     def _epoch(self, observe: Callable[[Progress], None]) -> None:
         state, batch = self._state, self.recipe.batch
@@ -237,14 +257,17 @@ class Training:
         began = saved = time.monotonic()
         before, first = state.seconds, state.step
         for crops, targets in self._batches(order[state.step * batch :].tolist()):
+            warmth = self.recipe.warmth(state.epoch + state.step / steps)
+            for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+                group["lr"] = rate * warmth
             loss = self._step(crops, targets)
             state.step += 1
             state.loss_sum += loss * len(crops)
             state.loss_count += len(crops)
             now = time.monotonic()
             state.seconds = before + now - began
-            rate = (state.step - first) * batch / (now - began)
-            observe(Progress(state.epoch, state.step, steps, state.loss_sum / state.loss_count, rate))
+            speed = (state.step - first) * batch / (now - began)
+            observe(Progress(state.epoch, state.step, steps, state.loss_sum / state.loss_count, speed))
             if now - saved > self.save_every:
                 self._save()
                 saved = now
