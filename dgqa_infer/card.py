@@ -61,6 +61,29 @@ class Calibration:
 
         return float(np.interp(raw, self.raw, self.score))
 
+    @classmethod
+    def from_card(cls, data: Mapping[str, Any]) -> Calibration:
+        """Read the card's `calibration` object.
+
+        Raises:
+            ModelError: a field is missing, unknown, of the wrong type or out of range.
+        """
+        fields = _Fields(data, "the card's calibration")
+        raw = fields.numbers("raw", _ascending, "at least two, strictly ascending")
+        score = fields.numbers(
+            "score",
+            lambda knots: _ascending(knots) and knots[0] >= 0 and knots[-1] <= 100,
+            "strictly ascending, 0–100",
+        )
+        fields.done()
+        if len(raw) != len(score):
+            raise ModelError(f"the card's calibration has {len(raw)} raw knots and {len(score)} score knots")
+        return cls(raw, score)
+
+    def as_card(self) -> dict[str, Any]:
+        """The card's `calibration` object."""
+        return {"raw": list(self.raw), "score": list(self.score)}
+
 
 @dataclass(frozen=True, slots=True)
 class Domains:
@@ -130,7 +153,7 @@ class Card:
         raw_range = score.numbers(
             "raw_range", lambda ends: len(ends) == 2 and ends[0] < ends[1], "[low, high]"
         )
-        calibration = _calibration(score.take("calibration", dict))
+        calibration = Calibration.from_card(score.take("calibration", dict))
         score.done()
         domains = card.take("domains", dict, default=None)
         result = cls(
@@ -171,7 +194,7 @@ class Card:
             "score": {
                 "raw_range": list(self.raw_range),
                 "direction": DIRECTION,
-                "calibration": {"raw": list(self.calibration.raw), "score": list(self.calibration.score)},
+                "calibration": self.calibration.as_card(),
             },
             "tolerances": dict(self.tolerances),
         }
@@ -200,20 +223,6 @@ def _files(data: Mapping[str, Any]) -> dict[str, FileRecord]:
     if QUALITY_GRAPH not in records:
         raise ModelError(f"the card's files lack {QUALITY_GRAPH}")
     return records
-
-
-def _calibration(data: Mapping[str, Any]) -> Calibration:
-    fields = _Fields(data, "the card's calibration")
-    raw = fields.numbers("raw", _ascending, "at least two, strictly ascending")
-    score = fields.numbers(
-        "score",
-        lambda knots: _ascending(knots) and knots[0] >= 0 and knots[-1] <= 100,
-        "strictly ascending, 0–100",
-    )
-    fields.done()
-    if len(raw) != len(score):
-        raise ModelError(f"the card's calibration has {len(raw)} raw knots and {len(score)} score knots")
-    return Calibration(raw, score)
 
 
 def _domains(data: Mapping[str, Any]) -> Domains:

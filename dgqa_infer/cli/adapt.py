@@ -18,6 +18,7 @@ from dgqa_infer.cli._options import (
     WorkersOption,
 )
 from dgqa_infer.cli._output import Output
+from dgqa_infer.cli._selections import types_of
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def adapt(
             metavar="FILE.npz",
             help="What `train moments` made of pristine photographs of yours.",
             show_default="those that come with the package",
+        ),
+    ] = None,
+    types: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on these distortion types: numbers, ranges or names, such as 1,3,10 or 1-5,jpeg.",
+            show_default="those that are selected",
         ),
     ] = None,
     labels: Annotated[
@@ -79,6 +87,7 @@ def adapt(
     from dgqa_infer.bundle import Bundle
     from dgqa_infer.folder import Selection as Files
 
+    chosen = () if types is None else types_of(types)
     bundle = Bundle.load(model)
     known = adaptation.moments_for(bundle, moments)
     sample = [Path(each) for each in islice(Files().find(paths), _SAMPLE) if isinstance(each, str)]
@@ -97,6 +106,7 @@ def adapt(
             known,
             out,
             sample,
+            types=chosen,
             rated=rated,
             finetune=finetune,
             observe=bar.advance,
@@ -157,7 +167,7 @@ def _rows(adapted: Adapted) -> list[dict[str, Any]]:
     words, scores = list(WORDS.values()), adapted.selection.scores
     rows = [
         {"": f"trained on {kind}", "what": words[kind], "value": f"{scores[kind]:.3f}"}
-        for kind in adapted.selection.selected
+        for kind in adapted.bundle.card.training["types"]
     ]
     rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})
     rows.append({"": "verified", "what": "largest difference of raw", "value": f"{adapted.drift:.1e}"})

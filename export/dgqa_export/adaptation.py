@@ -22,6 +22,7 @@ from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_training import ratings
 from dgqa_training.datasets import read_table
 from dgqa_training.moments import LinearHead, Moments
+from dgqa_training.scale import link
 from dgqa_training.selection import Selection
 
 
@@ -147,6 +148,7 @@ def adapt(
     out: Path,
     sample: Sequence[Path],
     *,
+    types: Sequence[int] = (),
     rated: Rated | None = None,
     finetune: bool = False,
     observe: Callable[[int], None] = lambda _: None,
@@ -159,6 +161,7 @@ def adapt(
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
         sample: some of the photographs, to verify on.
+        types: to train on instead of the selected ones.
         rated: photographs that the user rated; they set the scale of the scores.
         finetune: let ratings bend the ranking, where that helps.
         observe: told how many photographs more were looked at.
@@ -169,13 +172,14 @@ def adapt(
         OutputError: the bundle cannot be written.
     """
     selection = Selection(tuple(profile.votes.tolist()), profile.photos)
-    if not selection.selected:
+    chosen = tuple(types) or selection.selected
+    if not chosen:
         raise UsageError(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
-            "keep the model as it is"
+            "keep the model as it is, or name --types"
         )
     ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
-    head, bent, calibration, agreement = moments.solve(selection.selected, ridge), None, None, None
+    head, bent, agreement = moments.solve(chosen, ridge), None, None
     reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
     way = bundle.card.preprocessing
     if rated is not None:
@@ -187,8 +191,11 @@ def adapt(
         raw = features @ head.weights + head.bias
         calibration = ratings.calibration(raw, given, rated.bounds)
         agreement = ratings.agreement(raw, given)
+    else:
+        calibration = link(*moments.stand_ins(head, chosen))
     training = {
-        "types": list(selection.selected),
+        "types": list(chosen),
+        "types_chosen_by": "the user" if types else "selection",
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),

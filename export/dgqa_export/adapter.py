@@ -50,7 +50,7 @@ def write(
     name: str,
     training: Mapping[str, Any],
     profile: Mapping[str, Any],
-    calibration: Calibration | None = None,
+    calibration: Calibration,
 ) -> Bundle:
     """Write a bundle again with another head.
 
@@ -61,7 +61,7 @@ def write(
         name: of the new bundle.
         training: how the head came about; takes the place of the old record's plan.
         profile: domain profile of the photographs that it is for.
-        calibration: raw quality → score; None keeps the bundle's.
+        calibration: raw quality → score.
 
     Raises:
         ModelError: the head does not fit.
@@ -74,7 +74,7 @@ def write(
         name=name,
         version="1",
         training={**old.training, "plan": plan, **training, "adapted_from": bundle.model_id},
-        calibration=calibration or old.calibration,
+        calibration=calibration,
         domains=old.domains and replace(old.domains, profile=profile),
         figures=(),
     )

@@ -62,17 +62,18 @@ def card_for(
     *,
     version: str = "1",
     licence: str = "NOASSERTION",
-    calibration: Calibration | None = None,
 ) -> Card:
     """A card for a checkpoint's network in fp32; `write_bundle` fills in the files.
+
+    Scores are linked as its training record says; by default they are the label scale times ten.
 
     Args:
         checkpoint: of a quality network.
         name: of the bundle.
         version: of the bundle.
         licence: of the weights, as an SPDX expression; nobody but their maker knows.
-        calibration: raw quality → score; None for the label scale times ten.
     """
+    scale = checkpoint.training.get("scale")
     return Card(
         name=name,
         version=version,
@@ -81,7 +82,7 @@ def card_for(
         files={},
         preprocessing=checkpoint.preprocessing,
         raw_range=RAW_RANGE,
-        calibration=calibration or Calibration(RAW_RANGE, (0.0, 100.0)),
+        calibration=Calibration.from_card(scale) if scale else Calibration(RAW_RANGE, (0.0, 100.0)),
         tolerances=TOLERANCES,
         training=dict(checkpoint.training),
     )

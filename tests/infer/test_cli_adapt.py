@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dgqa_infer.bundle import Bundle
@@ -67,6 +68,29 @@ def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: 
     with Scorer(out, device="cpu", threads=1) as scorer:
         raw = scorer.score(path).raw
     assert raw == pytest.approx(float(features[0] @ head.weights + head.bias), abs=0.02)
+
+
+def test_its_scale_says_as_many_are_bad_as_people_found_bad_in_kadid(adapted: Any) -> None:
+    """By the definition of the link, on what stands in for the images that it was trained on."""
+    _, out = adapted
+    card = Bundle.load(out).card
+    moments = Moments.built_in("efficientnet_lite0")
+    types = card.training["types"]
+    raw, labels = moments.stand_ins(moments.solve(types, card.training["ridge"]), types)
+    scores = np.array([card.calibration(value) for value in raw])
+    for step in (30, 50, 70):
+        # Labels are steps themselves, each the share of one type and level.
+        assert (scores < step).mean() == pytest.approx(
+            (labels < step / 10).mean(), abs=1.5 / (5 * len(types))
+        )
+
+
+def test_types_may_be_named_instead(cli: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "livec"
+    ran = cli("adapt", photos, "--out", out, "--types", "1,3,jpeg", "--device", "cpu", "--json")
+    assert ran.code == 0
+    training = Bundle.load(out).card.training
+    assert (training["types"], training["types_chosen_by"]) == ([1, 3, 10], "the user")
 
 
 def test_nothing_is_left_beside_the_bundle(adapted: Any) -> None:

@@ -108,3 +108,22 @@ def test_a_backbone_without_moments_is_told_how_to_get_some():
 def test_a_head_says_what_it_predicts():
     head = LinearHead(np.array([1.0, -2.0]), 3.0)
     assert np.array([[1.0, 1.0]]) @ head.weights + head.bias == pytest.approx([2.0])
+
+
+def test_stand_ins_spread_as_what_the_head_says_of_the_images_themselves():
+    """The images' features are normal within a type and level here, which is what stand-ins assume."""
+    features, types, levels = table(contents=60)
+    moments = taken(features, types, levels)
+    head = moments.solve((3, 7), ridge=0.5)
+    raw, labels = moments.stand_ins(head, (3, 7))
+    rows = np.isin(types, (3, 7)) | (types == 0)
+    said, of, at = features[rows] @ head.weights + head.bias, types[rows], levels[rows]
+    opinion = np.where(of == 0, 10.0, kadid_mean()[of - 1, at - 1])
+    assert set(labels) == set(opinion)
+    for label in set(labels):
+        there, here = said[opinion == label], raw[labels == label]
+        assert here.mean() == pytest.approx(there.mean(), abs=1e-6)
+        # One deviation for all levels of a type: a twentieth of its own 60 images would not tell better.
+        assert here.std() == pytest.approx(there.std(), rel=0.35)
+    shares = (0.1, 0.5, 0.9)
+    np.testing.assert_allclose(np.quantile(raw, shares), np.quantile(said, shares), atol=0.25)

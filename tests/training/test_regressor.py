@@ -8,10 +8,12 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import UsageError
+from dgqa_infer.card import Calibration
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import checkpoints, regressor
-from dgqa_training.loop import Recipe
+from dgqa_training.loop import Crops, Recipe
 from dgqa_training.regressor import Plan
+from dgqa_training.scale import link
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
 PROBE = Plan(types=(1, 10), levels=(2, 5), recipe=Recipe(epochs=0), preprocessing=SMALL)
@@ -74,6 +76,20 @@ def test_a_probe_knows_sharp_from_blurred(pristine, tmp_path):
     with torch.no_grad():
         sharp, blurred = (network(crops[case])["quality"] for case in (0, 2))
     assert (sharp > blurred).all()
+
+
+def test_the_record_says_what_scores_mean(pristine, tmp_path):
+    """The second opinion is the link of what the network says of each sample's crops."""
+    samples, facts = regressor.samples_of(pristine, PROBE)
+    trained = regressor.train(samples, PROBE, tmp_path, facts)
+    crops = Crops(samples, PROBE.recipe.seed, epoch=0, flip=False)
+    pixels, labels = zip(*(crops[index] for index in range(len(crops))), strict=True)
+    with torch.no_grad():
+        raw = trained.network()(torch.stack(pixels))["quality"].numpy()
+    expected = link(raw, np.array(labels))
+    found = Calibration.from_card(trained.training["scale"])
+    assert found.score == expected.score
+    np.testing.assert_allclose(found.raw, expected.raw, atol=0.1)  # bf16 where the CPU has it
 
 
 def test_training_again_in_the_same_folder_gives_the_same_network(pristine, tmp_path):

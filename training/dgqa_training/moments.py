@@ -28,6 +28,7 @@ CASES = 126
 
 _DOMAINS, _LEVELS = 26, 5
 _BUILT_IN = Path(__file__).parent / "built_in"
+_STAND_INS = 100  # for each type and level
 _LEAST = 1e-6  # of a feature's deviation: one that never changes says nothing
 
 
@@ -152,9 +153,44 @@ class Moments:
         weights = self.basis @ solution
         return LinearHead(weights, float(quality - mean @ solution - self.mean @ weights))
 
+    def stand_ins(
+        self, head: LinearHead, types: Sequence[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What a head says of images that are not here, and what people would: for `scale.link`.
+
+        Within a type and level what it says is taken to be normally distributed, with the mean of that type
+        and level and the variance that its type has within levels.
+
+        Args:
+            head: its weights lie in the space of the components, as those of `solve` do.
+            types: 1–25; pristine images come with them.
+
+        Returns:
+            Raw quality and KADID's mean labels, float64 [n], 0–10; each type and level counts the same.
+        """
+        from scipy.special import ndtri
+
+        solution = np.linalg.lstsq(self.basis, head.weights, rcond=None)[0]
+        centre = float(self.mean @ head.weights + head.bias)
+        means = self.means @ solution
+        by_case = np.concatenate([[PRISTINE_LABEL], kadid_mean().ravel()])
+        normal = ndtri((np.arange(_STAND_INS) + 0.5) / _STAND_INS)
+        raw, labels = [], []
+        for kind in (0, *sorted(set(types))):
+            rows = self._rows(kind)
+            weight = self.counts[rows] / self.counts[rows].sum()
+            variance = float(solution @ self.products[kind] @ solution - weight @ means[rows] ** 2)
+            deviation = max(variance, 0.0) ** 0.5
+            raw.append((centre + means[rows, None] + deviation * normal).ravel())
+            labels.append(np.repeat(by_case[rows], _STAND_INS))
+        return np.concatenate(raw), np.concatenate(labels)
+
+    def _rows(self, kind: int) -> slice:
+        """Of `means` and `counts`, those of a type."""
+        return slice(0, 1) if kind == 0 else slice(1 + _LEVELS * (kind - 1), 1 + _LEVELS * kind)
+
     def _images(self, kind: int) -> int:
-        rows = slice(0, 1) if kind == 0 else slice(1 + _LEVELS * (kind - 1), 1 + _LEVELS * kind)
-        return int(self.counts[rows].sum())
+        return int(self.counts[self._rows(kind)].sum())
 
     def to_bytes(self) -> bytes:
         """An .npz file. Components are stored as float16: a selection's ranks do not feel it."""

@@ -13,21 +13,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
+from dgqa_infer.card import Calibration
 from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
-from dgqa_training.loop import Progress, Recipe, Training, software
+from dgqa_training.loop import Crops, CropSource, Progress, Recipe, Training, half_where_it_pays, software
 from dgqa_training.networks import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
 from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.scale import link
 
 STAGES = {
     "efficientnet_lite0": ("blocks6", "blocks7", "head"),
@@ -36,6 +40,8 @@ STAGES = {
     "resnet50": ("layer4",),
 }
 """Backbone → the stages that its quality head reads by default; the papers' ResNet-50 reads its last."""
+
+_SCALED_BY = 2_000  # images at most: quantiles are known to a hundredth by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +230,14 @@ def train(
             observe=observers.probe,
         )
     training.run(observers.step)
+    scale = scale_of(network, source, seed=plan.recipe.seed, device=device, workers=workers)
     checkpoint = checkpoints.Checkpoint(
         task="quality",
         backbone=plan.backbone,
         head=plan.head,
         preprocessing=plan.preprocessing,
         tensors=network.cpu().state_dict(),
-        training={"plan": plan.record(), **facts, "software": software()},
+        training={"plan": plan.record(), **facts, "scale": scale.as_card(), "software": software()},
     )
     checkpoints.save(folder / "regressor.safetensors", checkpoint)
     return checkpoint
@@ -239,3 +246,27 @@ def train(
 def absolute_error(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
     """The authors' loss: mean absolute error of quality, on the label scale."""
     return (outputs["quality"] - targets).abs().mean()
+
+
+@torch.no_grad()
+def scale_of(
+    network: nn.Module, source: CropSource, *, seed: int, device: str = "cpu", workers: int = 0
+) -> Calibration:
+    """What the scores of a trained network mean, by random crops of what it was trained on.
+
+    Args:
+        network: takes crops, gives `quality`.
+        source: samples whose targets are qualities, 0–10; of many, some are drawn.
+        seed: of the draw and the crops.
+        device: "cpu" or "cuda".
+        workers: processes that make crops; 0 makes them here.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(source))[:_SCALED_BY]
+    crops = Subset(Crops(source, seed, epoch=0, flip=False), np.sort(drawn).tolist())
+    network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    raw, labels = [], []
+    for batch, targets in DataLoader(crops, batch_size=32, num_workers=workers):
+        with half_where_it_pays(device):
+            raw.append(network(batch.to(device))["quality"].double().cpu().numpy())
+        labels.append(targets.double().numpy())
+    return link(np.concatenate(raw), np.concatenate(labels))
