@@ -29,12 +29,14 @@ Judge = Callable[[Iterable[str]], Iterator[float]]
 """Paths → what each photograph is given, in order."""
 
 
-def ours(options: dict[str, Any], *, fast_decode: bool = False) -> Judge:
+def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = False) -> Judge:
     """dgqa-infer as its command line runs it: workers, batches, the runtime that `--device auto` takes."""
     from dgqa_infer import Score, Scorer
     from dgqa_infer.pipeline import Pipeline
 
-    pipeline = Pipeline(Scorer(options["model"], fast_decode=fast_decode))
+    if options[model] is None:
+        raise RuntimeError(f"no bundle was named: --{model}")
+    pipeline = Pipeline(Scorer(options[model], fast_decode=fast_decode))
 
     def judge(paths: Iterable[str]) -> Iterator[float]:
         for outcome in pipeline.run(paths):
@@ -74,10 +76,15 @@ def resnet50(_: dict[str, Any]) -> Judge:
 
 
 def brisque(_: dict[str, Any]) -> Judge:
-    """BRISQUE of the package `brisque`, which uses OpenCV and brings a model trained on LIVE."""
+    """BRISQUE of the package `brisque`, which uses OpenCV and brings a model trained on LIVE.
+
+    It takes arrays of one number for numbers, which NumPy no longer allows.
+    """
     from brisque import BRISQUE
 
     known = BRISQUE(url=False)
+    scale = known.scale_features
+    known.scale_features = lambda features: scale([np.asarray(feature).item() for feature in features])
     return lambda paths: (float(known.score(pillow(path))) for path in paths)
 
 
@@ -117,6 +124,12 @@ def niqe(_: dict[str, Any]) -> Judge:
 WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] = {
     "dgqa-infer": (ours, 1, ("onnxruntime", "simplejpeg")),
     "dgqa-infer --fast-decode": (lambda o: ours(o, fast_decode=True), 1, ("onnxruntime", "simplejpeg")),
+    "dgqa-infer, int8": (lambda o: ours(o, model="int8"), 1, ("openvino", "simplejpeg")),
+    "dgqa-infer --fast-decode, int8": (
+        lambda o: ours(o, model="int8", fast_decode=True),
+        1,
+        ("openvino", "simplejpeg"),
+    ),
     "the same network, plain": (plain, 1, ("torch",)),
     "ResNet-50, 5 crops": (resnet50, 1, ("torch",)),
     "BRISQUE": (brisque, -1, ("brisque", "opencv-contrib-python-headless")),

@@ -1,6 +1,7 @@
 """Measure ways of judging photographs side by side: how fast, in how much memory, and how well.
 
     python benchmarks/peers.py LARGE RATINGS.csv RATED [--rounds 6] [--seconds 8] [--checkpoint FILE]
+        [--int8 DIR]
 
 LARGE holds photographs of cameras, RATED those that RATINGS.csv has opinions of. The ways are in
 `peer_ways.py`, each with a process of its own that has loaded what it needs; they take turns of so many
@@ -90,6 +91,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--model", default="dgqa-lite0")
     parser.add_argument("--checkpoint", help="the model's, for the weights of the plain way")
+    parser.add_argument(
+        "--int8", help="the same model's int8 bundle, as `dgqa-infer export --int8` writes it"
+    )
     parser.add_argument("--only", action="append", choices=list(WAYS), help="a way; repeat it")
     parser.add_argument("--most", type=int, help="so many of the rated photographs")
     arguments = parser.parse_args()
@@ -100,7 +104,12 @@ def main() -> None:
         "rated": [str(sample.path) for sample in samples],
     }
     opinions = [float(sample.score or 0) for sample in samples]
-    options = {"model": arguments.model, "checkpoint": arguments.checkpoint, "trial": sets["rated"][0]}
+    options = {
+        "model": arguments.model,
+        "int8": arguments.int8,
+        "checkpoint": arguments.checkpoint,
+        "trial": sets["rated"][0],
+    }
     ways = [Way(name, options) for name in arguments.only or WAYS]
     told("ready")
     missing = {way.name: way.ready["reason"] for way in ways if "reason" in way.ready}
@@ -128,7 +137,7 @@ def main() -> None:
         "times_as_fast": ratios(found),
         "not_measured": missing,
         "random_weights": [name for name in RANDOM if name in found and found[name]["srcc"] is None],
-        "machine": machine("torch", "onnxruntime", "simplejpeg", "brisque", "scikit-video"),
+        "machine": machine("torch", "onnxruntime", "openvino", "simplejpeg", "brisque", "scikit-video"),
     }
     write_result("peers", result)
     print(json.dumps(result, indent=1))
@@ -186,28 +195,26 @@ def picture(found: dict[str, dict[str, Any]]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
+    markers = dict(zip(found, "osD^v<>PX*", strict=False))
     for panel, (kind, title) in zip(
         panels, {"rated": "512 × 512", "large": "large photographs"}.items(), strict=True
     ):
         for name, each in found.items():
             known = each["srcc"] is not None
-            rate = each[kind]["photographs_per_second"]
-            height = each["srcc"] if known else 0.0
-            style = {"marker": "o"} if known else {"marker": "|", "color": "grey"}
-            panel.plot([rate], [height], markersize=9, linestyle="none", **style)
-            panel.annotate(
-                name if known else f"{name} (speed only)",
-                (rate, height),
-                xytext=(0, 9),
-                textcoords="offset points",
-                ha="center",
-                rotation=0 if known else 30,
-                fontsize=8,
+            panel.plot(
+                [each[kind]["photographs_per_second"]],
+                [each["srcc"] if known else 0.0],
+                markers[name],
+                markersize=9,
+                alpha=0.8,
+                fillstyle="full" if known else "none",
+                label=name if known else f"{name} (speed only)",
             )
         panel.set(xscale="log", xlabel="photographs a second", title=title, ylim=(-0.05, 1))
-        panel.margins(x=0.3)
+        panel.margins(x=0.15)
         panel.grid(alpha=0.3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     panels[0].set_ylabel("SRCC with people, rated photographs")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)
