@@ -39,6 +39,7 @@ __all__ = [
 
 _MODELS = Path(__file__).parent / "models"
 _CARD = "card.json"
+_FILES = (_CARD, QUALITY_GRAPH, DOMAIN_GRAPH)
 _MAX_CARD_BYTES = 4_000_000
 
 
@@ -148,13 +149,24 @@ def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], ca
     card = Card.from_json(json.loads(json.dumps(replace(card, files=records).as_json(), allow_nan=False)))
     for name, data in graphs.items():
         _check_graph(data, name, card)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _CARD).is_file():
-        raise OutputError(f"{folder} holds something that is no bundle; it is left alone")
+    _refuse_strangers(folder)
     try:
         _replace_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
     except OSError as error:
         raise OutputError(f"bundle {folder} cannot be written: {error.strerror}") from error
     return Bundle.load(folder.absolute())
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """A bundle takes the whole folder's place, so nothing else may be in it, such as another bundle."""
+    if not folder.is_dir() or not (names := sorted(path.name for path in folder.iterdir())):
+        return
+    if _CARD not in names:
+        raise OutputError(f"{folder} holds something that is no bundle; it is left alone")
+    # Names with a dot are what a file manager leaves behind.
+    strangers = [name for name in names if name not in _FILES and not name.startswith(".")]
+    if strangers:
+        raise OutputError(f"{folder} holds more than a bundle, {strangers[0]}; it is left alone")
 
 
 def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:

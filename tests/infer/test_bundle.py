@@ -222,6 +222,16 @@ def test_writing_leaves_a_folder_alone_that_is_no_bundle(tmp_path: Path, models:
     assert (tmp_path / "notes" / "diary.txt").read_text() == "dear diary"
 
 
+def test_writing_leaves_a_bundle_alone_that_holds_more_than_itself(bundle: Path, models: Any) -> None:
+    """Another bundle in it would be lost; what a file manager leaves in a folder may be."""
+    (bundle / ".DS_Store").touch()
+    models.write(bundle)
+    inner = models.write(bundle / "inner").path
+    with pytest.raises(OutputError, match="more than a bundle, inner; it is left alone"):
+        models.write(bundle)
+    assert Bundle.load(inner).path == inner
+
+
 def test_writing_a_bundle_that_could_not_be_loaded_writes_nothing(tmp_path: Path, models: Any) -> None:
     graphs = {"model.onnx": models.quality_graph(crop=64).SerializeToString()}
     with pytest.raises(ModelError):
