@@ -1,11 +1,11 @@
 """Build the wheel and the source distribution, and install every extra as a stranger would.
 
-    python benchmarks/packaging.py [--extras cpu --extras cpu,train] [--keep DIR]
+    python benchmarks/installation.py [--extras cpu --extras cpu,train] [--keep DIR]
 
 Built of the tracked files alone, in a copy. Each set of extras goes into a new virtual environment, with the
 versions of constraints.txt; there, outside of the checkout, the program says its version, imports what the
 extra brings, and scores the photographs of the examples with the built-in model. Sizes and seconds go to
-`results/packaging.json`. Seconds depend on the network and on pip's cache.
+`results/installation.json`. Seconds depend on the network and on pip's cache.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = (chosen.keep or Path(temporary)).resolve()
         result = measure(work, chosen.extras or list(EXTRAS))
-    write_result("packaging", result)
+    write_result("installation", result)
     print(json.dumps(result, indent=1))
 
 
