@@ -9,7 +9,8 @@ for unlabelled photographs of that kind.
 Every variant is the same recipe on the same budget: a ridge regression (penalty 10) of KADID's mean labels on
 the frozen features of as many images as six types of 81 contents have, drawn by the seed. So all 25 types see
 each content at fewer levels, not more images. DDCUp adds contents of the rest of the set to the 81, DRCDown
-thins them; both then train on what that leaves. Ten random sets of six types stand for "any six types".
+thins them; both then train on what that leaves. Ten random sets of six types stand for "any six types". Last,
+each selected type is left out in turn: which of them helps, and which hurts?
 The figures go to `results/domain_selection.json`, a picture to `docs/pictures/domain_selection.png`.
 """
 
@@ -126,7 +127,12 @@ def variants(selected: tuple[int, ...]) -> list[Variant]:
             ("DDCUp + DRCDown", True, True),
         )
     ]
-    return plain + reshaped
+    without = [
+        Variant(f"our selection without {kind}", tuple(each for each in selected if each != kind))
+        for kind in selected
+        if len(selected) > 1
+    ]
+    return plain + reshaped + without
 
 
 def predict(
@@ -224,6 +230,7 @@ def compared(
             for base in ("all 25 types", "our selection")
             for more in ("DDCUp", "DRCDown", "DDCUp + DRCDown")
         ),
+        *((name, ["our selection"]) for name in by_name if "without" in name),
     ]
     for first, others in pairs:
         generator = np.random.default_rng(2)
@@ -248,7 +255,8 @@ def picture(rows: list[dict[str, Any]]) -> None:
     """Points and intervals, the best on top."""
     from matplotlib.figure import Figure
 
-    ordered = sorted(rows, key=lambda row: row["srcc"])
+    shown = [row for row in rows if "without" not in row["name"]]
+    ordered = sorted(shown, key=lambda row: row["srcc"])
     figure = Figure(figsize=(9, 0.32 * len(ordered) + 1.2), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(ordered):

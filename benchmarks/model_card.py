@@ -22,12 +22,14 @@ from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 
 SOURCES = {
     "accuracy_biq2021_dev": "agreement with mean opinion scores: 500 photographs of BIQ2021's training split",
+    "anchors": "what scores look like, and the share of 500 photographs of that split below each",
+    "levels": "pairs of a photograph's distorted copies in the order of people's opinion, unseen photographs",
     "monotonicity": "photographs whose score falls at each of three steps of blur, and of JPEG compression",
 }
 """Result → what it says, in words."""
 
 
-_LEFT_OUT = ("machine", "model", "rows")
+_LEFT_OUT = ("machine", "model", "rows", "types")
 
 
 def main() -> None:

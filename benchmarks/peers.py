@@ -29,7 +29,7 @@ from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.processes import memory_mb, tree
 from dgqa_training.datasets import read_table
 
-PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "peers.png"
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 # Without a checkpoint these have random weights, and what they say means nothing.
 RANDOM = ("the same network, plain", "ResNet-50, 5 crops")
 
@@ -95,6 +95,7 @@ def main() -> None:
         "--int8", help="the same model's int8 bundle, as `dgqa-infer export --int8` writes it"
     )
     parser.add_argument("--only", action="append", choices=list(WAYS), help="a way; repeat it")
+    parser.add_argument("--name", default="peers", help="of the result and the picture")
     parser.add_argument("--most", type=int, help="so many of the rated photographs")
     arguments = parser.parse_args()
 
@@ -139,9 +140,9 @@ def main() -> None:
         "random_weights": [name for name in RANDOM if name in found and found[name]["srcc"] is None],
         "machine": machine("torch", "onnxruntime", "openvino", "simplejpeg", "brisque", "scikit-video"),
     }
-    write_result("peers", result)
+    write_result(arguments.name, result)
     print(json.dumps(result, indent=1))
-    picture(found)
+    picture(found, PICTURES / f"{arguments.name}.png")
 
 
 def turns(ways: list[Way], paths: list[str], rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -188,7 +189,7 @@ def ratios(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, fl
     }
 
 
-def picture(found: dict[str, dict[str, Any]]) -> None:
+def picture(found: dict[str, dict[str, Any]], file: Path) -> None:
     """Accuracy against speed; what has no weights to be accurate with lies on the lower edge."""
     import matplotlib as mpl
 
@@ -216,9 +217,9 @@ def picture(found: dict[str, dict[str, Any]]) -> None:
         panel.grid(alpha=0.3)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     panels[0].set_ylabel("SRCC with people, rated photographs")
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    print(PICTURE)
+    file.parent.mkdir(exist_ok=True)
+    figure.savefig(file, dpi=120)
+    print(file)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_its_scale_says_as_many_are_bad_as_people_found_bad_in_kadid(adapted: An
     types = card.training["types"]
     raw, labels = moments.stand_ins(moments.solve(types, card.training["ridge"]), types)
     scores = np.array([card.calibration(value) for value in raw])
-    for step in (30, 50, 70):
+    for step in (20, 40, 60, 80):
         # Labels are steps themselves, each the share of one type and level.
         assert (scores < step).mean() == pytest.approx(
             (labels < step / 10).mean(), abs=1.5 / (5 * len(types))

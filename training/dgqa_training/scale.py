@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dgqa_infer.card import Calibration
 from dgqa_training.labels import PRISTINE_LABEL
 
-STEPS = tuple(range(10, 100, 10))
-"""Scores between the ends at which the link is kept; between them it is a straight line."""
+STEPS = (20, 40, 60, 80)
+"""Scores at which the link is kept, beside the ends; between them it is a straight line."""
 
 _LEAST = 1e-3  # of raw quality between two steps
 

@@ -77,6 +77,15 @@
     }
   }
 
+  function meaning() {
+    byId("meaning").hidden = !report.meaning.length;
+    for (const each of report.meaning) {
+      const words = `as a good photograph after ${each.like}`;
+      const share = `${percent(each.below)} of ${count(each.photographs)} real photographs score lower`;
+      byId("meaning").lastElementChild.append(make("li", {}, make("b", { text: each.score }), ` ${words}. ${share}.`));
+    }
+  }
+
   function histogram() {
     const box = byId("histogram");
     const step = 100 / report.histogram.length;
@@ -389,6 +398,7 @@
 
   overview();
   histogram();
+  meaning();
   gallery("worst", report.worst);
   gallery("best", report.best);
   distortions();

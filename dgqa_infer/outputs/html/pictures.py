@@ -52,7 +52,7 @@ def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str
     """
     notes: list[str] = []
     if not digest.total:
-        return {"shown": [], "worst": [], "best": [], "profile": None, "drift": None}, notes
+        return {"shown": [], "worst": [], "best": [], "profile": None, "drift": None, "meaning": []}, notes
     bundle = Bundle.load(name)
     model = digest.models.most_common(1)[0][0]
     if model.endswith("+scaled"):
@@ -73,8 +73,28 @@ def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str
         "best": list(range(worst, len(shown))),
         "profile": profile,
         "drift": drifted,
+        "meaning": _meaning(bundle) if own else [],
     }
     return fields, notes
+
+
+def _meaning(bundle: Bundle) -> list[dict[str, Any]]:
+    """What some scores look like, and the share of real photographs below each, as far as the card says so."""
+    measured = next((figure for figure in bundle.card.figures if figure.get("kind") == "anchors"), None)
+    if measured is None:
+        return []
+    try:
+        return [
+            {
+                "score": int(anchor["score"]),
+                "like": " or ".join(str(each["what"]) for each in anchor["looks_like"]),
+                "below": float(anchor["share_of_photographs_below"]),
+                "photographs": int(measured["photographs"]),
+            }
+            for anchor in measured["anchors"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{bundle.path}: the card's anchors are not as they should be: {error!r}") from error
 
 
 def _profile(here: Profile, bundle: Bundle | None) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dgqa_infer.bundle import Bundle
 from dgqa_infer.outputs import html
 from dgqa_infer.outputs.html import HtmlSink, script_json
 from dgqa_infer.outputs.html.digest import Digest, compact
@@ -213,6 +214,18 @@ def test_distortions_and_gate_are_counted() -> None:
     assert found.rows[0][10] == ["score 1.0 is below 60"]
     assert found.rows[1][10] == []
     assert {each["name"]: each["here"] for each in report["profile"]}["out of focus"] == 1
+
+
+def test_a_page_says_what_scores_of_its_model_mean_as_the_card_does() -> None:
+    bundle = Bundle.load("dgqa-lite0")
+    (anchors,) = (figure for figure in bundle.card.figures if figure["kind"] == "anchors")
+    meaning = page([row(model=bundle.model_id)]).report["meaning"]
+    assert [each["score"] for each in meaning] == [20, 40, 60, 80]
+    assert [each["below"] for each in meaning] == [
+        each["share_of_photographs_below"] for each in anchors["anchors"]
+    ]
+    assert all(each["what"] in meaning[0]["like"] for each in anchors["anchors"][0]["looks_like"])
+    assert page([row(model="another@00000000")]).report["meaning"] == []
 
 
 def test_names_that_never_end_take_no_memory_without_end() -> None:
