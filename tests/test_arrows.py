@@ -30,7 +30,7 @@ NOT_AT_THE_TOP = {
     "tensorrt_rtx",
     "cuda",
 }
-NOT_AT_THE_TOP |= {"simplejpeg", "rawpy", "pillow_heif", "fsspec", "jinja2", "skimage", "matplotlib"}
+NOT_AT_THE_TOP |= {"simplejpeg", "rawpy", "pillow_heif", "fsspec", "ray", "jinja2", "skimage", "matplotlib"}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dgqa_infer.cli._cluster import ScoreCommand
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli.adapt import adapt
 from dgqa_infer.cli.bench import bench
@@ -49,7 +50,7 @@ def root(
     """Blind image quality assessment: how good is this photograph, and what is wrong with it?"""
 
 
-app.command("score")(score)
+app.command("score", cls=ScoreCommand)(score)
 app.command("report")(report_command)
 app.command("evaluate")(evaluate)
 app.command("adapt")(adapt)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
@@ -85,6 +86,20 @@ def score(
     null: Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")] = False,
     batch_size: BatchSizeOption = 8,
     workers: WorkersOption = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Score on a Ray cluster (auto, or HOST:PORT), or on a local one; FILE is then a folder.",
+        ),
+    ] = None,
+    gpu_share: Annotated[
+        float | None,
+        typer.Option(min=0, help="GPUs of each actor of a cluster, such as 0.5.", show_default="1, if any"),
+    ] = None,
+    partition: Annotated[
+        int, typer.Option(min=1, help="Photographs in each file that a cluster writes, at most.")
+    ] = 5000,
     quiet: QuietOption = False,
     limit_file_size: Annotated[str, _limit("--limit-file-size", "Size of a file.")] = "200MB",
     limit_pixels: Annotated[str, _limit("--limit-pixels", "Width × height.")] = "256MP",
@@ -102,7 +117,15 @@ def score(
     70 a bug of ours, 130 interrupted, 141 the reader of stdout has left. The rows are valid in every case.
     """
     out = Output(quiet=quiet)
-    target = Target.choose(output, format, resume=resume, model=model)
+    many = None
+    if cluster is not None:
+        if gate is not None or maps is not None:
+            raise UsageError("--gate and --maps are for one machine: a cluster writes rows and nothing else")
+        many = ClusterTarget.choose(
+            cluster, output, format, resume=resume, cores=workers, gpus=gpu_share, largest=partition
+        )
+    else:
+        target = Target.choose(output, format, resume=resume, model=model)
     names, patterns = _names(paths, null=null)
     # Only now what takes time to import: a wrong option is told at once.
     from dgqa_infer.bundle import Bundle
@@ -129,6 +152,24 @@ def score(
     bundle = Bundle.load(model)
     criteria = read_gate(gate, bundle.card) if gate is not None else None
     selection = Selection(include or (), exclude or (), recursive)
+    if many is not None:
+        from dgqa_infer.cli import _cluster_run
+        from dgqa_infer.ray.settings import Settings
+
+        settings = Settings.of(
+            bundle,
+            device=device,
+            explain=explain,
+            strict=strict,
+            fast_decode=fast_decode,
+            batch_size=batch_size,
+            limits=decode_limits,
+            worker_limits=worker_limits,
+        )
+        as_scored = bundle.with_scaled_decoding() if fast_decode else bundle
+        came = _cluster_run.run(many, names, patterns, selection, as_scored, settings, out)
+        _tell(out, came, summary)
+        raise typer.Exit(came.exit_code())
     folder = MapFolder(maps, bundle.card.raw_range) if maps is not None else None
     with ExitStack() as stack:
         log = stack.enter_context(target.open_log())
@@ -154,10 +195,7 @@ def score(
             told.target = Profile.from_card(domains.profile)
         run = Run(out, target, log, criteria, told, pipeline, folder)
         code = run.go(selection.find(names, patterns=patterns))
-    for line in told.sentences():
-        out.note(line)
-    if summary is not None:
-        _write_summary(summary, told)
+    _tell(out, told, summary)
     raise typer.Exit(code)
 
 
@@ -174,7 +212,12 @@ def _names(paths: list[str], *, null: bool) -> tuple[Iterable[str], bool]:
     return read_names(_STDIN, b"\0" if null else b"\n"), False
 
 
-def _write_summary(path: str, told: Summary) -> None:
+def _tell(out: Output, told: Summary, path: str | None) -> None:
+    """Tell a person what a run came to, and write it where it was asked for."""
+    for line in told.sentences():
+        out.note(line)
+    if path is None:
+        return
     from dgqa_infer.outputs.files import whole_file
 
     try:

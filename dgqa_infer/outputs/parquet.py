@@ -12,6 +12,22 @@ from dgqa_infer.outputs.columns import COLUMNS, INTEGERS, NUMBERS, encodable, fl
 _ROWS_AT_ONCE = 10_000
 
 
+def schema() -> Any:
+    """The columns and their types, as an Arrow schema."""
+    import pyarrow
+
+    text = pyarrow.string()
+    found = pyarrow.struct([("name", text), ("probability", pyarrow.float64())])
+    kinds = {
+        **dict.fromkeys(NUMBERS, pyarrow.float64()),
+        **dict.fromkeys(INTEGERS, pyarrow.int64()),
+        **dict.fromkeys(("warnings", "verdict_reasons"), pyarrow.list_(text)),
+        "distortions": pyarrow.list_(found),
+        "within_tolerance": pyarrow.bool_(),
+    }
+    return pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
+
+
 class ParquetSink:
     """Gathers some thousand rows and writes them as one group."""
 
@@ -21,16 +37,7 @@ class ParquetSink:
             from pyarrow import parquet
         except ImportError as error:
             raise UsageError("Parquet needs pyarrow: pip install 'dgqa-infer[parquet]'") from error
-        text = pyarrow.string()
-        found = pyarrow.struct([("name", text), ("probability", pyarrow.float64())])
-        kinds = {
-            **dict.fromkeys(NUMBERS, pyarrow.float64()),
-            **dict.fromkeys(INTEGERS, pyarrow.int64()),
-            **dict.fromkeys(("warnings", "verdict_reasons"), pyarrow.list_(text)),
-            "distortions": pyarrow.list_(found),
-            "within_tolerance": pyarrow.bool_(),
-        }
-        self._schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
+        self._schema = schema()
         self._table = pyarrow.Table
         self._writer = parquet.ParquetWriter(stream, self._schema)
         self._rows: list[dict[str, Any]] = []

@@ -1,0 +1,164 @@
+"""One run of `score --cluster`, from the checks to the summary."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.cli._cluster import ClusterTarget
+from dgqa_infer.cli._output import Output
+from dgqa_infer.cli._summary import Summary
+from dgqa_infer.drift import Profile
+from dgqa_infer.errors import UsageError
+from dgqa_infer.folder import Selection
+from dgqa_infer.ray.connection import check_nodes, check_stores, connected
+from dgqa_infer.ray.destination import Destination
+from dgqa_infer.ray.manifest import claim, manifest, release
+from dgqa_infer.ray.partitions import Report
+from dgqa_infer.ray.plan import Plan, make_plan, read_plan
+from dgqa_infer.ray.resources import Resources, share_out
+from dgqa_infer.ray.run import finished, score_partitions
+from dgqa_infer.ray.settings import Settings
+from dgqa_infer.remote import is_remote
+
+
+@dataclass(slots=True)
+class ClusterSummary(Summary):
+    """A run on a cluster in numbers.
+
+    Attributes:
+        partitions: of this run.
+        nodes: photographs by the node that had them.
+    """
+
+    partitions: int = 0
+    nodes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: Report) -> None:
+        """Count a partition of this run."""
+        self.backend, self.device = report.backend, report.device
+        self.partitions += 1
+        self.scored += report.scored
+        self.failed.update(report.failed)
+        self.nodes[report.node] += report.rows
+        self._count_ballots(report)
+
+    def skip(self, report: Report) -> None:
+        """Count a partition of an earlier run."""
+        self.skipped += report.scored
+        self.skipped_failed += report.failed.total()
+        self._count_ballots(report)
+
+    def _count_ballots(self, report: Report) -> None:
+        for ballot, photographs in report.ballots.items():
+            self.profile.add([int(number) for number in ballot.split(",")], photographs)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--summary`."""
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        nodes = {
+            node: {"images": images, "images_per_second": round(images / seconds, 2)}
+            for node, images in sorted(self.nodes.items())
+        }
+        return {**Summary.as_json(self), "partitions": self.partitions, "nodes": nodes}
+
+    def sentences(self) -> list[str]:
+        """For a person, a line each."""
+        lines = Summary.sentences(self)
+        for node, told in self.as_json()["nodes"].items():
+            lines.append(f"{node}: {told['images']:,} images, {told['images_per_second']:g} images/s")
+        return lines
+
+
+def run(
+    target: ClusterTarget,
+    names: Iterable[str],
+    patterns: bool,
+    selection: Selection,
+    bundle: Bundle,
+    settings: Settings,
+    out: Output,
+) -> ClusterSummary:
+    """Score all that is named.
+
+    Args:
+        target: which cluster, and where the rows go.
+        names: files, folders, addresses and patterns.
+        patterns: whether a name that does not exist may be a pattern.
+        selection: which files in folders are scored.
+        bundle: as it scores.
+        settings: of the actors.
+        out: where a person is spoken to.
+
+    Raises:
+        UsageError: something would spoil the run; found before it begins.
+        OutputError: rows cannot be written.
+        BackendError: the model cannot be run.
+    """
+    where = target.output if is_remote(target.output) else str(Path(target.output).absolute())
+    destination = Destination(where)
+    sources = list(names) if isinstance(names, Sequence) else ["-"]
+    folder = os.getcwd()  # noqa: PTH109
+    told = ClusterSummary(bundle.model_id, "none", "none")
+    with connected(target.address, progress=not out.quiet and os.isatty(1)) as nodes:
+        each = [node["Resources"] for node in nodes]
+        resources = share_out(each, device=settings.device, cpus=target.cores, gpus=target.gpus)
+        check_stores(sources)
+        wanted = manifest(bundle, settings, target.format, sources, selection)
+        _claim(destination, wanted, target.resume, nodes, sources, folder)
+        plan = read_plan(destination)
+        if plan is None:
+            with out.progress("listing") as ticker:
+                plan = make_plan(
+                    names,
+                    selection,
+                    destination,
+                    actors=resources.actors,
+                    largest=target.largest,
+                    patterns=patterns,
+                    told=ticker.advance,
+                )
+        told.passed_over = plan.passed_over
+        done = finished(plan, destination)
+        for report in done:
+            told.skip(report)
+        left = sorted(set(plan.partitions) - {report.partition for report in done})
+        out.note(_begin(plan, len(left), resources, len(nodes)))
+        for report in score_partitions(left, destination, target.format, settings, resources, folder):
+            told.add(report)
+    if (domains := bundle.card.domains) is not None:
+        told.target = Profile.from_card(domains.profile)
+    told.compare()
+    return told
+
+
+def _claim(
+    destination: Destination,
+    wanted: dict[str, Any],
+    resume: bool,
+    nodes: Sequence[Mapping[str, Any]],
+    sources: Sequence[str],
+    folder: str,
+) -> None:
+    """Take the destination, and see that every node has it too."""
+    begun = claim(destination, wanted, resume=resume)
+    try:
+        check_nodes(nodes, destination, sources, folder)
+    except UsageError:
+        if not begun:
+            release(destination)
+        raise
+
+
+def _begin(plan: Plan, left: int, resources: Resources, nodes: int) -> str:
+    share = f" and {resources.gpus:g} GPU" if resources.gpus else ""
+    return (
+        f"{plan.inputs:,} photographs in {sum(plan.groups):,} partitions, {left:,} to do:"
+        f" {resources.actors} actors with {resources.cpus} cores{share} each on {nodes} nodes"
+    )

@@ -1,0 +1,57 @@
+"""The columns that scoring adds to a table: those of our Parquet files, without the path and the gate's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dgqa_infer.errors import UsageError
+from dgqa_infer.outputs.columns import encodable, flatten
+from dgqa_infer.outputs.parquet import schema
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ADDED = (
+    *("score", "raw", "spread", "width", "height", "warnings", "distortions"),
+    *("error_code", "error_message", "model", "size", "mtime"),
+)
+"""Their names, without a prefix."""
+
+
+def check(names: Sequence[str], column: str, prefix: str) -> None:
+    """Whether a table can be given our columns.
+
+    Args:
+        names: of the columns that it has.
+        column: that holds the photographs.
+        prefix: of ours.
+
+    Raises:
+        UsageError: it lacks the column of photographs, or has one of ours already.
+    """
+    if column not in names:
+        raise UsageError(f"the dataset has no column {column!r}; it has {', '.join(map(repr, names))}")
+    if taken := [prefix + name for name in ADDED if prefix + name in names]:
+        raise UsageError(
+            f"the dataset has a column {taken[0]!r} already: drop it, or give the new ones a prefix,"
+            " as in prefix='dgqa_'"
+        )
+
+
+def append(table: pyarrow.Table, rows: Sequence[Mapping[str, Any]], prefix: str) -> pyarrow.Table:
+    """A table with our columns.
+
+    Args:
+        table: with one photograph a row.
+        rows: as `Outcome.row` makes them, in the same order.
+        prefix: before the name of each new column.
+    """
+    import pyarrow
+
+    kinds = schema()
+    flat = [flatten(row) for row in rows]
+    for name in ADDED:
+        values = [encodable(value) if isinstance(value := row[name], str) else value for row in flat]
+        table = table.append_column(prefix + name, pyarrow.array(values, kinds.field(name).type))
+    return table

@@ -1,0 +1,205 @@
+"""Scores for a Ray Dataset that somebody already has: lazy, streaming, one row each as before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgqa_infer.bundle import Bundle
+from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.feed import Input
+from dgqa_infer.ray import columns
+from dgqa_infer.ray.resources import share_out
+from dgqa_infer.ray.settings import Settings
+from dgqa_infer.scorer import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    import pyarrow
+    from ray import ObjectRef
+    from ray.data import Dataset
+
+NAMES_AT_ONCE = 128
+"""Photographs that an actor takes at a time where they are named."""
+BYTES_AT_ONCE = 32
+"""Where they are not, or nobody knows: so many encoded photographs must have room in the object store."""
+
+
+def score_dataset(
+    dataset: Dataset,
+    *,
+    model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+    column: str = "path",
+    prefix: str = "",
+    device: str = "auto",
+    explain: bool = False,
+    strict: bool = False,
+    fast_decode: bool = False,
+    batch_size: int = 8,
+    cpus: int | None = None,
+    gpus: float | None = None,
+    actors: int | None = None,
+    separate_decoding: bool = False,
+) -> Dataset:
+    """Add scores to a dataset with one photograph a row.
+
+    Nothing runs before the result is consumed, and then blocks stream. Every row of the dataset is one row of
+    the result: what cannot be scored has an error, and a file that crashes its decoder costs its own row.
+
+    Args:
+        dataset: its other columns, whatever they hold, stay as they are.
+        model: name of a built-in bundle, a bundle's folder, or a bundle. Its files go to the nodes with the
+            work; they need dgqa-infer and a runtime, but no model.
+        column: holds the photographs: text for paths that every node sees and for addresses such as
+            "s3://bucket/a.jpg", or bytes for encoded files.
+        prefix: before the name of each new column.
+        device: that the model runs on, as `dgqa_infer.Scorer` takes it.
+        explain: also say which distortions each photograph shows.
+        strict: refuse a JPEG whose data is damaged.
+        fast_decode: decode large JPEGs at a part of their size; scores move a little.
+        batch_size: photographs that are scored at once; scores do not depend on it.
+        cpus: cores of an actor; None for up to eight, as the cluster's nodes divide best.
+        gpus: GPUs of an actor, such as 0.5; None for one where the cluster has GPUs, else none.
+        actors: how many; None for as many as there is room for. Where other parts of the pipeline need
+            cores too, leave them some.
+        separate_decoding: decode in actors without a GPU, on any node, and send crops of 0.75 MB a photograph
+            through the object store to the actors that infer: where the cores beside a GPU cannot feed it.
+
+    Returns:
+        The dataset with the columns `score` (float64, 0–100, higher is better), `raw` (float64, on the
+        label scale), `spread` (float64), `width` and `height` (int64, pixels), `warnings` (list of text),
+        `distortions` (list of name and probability; null unless explained), `error_code` and
+        `error_message` (text; null where there is a score), `model` (text), `size` (int64, bytes) and
+        `mtime` (float64, seconds since 1970; null for bytes and where nobody knows).
+
+    Raises:
+        UsageError: Ray is not installed, no node has that much, or the columns do not fit (the latter may
+            only be found when the dataset is consumed).
+        ModelError: there is no such bundle, or it is damaged.
+    """
+    import_ray()
+    import ray
+
+    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+    named = False
+    if (known := dataset.schema(fetch_if_missing=False)) is not None:
+        columns.check(known.names, column, prefix)
+        named = "string" in str(known.types[known.names.index(column)])
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    resources = share_out(alive, device=device, cpus=cpus, gpus=gpus)
+    if actors is not None:
+        resources = replace(resources, actors=actors)
+    settings = Settings.of(
+        bundle,
+        device=device,
+        explain=explain,
+        strict=strict,
+        fast_decode=fast_decode,
+        batch_size=batch_size,
+    )
+    if separate_decoding:
+        from dgqa_infer.ray.stages import in_two_stages
+
+        return in_two_stages(dataset, settings, resources, alive, column=column, prefix=prefix)
+    return dataset.map_batches(
+        RowScorer,
+        fn_constructor_args=(ray.put(settings.on(resources.cpus, resources.a_node)), column, prefix),
+        batch_size=NAMES_AT_ONCE if named else BYTES_AT_ONCE,
+        batch_format="pyarrow",
+        num_cpus=resources.cpus,
+        num_gpus=resources.gpus,
+        compute=pool(resources.actors),
+    )
+
+
+def import_ray() -> None:
+    """Make sure that there is a Ray.
+
+    Raises:
+        UsageError: it is not installed; names the command that installs it.
+    """
+    try:
+        import pyarrow  # noqa: F401
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"a cluster needs the package {error.name}, which is not installed: pip install 'dgqa-infer[ray]'"
+        ) from error
+
+
+def pool(actors: int) -> Any:
+    """Up to so many actors; Ray Data starts them as it leaves room for what comes before them."""
+    import ray.data
+
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=actors)
+
+
+class RowScorer:
+    """An actor that adds our columns to tables."""
+
+    def __init__(self, settings: ObjectRef[Settings], column: str, prefix: str) -> None:
+        """Load the model.
+
+        Args:
+            settings: what every actor is told.
+            column: that holds the photographs.
+            prefix: of the new columns.
+        """
+        import ray
+
+        self._column, self._prefix = column, prefix
+        self._stack = ExitStack()
+        _, self._pipeline = self._stack.enter_context(ray.get(settings).open())
+
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
+        """The table with our columns."""
+        columns.check(table.column_names, self._column, self._prefix)
+        with inputs(table[self._column]) as found:
+            rows = [outcome.row() for outcome in self._pipeline.run(found)]
+        if _is_binary(table[self._column].type):
+            rows = [of_bytes(row, data) for row, data in zip(rows, table[self._column], strict=True)]
+        return columns.append(table, rows, self._prefix)
+
+
+@contextmanager
+def inputs(column: pyarrow.ChunkedArray) -> Iterator[list[Input]]:
+    """A column's photographs as a pipeline takes them. Those in memory become files for as long as it lasts.
+
+    Raises:
+        UsageError: the column holds neither text nor bytes.
+    """
+    import pyarrow
+
+    values = column.to_pylist()
+    nothing = ImageError("not_found", "the row holds no photograph")
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        yield [nothing if value is None else value for value in values]
+        return
+    if not _is_binary(column.type):
+        raise UsageError(f"the column of photographs holds {column.type}, neither text nor bytes")
+    with tempfile.TemporaryDirectory(prefix="dgqa-rows-") as folder:
+        found: list[Input] = []
+        for number, value in enumerate(values):
+            if value is None:
+                found.append(nothing)
+                continue
+            path = Path(folder) / str(number)
+            path.write_bytes(value)
+            found.append(str(path))
+        del values
+        yield found
+
+
+def of_bytes(row: dict[str, Any], data: Any) -> dict[str, Any]:
+    """The row of a photograph from memory: nothing of the file that it was for a while."""
+    return {**row, "path": None, "mtime": None, "size": len(data.as_buffer()) if data.is_valid else None}
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
