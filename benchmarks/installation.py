@@ -2,7 +2,7 @@
 
     python benchmarks/installation.py [--extras cpu --extras cpu,train] [--keep DIR]
 
-Built of the tracked files alone, in a copy. Each set of extras goes into a new virtual environment, with the
+Built of the last commit, in a copy. Each set of extras goes into a new virtual environment, with the
 versions of constraints.txt; there, outside of the checkout, the program says its version, imports what the
 extra brings, and scores the photographs of the examples with the built-in model. Sizes and seconds go to
 `results/installation.json`. Seconds depend on the network and on pip's cache.
@@ -32,6 +32,7 @@ EXTRAS = {
     "cpu,heif": "import pillow_heif",
     "cpu,raw": "import rawpy",
     "cpu,parquet": "import dgqa_infer.outputs.parquet, pyarrow.parquet",
+    "cpu,ray": "import dgqa_infer.ray, ray.data",
     "cpu,remote": "import dgqa_infer.remote, fsspec, aiohttp, s3fs, gcsfs",
     "cpu,train": "import dgqa_training.regressor, dgqa_training.domains, dgqa_training.synthesis",
     "export": "import dgqa_export.exporter, dgqa_export.adaptation",
@@ -67,6 +68,7 @@ def measure(work: Path, extras: list[str]) -> dict[str, Any]:
     tried["sdist[cpu]"] = install(work, sdist, "cpu", photos)
     missing = declared() - {name for each in extras for name in each.split(",")}
     return {
+        "commit": run("git", "rev-parse", "--short", "HEAD", folder=ROOT).strip(),
         "built": {"wheel_bytes": wheel.stat().st_size, "sdist_bytes": sdist.stat().st_size},
         "installed": tried,
         "not_tried": {name: NOT_TRIED.get(name, "not asked for") for name in sorted(missing)},
@@ -76,12 +78,10 @@ def measure(work: Path, extras: list[str]) -> dict[str, Any]:
 
 
 def build(work: Path) -> tuple[Path, Path]:
-    """The wheel and the source distribution of the tracked files, by PyPA's build."""
-    source, out = work / "source", work / "dist"
-    names = run("git", "ls-files", "-z", folder=ROOT).split("\0")
-    for name in filter(None, names):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
+    """The wheel and the source distribution of the last commit, by PyPA's build."""
+    source, out, packed = work / "source", work / "dist", work / "source.tar"
+    run("git", "archive", "--output", packed, "HEAD", folder=ROOT)
+    shutil.unpack_archive(packed, source, filter="data")
     python = environment(work / "builder")
     run(python, "-m", "pip", "install", "--quiet", "build")
     run(python, "-m", "build", "--outdir", out, source)
@@ -115,7 +115,6 @@ def install(work: Path, package: Path, extras: str, photos: Path) -> dict[str, A
         "model": rows[0]["model"],
     }
     print(f"{package.name}[{extras}]: {found}", file=sys.stderr)
-    shutil.rmtree(folder)
     return found
 
 
