@@ -109,7 +109,7 @@ def picture(rows: dict[str, Any], model: str, photographs: int) -> None:
         range(6), [*(f"pristine\nover level {level}" for level in LEVELS), "all 15\npairs"], fontsize=8
     )
     axes.xaxis.tick_top()
-    axes.set_xlabel(f"share of pairs in people's order; {model}, {photographs} photographs; * trained on")
+    axes.set_xlabel(f"share of pairs in people's order, {photographs} photographs\n{model}; * trained on")
     figure.savefig(PICTURE, dpi=110)
 
 
