@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
+from dgqa_training.loading import batches
 from dgqa_training.loop import Crops, CropSource, half_where_it_pays
 from dgqa_training.networks import QualityNetwork
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
@@ -177,8 +177,7 @@ def pooled(
         float32 [batch, d] and float64 [batch].
     """
     network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    loader = DataLoader(Crops(source, seed, epoch=0, flip=False), batch_size=batch, num_workers=workers)
-    for crops, targets in loader:
+    for crops, targets in batches(Crops(source, seed, epoch=0, flip=False), batch, workers):
         with half_where_it_pays(device):
             features = network.features(crops.to(device)).float()
         means = functional.adaptive_avg_pool2d(features, 1).flatten(1)

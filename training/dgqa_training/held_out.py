@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, shrink
 from dgqa_training.checkpoints import Checkpoint
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
+from dgqa_training.loading import batches
 from dgqa_training.loop import half_where_it_pays
 from dgqa_training.samples import PRISTINE
 
@@ -125,7 +126,7 @@ def judge(
     images = _Images(contents, checkpoint.preprocessing, seed)
     logits = []
     with torch.inference_mode():
-        for stacks in DataLoader(images, batch_size=batch, num_workers=workers):
+        for stacks in batches(images, batch, workers):
             with half_where_it_pays(device):
                 found = network(stacks.flatten(0, 1).to(device))["domain_logits"].double().cpu()
             logits.append(found.view(*stacks.shape[:2], -1).mean(1).numpy())

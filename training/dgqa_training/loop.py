@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_training.checkpoints import read_tensors, write_tensors
+from dgqa_training.loading import batches
 
 
 class CropSource(Protocol):
@@ -295,14 +296,11 @@ class Training:
             log.write(json.dumps(line) + "\n")
 
     def _batches(self, order: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        loader = DataLoader(
-            Crops(self.source, self.recipe.seed, self._state.epoch, self.recipe.flip),
-            batch_size=self.recipe.batch,
-            sampler=order,
-            num_workers=self.workers,
-            pin_memory=self.device != "cpu",
-        )
-        for crops, targets in loader:
+        epoch = Crops(self.source, self.recipe.seed, self._state.epoch, self.recipe.flip)
+        pinned = self.device != "cpu"
+        for crops, targets in batches(
+            epoch, self.recipe.batch, self.workers, sampler=order, pin_memory=pinned
+        ):
             yield crops.to(self.device, non_blocking=True), targets.to(self.device, torch.float32)
 
     def _step(self, crops: Tensor, targets: Tensor) -> float:

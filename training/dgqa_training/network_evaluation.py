@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
 from dgqa_training.datasets import Sample
+from dgqa_training.loading import batches
 from dgqa_training.protocols import PAPERS, Protocol, random_crops
 
 
@@ -69,13 +70,11 @@ def predict(
     """
     training = network.training
     network.eval()
-    loader = DataLoader(
-        _Stacks(samples, protocol, preprocessing, seed), batch_size=batch, num_workers=workers
-    )
+    images = _Stacks(samples, protocol, preprocessing, seed)
     means = []
     try:
         with torch.inference_mode():
-            for stacks in loader:
+            for stacks in batches(images, batch, workers):
                 quality = network(stacks.flatten(0, 1).to(device))["quality"].float()
                 means.append(quality.view(stacks.shape[:2]).mean(1).cpu().numpy())
     finally:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from dgqa_infer.card import Calibration
 from dgqa_infer.decoders.sniff import EXTENSIONS
@@ -25,6 +25,7 @@ from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.loading import batches
 from dgqa_training.loop import Crops, CropSource, Progress, Recipe, Training, half_where_it_pays, software
 from dgqa_training.networks import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.probe import fit_probe
@@ -265,7 +266,7 @@ def scale_of(
     crops = Subset(Crops(source, seed, epoch=0, flip=False), np.sort(drawn).tolist())
     network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     raw, labels = [], []
-    for batch, targets in DataLoader(crops, batch_size=32, num_workers=workers):
+    for batch, targets in batches(crops, 32, workers):
         with half_where_it_pays(device):
             raw.append(network(batch.to(device))["quality"].double().cpu().numpy())
         labels.append(targets.double().numpy())

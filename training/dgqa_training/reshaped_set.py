@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training import datasets
+from dgqa_training.loading import batches
 from dgqa_training.loop import CropSource, half_where_it_pays
 from dgqa_training.reshaping import label_cube, pseudo_samples, thin_clusters
 from dgqa_training.samples import Synthetic, SyntheticCrops, centre_crop
@@ -143,8 +144,8 @@ class Thinning:
         """Indices of the samples of an epoch, ascending."""
         labels = np.array([self.source.target(index) for index in range(self.originals)])
         centres = _Centres(self.source, self.originals)
-        loader = DataLoader(centres, batch_size=_BATCH, num_workers=self.workers)
-        features = np.concatenate([_features(network, crops, self.device) for crops in loader])
+        stacks = batches(centres, _BATCH, self.workers)
+        features = np.concatenate([_features(network, crops, self.device) for crops in stacks])
         kept = thin_clusters(features, labels, np.random.default_rng([self.seed, epoch]))
         return np.concatenate([kept, np.arange(self.originals, len(self.source))])
 

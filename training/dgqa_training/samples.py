@@ -77,7 +77,7 @@ class SyntheticCrops:
         image = _reference(sample.reference, self.preprocessing)
         if sample.type != PRISTINE:
             image = to_bytes(distort(image, sample.type, sample.level, generator))
-        return image
+        return _large_enough(image, self.side, sample.reference)
 
 
 class ImageCrops:
@@ -118,7 +118,8 @@ class ImageCrops:
         return centre_crop(self._image(index), self.side)
 
     def _image(self, index: int) -> NDArray[np.uint8]:
-        return shrink(decode(self.files[index]).pixels, self.preprocessing)
+        image = shrink(decode(self.files[index]).pixels, self.preprocessing)
+        return _large_enough(image, self.side, self.files[index])
 
 
 def random_crop(image: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -142,6 +143,16 @@ def centre_crop(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     height, width = _sides(image, side)
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]
+
+
+def _large_enough(image: NDArray[np.uint8], side: int, file: Path) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UsageError(
+            f"{file}: {width}×{height} pixels is smaller than the crop of {side}, and nothing is enlarged to "
+            "train on: leave it out, or take larger photographs"
+        )
+    return image
 
 
 def _sides(image: NDArray[np.uint8], side: int) -> tuple[int, int]:
