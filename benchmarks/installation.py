@@ -5,13 +5,15 @@
 Built of the last commit, in a copy. Each set of extras goes into a new virtual environment, with the
 versions of constraints.txt; there, outside of the checkout, the program says its version, imports what the
 extra brings, and scores the photographs of the examples with the built-in model. Sizes and seconds go to
-`results/installation.json`. Seconds depend on the network and on pip's cache.
+`results/installation.json`. Seconds depend on the network, on pip's cache, and on what else
+is running: the load beside them is the whole machine's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -55,26 +57,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = (chosen.keep or Path(temporary)).resolve()
         result = measure(work, chosen.extras or list(EXTRAS))
-    write_result("installation", result)
     print(json.dumps(result, indent=1))
 
 
 def measure(work: Path, extras: list[str]) -> dict[str, Any]:
-    """Build, install and score; in a folder outside of the checkout."""
+    """Build, install and score, in a folder outside of the checkout; what is known is kept at every step."""
     work.mkdir(exist_ok=True)
     wheel, sdist = build(work)
     photos = shutil.copytree(ROOT / "examples" / "photos", work / "photos", dirs_exist_ok=True)
-    tried = {f"wheel[{each}]": install(work, wheel, each, photos) for each in extras}
-    tried["sdist[cpu]"] = install(work, sdist, "cpu", photos)
-    missing = declared() - {name for each in extras for name in each.split(",")}
-    return {
+    result: dict[str, Any] = {
         "commit": run("git", "rev-parse", "--short", "HEAD", folder=ROOT).strip(),
         "built": {"wheel_bytes": wheel.stat().st_size, "sdist_bytes": sdist.stat().st_size},
-        "installed": tried,
-        "not_tried": {name: NOT_TRIED.get(name, "not asked for") for name in sorted(missing)},
-        "pip": version("pip"),
+        "installed": {},
         "machine": machine(),
+        "pip": version("pip"),
     }
+    for package, each in [*((wheel, each) for each in extras), (sdist, "cpu")]:
+        kind = "wheel" if package is wheel else "sdist"
+        result["installed"][f"{kind}[{each}]"] = install(work, package, each, photos)
+        missing = declared() - {name for key in result["installed"] for name in key[6:-1].split(",")}
+        result["not_tried"] = {name: NOT_TRIED.get(name, "not asked for") for name in sorted(missing)}
+        write_result("installation", result)
+    return result
 
 
 def build(work: Path) -> tuple[Path, Path]:
@@ -97,7 +101,7 @@ def install(work: Path, package: Path, extras: str, photos: Path) -> dict[str, A
     start = time.perf_counter()
     constraints = ROOT / "constraints.txt"
     run(python, "-m", "pip", "install", "--quiet", "-c", constraints, f"{package}[{extras}]")
-    seconds = time.perf_counter() - start
+    seconds, load = time.perf_counter() - start, os.getloadavg()[0]
     program = python.with_name("dgqa-infer")
     said = run(program, "--version", folder=work).strip()
     run(python, "-c", EXTRAS[extras], folder=work)
@@ -109,6 +113,7 @@ def install(work: Path, package: Path, extras: str, photos: Path) -> dict[str, A
     found = {
         "version": said,
         "seconds": round(seconds, 1),
+        "load": round(load, 1),
         "megabytes": round((size(folder) - before) / 1e6, 1),
         "packages": len(packages) - 2,  # pip and setuptools were there
         "photographs_scored": scored,
