@@ -6,7 +6,7 @@ than a message becomes another one. So errors that are for the user come home as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -54,5 +54,5 @@ class _Outcomes(Dataset[Any]):
             return error
 
 
-def _collate(items: Sequence[Any]) -> Any:
+def _collate(items: list[Any]) -> Any:
     return next((item for item in items if isinstance(item, DgqaError)), None) or default_collate(items)
