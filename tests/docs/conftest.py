@@ -29,11 +29,8 @@ domains = replace(bundle.card.domains, profile=profile.as_card())
 graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files}
 write_bundle("mine", graphs, replace(bundle.card, name="mine", domains=domains))
 """
-BEFORE = {
-    "docs/domains.md": f"python -c '{PROFILED}'",
-    "docs/export.md": "dgqa-infer train regressor pristine/ runs/mine --epochs 0 --types 1 --quiet",
-}
-"""What a reader of a page has done already, after another page."""
+BEFORE = {"docs/domains.md": PROFILED}
+"""What a reader of a page has done already, after another page, in Python."""
 LOOKED_AT = ("constraints.txt", "docs", "examples")
 CHECKOUT = (*LOOKED_AT, "pyproject.toml", "README.md", "LICENSE", "dgqa_infer", "training", "export", "tests")
 PIP = """#!{python}
@@ -116,7 +113,9 @@ def folder(
             else:
                 shutil.copy(source, here)
         if (before := BEFORE.get(page)) is not None:
-            subprocess.run(["bash", "-euc", before], cwd=here, env=reader(here), check=True, timeout=240)
+            subprocess.run(
+                [sys.executable, "-c", before], cwd=here, env=reader(here), check=True, timeout=240
+            )
         return here
 
     return prepare

@@ -46,6 +46,7 @@ REASONS = {
 NOT_RUN = {
     "CONTRIBUTING.md": {"network": 1, "recursion": 1},
     "README.md": {"recursion": 1},
+    "docs/adapting.md": {"minutes": 1},
     "docs/domains.md": {"minutes": 2},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
