@@ -123,6 +123,7 @@ def test_as_many_blocks_are_not_run_as_are_listed_here(page: str) -> None:
     assert found == NOT_RUN.get(page, {}), f"{page}: NOT_RUN in {Path(__file__).name} counts them"
 
 
+@pytest.mark.timeout(2 * SECONDS)
 @pytest.mark.parametrize("page", [page for page in PAGES if tells(page) and page not in ELSEWHERE])
 def test_what_a_page_tells_to_run_runs(
     page: str, folder: Callable[[str], Path], reader: Callable[[Path], dict[str, str]]
