@@ -50,8 +50,8 @@ def draw(result: dict[str, Any]) -> None:
                 label=part if place == 0 else None,
             )
             bottom += 1000 * value
-    costs.set_xticks([0, 1], list(result["simulated"]["core_seconds_of_a_photograph"]))
-    costs.set(ylabel="milliseconds of one core", title="a photograph's cost, GPU")
+    costs.set_xticks([0, 1], ["no GPU", "with a GPU"])
+    costs.set(ylabel="milliseconds of one core", title="what a photograph costs")
     costs.title.set_fontsize(10)
     costs.legend(fontsize=7)
     PICTURE.parent.mkdir(exist_ok=True)
