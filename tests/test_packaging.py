@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -117,3 +118,15 @@ def test_the_changelog_knows_the_version_that_is_built_or_what_is_unreleased(
     text = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## \[(.+?)\]", text, re.M)
     assert headings[0] == "Unreleased" or headings[0] == file.name.split("-")[1]
+
+
+def test_the_sizes_that_the_documentation_tells_are_the_measured_ones(repository: Path) -> None:
+    measured = json.loads((repository / "benchmarks" / "results" / "installation.json").read_bytes())
+    text = (repository / "docs" / "README.md").read_text(encoding="utf-8")
+    sizes = [measured["installed"][f"wheel[{each}]"]["megabytes"] for each in ("cpu", "export")]
+    assert (
+        "checkout: {:,.0f} MB with all that it needs, where `[export]`, with PyTorch, has {:,.0f} MB".format(
+            *sizes
+        )
+        in text
+    )
