@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dgqa_infer.cli._summary import Summary
 from dgqa_infer.drift import Profile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.folder import Selection
-from dgqa_infer.ray.connection import check_nodes, check_stores, connected
+from dgqa_infer.ray.connection import check_nodes, connected
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
 from dgqa_infer.ray.partitions import Report
@@ -25,6 +26,7 @@ from dgqa_infer.ray.plan import Plan, make_plan, read_plan
 from dgqa_infer.ray.resources import Resources, share_out
 from dgqa_infer.ray.run import finished, score_partitions
 from dgqa_infer.ray.settings import Settings
+from dgqa_infer.ray.stores import answer, check_stores
 from dgqa_infer.remote import is_remote
 
 
@@ -147,7 +149,7 @@ def _claim(
     folder: str,
 ) -> None:
     """Take the destination, and see that every node has it too."""
-    begun = claim(destination, wanted, resume=resume)
+    begun = answer(destination.name, partial(claim, destination, wanted, resume=resume))
     try:
         check_nodes(nodes, destination, sources, folder)
     except UsageError:

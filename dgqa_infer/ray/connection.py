@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 from dgqa_infer import remote
-from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.errors import UsageError
 from dgqa_infer.ray.dataset import import_ray
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.settings import where
+from dgqa_infer.ray.stores import within
 
 LOCAL = "local"
 """The address of a cluster that is started here for the run and ends with it."""
@@ -24,7 +23,6 @@ LOCAL = "local"
 _AUTO = "auto"
 _ANSWER_SECONDS = 5.0
 _INIT_SECONDS = 20.0
-_STORE_SECONDS = 15.0
 _PROBE_SECONDS = 60.0
 _ENVIRONMENT = {
     # Nothing about a run is anybody else's business; whoever wants to send it can set this to 1.
@@ -32,7 +30,6 @@ _ENVIRONMENT = {
     # It would warn of what it will change for GPUs, in every program.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-T = TypeVar("T")
 
 
 @contextmanager
@@ -116,65 +113,6 @@ def check_nodes(
                 f"node {found['node']} does not see {found['missing'][0]}: photographs and destination must"
                 " be on a file system that every node has in the same place, or in an object store"
             )
-
-
-def check_stores(sources: Sequence[str]) -> None:
-    """Ask every store that is named for its first photograph.
-
-    Raises:
-        UsageError: one does not answer, or does not let us in; says which.
-    """
-    for address in filter(remote.is_remote, sources):
-        try:
-            within(_STORE_SECONDS, partial(_first, address))
-        except TimeoutError as error:
-            raise UsageError(f"{address} does not answer within {_STORE_SECONDS:g} s") from error
-        except ImageError as error:
-            # To fsspec a web server that it cannot reach is one that has nothing.
-            if error.code in ("unreadable", "unsupported") or (cause := _connection(error)) is not None:
-                raise UsageError(
-                    str(error) if error.code != "not_found" else f"{address}: {cause}"
-                ) from error
-
-
-def _first(address: str) -> bool:
-    """Whether there is anything at an address."""
-    return next(remote.walk(address, True), None) is not None
-
-
-def _connection(error: BaseException) -> OSError | None:
-    """What a network said, if that is what an error comes from."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and not isinstance(seen, FileNotFoundError):
-            return seen
-        seen = seen.__cause__
-    return None
-
-
-def within(seconds: float, do: Callable[[], T]) -> T:
-    """What a call gives, if it gives it in time; else it goes on in a thread that nobody waits for.
-
-    Raises:
-        TimeoutError: it takes longer.
-    """
-    found: list[T] = []
-    failed: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            found.append(do())
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if not found:
-        raise TimeoutError
-    return found[0]
 
 
 def _look(destination: Destination, files: Sequence[str]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ IGNORED = (
     "ignore::ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
-# No store may be smaller.
-NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+
+NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

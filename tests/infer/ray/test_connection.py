@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer import UsageError
-from dgqa_infer.ray.connection import check_stores
-
 
 @pytest.fixture(autouse=True)
 def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,27 +40,6 @@ def test_an_address_that_does_not_answer_is_named(cli: Any, tmp_path: Path) -> N
 def test_what_is_no_address_of_a_cluster_is_named(cli: Any, tmp_path: Path, address: str, said: str) -> None:
     ran = cli("score", tmp_path, f"--cluster={address}", "-o", tmp_path / "rows")
     assert (ran.code, said in ran.stderr) == (2, True)
-
-
-def test_a_store_that_cannot_be_reached_is_named() -> None:
-    pytest.importorskip("fsspec")
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"zip://::http://127.0.0.1:{closed.getsockname()[1]}/photos.zip"
-        with pytest.raises(UsageError, match=f"^{address}: .*onnect"):
-            check_stores(["a/folder", address])
-
-
-def test_a_store_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    from dgqa_infer import remote
-    from dgqa_infer.ray import connection
-
-    monkeypatch.setattr(connection, "_STORE_SECONDS", 0.1)
-    monkeypatch.setattr(remote, "walk", lambda *_: time.sleep(1))
-    with pytest.raises(UsageError, match=r"^s3://bucket does not answer within 0\.1 s$"):
-        check_stores(["s3://bucket"])
 
 
 def test_what_answers_and_is_no_cluster_is_given_up(
