@@ -27,6 +27,8 @@ _PROBE_SECONDS = 60.0
 _ENVIRONMENT = {
     # Nothing about a run is anybody else's business; whoever wants to send it can set this to 1.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A Ray that is started here competes with other programs as this one would.
+    "RAY_worker_niceness": "0",
     # It would warn of what it will change for GPUs, in every program.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
