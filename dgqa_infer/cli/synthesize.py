@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from dgqa_training.kadid_scores import KadidScores
     from dgqa_training.synthesis import Plan, Settings, Written
 
-EXAMPLES = """
-dgqa-infer synthesize pristine/ synthetic/
-dgqa-infer synthesize pristine/ synthetic/ --types jpeg,white-noise,1-3 --levels 3,5 --contact-sheet
-dgqa-infer synthesize pristine/ synthetic/ --per-image one --short-side 512 --jobs 8
-"""
-
 
 def synthesize(
     pristine: Annotated[

@@ -25,13 +25,6 @@ class Tuned(StrEnum):
     HEAD = "head"
 
 
-EXAMPLES = """
-dgqa-infer train regressor pristine/ runs/livec --types 1,3,10,17,18,25
-dgqa-infer train regressor kadid10k/ runs/kadid --ridge 0 --backbone resnet50 --weights resnet50.pth
-dgqa-infer train regressor kadid10k/ runs/syndr --add pristine/ --thin --no-flip
-dgqa-infer train regressor pristine/ runs/hyper --network dgqa_training.hyper:HyperNetwork --ridge 0
-"""
-
 train = typer.Typer(help="Train the quality regressor or the domain classifier.", no_args_is_help=True)
 
 SourceArgument = Annotated[

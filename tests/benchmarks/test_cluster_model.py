@@ -76,9 +76,7 @@ def test_more_nodes_never_take_longer_and_a_thousand_wait_for_the_store(
     """1,000 nodes could do 100,000 a second; 16 prefixes of a store give 88,000."""
     many = replace(assumed, prefixes=16, list_rate=5000.0)
     swift = replace(measured, partition=0.005)
-    runs = [
-        model.simulate(swift, many, model.Cluster(nodes, 0), 10**8, 5000) for nodes in (1, 10, 100, 1000)
-    ]
+    runs = [model.simulate(swift, many, model.Cluster(nodes, 0), 10**8, 5000) for nodes in (1, 10, 100, 1000)]
     hours = [run["hours"] for run in runs]
     assert hours == sorted(hours, reverse=True)
     assert [run["saturates_first"] for run in runs] == ["cores"] * 3 + ["requests to the store"]

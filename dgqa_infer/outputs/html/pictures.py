@@ -79,7 +79,7 @@ def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str
 
 
 def _meaning(bundle: Bundle) -> list[dict[str, Any]]:
-    """What some scores look like, and the share of real photographs below each, as far as the card says so."""
+    """What some scores look like, and the share of real photographs below each, as the card says."""
     measured = next((figure for figure in bundle.card.figures if figure.get("kind") == "anchors"), None)
     if measured is None:
         return []
