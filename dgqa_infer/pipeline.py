@@ -26,6 +26,7 @@ from dgqa_infer.judging import Judge, Outcome, R, judge_batch
 from dgqa_infer.remote import is_remote
 from dgqa_infer.results import Failure
 from dgqa_infer.slots import SharedSlots
+from dgqa_infer.worker_process import WorkerProcess
 from dgqa_infer.workers import Task, Worker
 
 # Each worker is given one file beyond that in its hands, so that it never waits for this process.
@@ -71,6 +72,7 @@ class Pipeline(Generic[R]):
         limits: WorkerLimits | None = None,
         seed: int | None = None,
         preview: int = 0,
+        begun: WorkerProcess | None = None,
     ) -> None:
         """Prepare; processes start when there is work for them.
 
@@ -80,6 +82,8 @@ class Pipeline(Generic[R]):
             limits: what decoding may take.
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
             preview: longest side of the picture that comes with each outcome, in pixels; 0 for none.
+            begun: the first of the processes, if one was begun before; whoever began it ends it if no file
+                ever needs it.
 
         Raises:
             UsageError: an argument is out of range.
@@ -110,6 +114,7 @@ class Pipeline(Generic[R]):
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
+        self._begun = begun
         self._workers: list[Worker] = []
         self._startup_failures = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-judge")
@@ -190,7 +195,8 @@ class Pipeline(Generic[R]):
         while self._again:
             worker = min(self._workers, key=lambda each: len(each.tasks), default=None)
             if (worker is None or worker.tasks) and len(self._workers) < self._count:
-                worker = Worker(self._settings, self._slots)
+                worker = Worker(self._settings, self._slots, self._begun)
+                self._begun = None
                 self._workers.append(worker)
                 self._selector.register(worker, selectors.EVENT_READ)
             if worker is None or len(worker.tasks) >= _TASKS_PER_WORKER:

@@ -31,20 +31,23 @@ from dgqa_infer.slots import shrink_to_preview, views
 _GRACE_SECONDS = 10
 
 
-def main(connection_descriptor: int, memory_descriptor: int) -> None:
+def main(descriptor: int) -> None:
     """Serve until the parent hangs up.
 
     Args:
-        connection_descriptor: of the socket to the parent.
-        memory_descriptor: of the memory that the crops go into.
+        descriptor: of the socket to the parent. Through it come the memory for crops, settings, and tasks.
     """
     # Ctrl-C is the parent's business; it says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(socket.socket(fileno=connection_descriptor).detach())
+    ours = socket.socket(fileno=descriptor)
     try:
+        _, descriptors, *_ = socket.recv_fds(ours, 1, 1)
+        if not descriptors:
+            raise EOFError
+        connection = Connection(ours.detach())
         settings = json.loads(connection.recv_bytes())
         preprocessing = Preprocessing.from_card(settings["preprocessing"])
-        slots, previews = views(memory_descriptor, settings["slots"], preprocessing, settings["preview"])
+        slots, previews = views(descriptors[0], settings["slots"], preprocessing, settings["preview"])
         _confine(settings)
         _send(connection, {"ready": True})
         tasks: deque[Mapping[str, Any]] = deque()
@@ -142,4 +145,4 @@ def _send(connection: Connection, message: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

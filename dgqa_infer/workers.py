@@ -1,36 +1,22 @@
-"""The parent's side of the worker processes: start them, talk to them, end them."""
+"""The parent's side of the worker processes: what they are given, what they answer, in how long."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dgqa_infer.errors import ERROR_CODES
 from dgqa_infer.slots import SharedSlots
+from dgqa_infer.worker_process import WorkerProcess
 
 _MAX_MESSAGE_BYTES = 1_000_000
 _STARTUP_SECONDS = 120.0
-_ENDING_SECONDS = 0.5
-_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
-# `-P` and a path of our own choosing: nothing is imported from a folder of photographs that holds a numpy.py.
-_BOOTSTRAP = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from dgqa_infer.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(slots=True)
@@ -61,7 +47,16 @@ class Worker:
         ready: whether it has started.
     """
 
-    def __init__(self, settings: Mapping[str, Any], slots: SharedSlots) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], slots: SharedSlots, process: WorkerProcess | None = None
+    ) -> None:
+        """Tell a process what to do.
+
+        Args:
+            settings: as `dgqa_infer.worker` reads them.
+            slots: where crops go.
+            process: one that was begun before; None for a new one.
+        """
         self.tasks: deque[Task] = deque()
         self.asking = 0
         self.admitted = 0
@@ -69,24 +64,8 @@ class Worker:
         self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
         self._seconds: float = settings["seconds"]
         self._preview: int = settings["preview"]
-        ours, theirs = socket.socketpair()
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
-        path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", "-c", _BOOTSTRAP),
-                    *(str(theirs.fileno()), str(slots.descriptor), json.dumps(path)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                pass_fds=(theirs.fileno(), slots.descriptor),
-                # A group of its own: Ctrl-C in a terminal goes to every process of the foreground group.
-                process_group=0,
-                env={**_without_libheif_switch(), **_ONE_THREAD},
-            )
-        self._connection = Connection(ours.detach())
+        self._process = process or WorkerProcess()
+        self._connection = Connection(self._process.connect(slots.descriptor))
         self._send(settings)
 
     def fileno(self) -> int:
@@ -143,25 +122,14 @@ class Worker:
         Returns:
             How it ended, in words; for one that never became ready also the last line that it wrote.
         """
-        try:
-            # Of a process that ends by itself the socket closes a moment before it can be waited for.
-            code = self._process.wait(_ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+        words, said = self._process.end()
         self._connection.close()
-        with self._stderr:
-            self._stderr.seek(0)
-            said = self._stderr.read(100_000).decode(errors="replace").strip()
-        words = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        if code == -signal.SIGKILL:
-            words += ", perhaps for want of memory"
-        return words if self.ready or not said else f"{words}: {said.splitlines()[-1]}"
+        return words if self.ready or not said else f"{words}: {said}"
 
     def kill(self) -> None:
         """End it now, whatever it does."""
         self._process.kill()
-        self.end()
+        self._connection.close()
 
     def _start_clock(self) -> None:
         """The first task's time begins; the start has its own."""
@@ -206,8 +174,3 @@ def _is_size(value: object, limit: int) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _without_libheif_switch() -> dict[str, str]:
-    # It turns libheif's own limits off.
-    return {name: value for name, value in os.environ.items() if name != "LIBHEIF_SECURITY_LIMITS"}

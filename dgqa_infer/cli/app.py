@@ -1,4 +1,4 @@
-"""The program `dgqa-infer`: registers the commands and catches what they raise."""
+"""The program `dgqa-infer`: what it says of itself, and what becomes of an error that a command raises."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dgqa_infer.cli._cluster import ScoreCommand
+from dgqa_infer.cli._commands import SETTINGS, Commands
 from dgqa_infer.cli._errors import report
-from dgqa_infer.cli.adapt import adapt
-from dgqa_infer.cli.bench import bench
-from dgqa_infer.cli.doctor import doctor
-from dgqa_infer.cli.evaluate import evaluate
-from dgqa_infer.cli.export import export
-from dgqa_infer.cli.models import models
-from dgqa_infer.cli.report import report as report_command
-from dgqa_infer.cli.score import score
-from dgqa_infer.cli.select import select
-from dgqa_infer.cli.synthesize import synthesize
-from dgqa_infer.cli.train import train
 
 app = typer.Typer(
     name="dgqa-infer",
+    cls=Commands,
     help="Blind image quality assessment: how good is this photograph, and what is wrong with it?",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    # Rich would make the help prettier and take half of its time.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **SETTINGS,
 )
 
 
@@ -48,19 +34,6 @@ def root(
     ] = False,
 ) -> None:
     """Blind image quality assessment: how good is this photograph, and what is wrong with it?"""
-
-
-app.command("score", cls=ScoreCommand)(score)
-app.command("report")(report_command)
-app.command("evaluate")(evaluate)
-app.command("adapt")(adapt)
-app.command("export")(export)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
-app.command("models")(models)
-app.command("synthesize")(synthesize)
-app.command("select")(select)
-app.add_typer(train, name="train")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dgqa_infer.cli._cluster import ClusterTarget
+from dgqa_infer.cli._cluster import ClusterTarget, ScoreCommand
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
@@ -24,9 +24,12 @@ from dgqa_infer.cli._options import (
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._run import Run, Target
 from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
+
+COMMAND = ScoreCommand
 
 _STDIN = 0
 
@@ -127,51 +130,59 @@ def score(
     else:
         target = Target.choose(output, format, resume=resume, model=model)
     names, patterns = _names(paths, null=null)
-    # Only now what takes time to import: a wrong option is told at once.
-    from dgqa_infer.bundle import Bundle
-    from dgqa_infer.cli._summary import Summary
-    from dgqa_infer.drift import Profile
-    from dgqa_infer.folder import Selection
-    from dgqa_infer.gate import read_gate
-    from dgqa_infer.images import DecodeLimits
-    from dgqa_infer.outputs.maps import SIDE, MapFolder
-    from dgqa_infer.pipeline import Pipeline, WorkerLimits
-    from dgqa_infer.scorer import Scorer
-
-    decode_limits = DecodeLimits(
-        file_bytes=bytes_of("--limit-file-size", limit_file_size),
-        pixels=pixels_of("--limit-pixels", limit_pixels),
-        side=pixels_of("--limit-side", limit_side),
-        profile_bytes=bytes_of("--limit-profile", limit_profile),
-    )
-    worker_limits = WorkerLimits(
-        seconds=seconds_of("--limit-time", limit_time),
-        memory_bytes=bytes_of("--limit-memory", limit_memory),
-        pixels_in_flight=pixels_of("--limit-in-flight", limit_in_flight),
-    )
-    bundle = Bundle.load(model)
-    criteria = read_gate(gate, bundle.card) if gate is not None else None
-    selection = Selection(include or (), exclude or (), recursive)
-    if many is not None:
-        from dgqa_infer.cli import _cluster_run
-        from dgqa_infer.ray.settings import Settings
-
-        settings = Settings.of(
-            bundle,
-            device=device,
-            explain=explain,
-            strict=strict,
-            fast_decode=fast_decode,
-            batch_size=batch_size,
-            limits=decode_limits,
-            worker_limits=worker_limits,
-        )
-        as_scored = bundle.with_scaled_decoding() if fast_decode else bundle
-        came = _cluster_run.run(many, names, patterns, selection, as_scored, settings, out)
-        _tell(out, came, summary)
-        raise typer.Exit(came.exit_code())
-    folder = MapFolder(maps, bundle.card.raw_range) if maps is not None else None
     with ExitStack() as stack:
+        # Its imports and ours take longer than a photograph: they go on side by side.
+        begun = stack.enter_context(WorkerProcess()) if many is None else None
+        # Only now what takes time to import: a wrong option is told at once.
+        from dgqa_infer.bundle import Bundle
+        from dgqa_infer.cli._summary import Summary
+        from dgqa_infer.drift import Profile
+        from dgqa_infer.folder import Selection
+        from dgqa_infer.images import DecodeLimits
+        from dgqa_infer.pipeline import Pipeline, WorkerLimits
+        from dgqa_infer.scorer import Scorer
+
+        decode_limits = DecodeLimits(
+            file_bytes=bytes_of("--limit-file-size", limit_file_size),
+            pixels=pixels_of("--limit-pixels", limit_pixels),
+            side=pixels_of("--limit-side", limit_side),
+            profile_bytes=bytes_of("--limit-profile", limit_profile),
+        )
+        worker_limits = WorkerLimits(
+            seconds=seconds_of("--limit-time", limit_time),
+            memory_bytes=bytes_of("--limit-memory", limit_memory),
+            pixels_in_flight=pixels_of("--limit-in-flight", limit_in_flight),
+        )
+        bundle = Bundle.load(model)
+        criteria = None
+        if gate is not None:
+            from dgqa_infer.gate import read_gate
+
+            criteria = read_gate(gate, bundle.card)
+        selection = Selection(include or (), exclude or (), recursive)
+        if many is not None:
+            from dgqa_infer.cli import _cluster_run
+            from dgqa_infer.ray.settings import Settings
+
+            settings = Settings.of(
+                bundle,
+                device=device,
+                explain=explain,
+                strict=strict,
+                fast_decode=fast_decode,
+                batch_size=batch_size,
+                limits=decode_limits,
+                worker_limits=worker_limits,
+            )
+            as_scored = bundle.with_scaled_decoding() if fast_decode else bundle
+            came = _cluster_run.run(many, names, patterns, selection, as_scored, settings, out)
+            _tell(out, came, summary)
+            raise typer.Exit(came.exit_code())
+        folder = None
+        if maps is not None:
+            from dgqa_infer.outputs.maps import MapFolder
+
+            folder = MapFolder(maps, bundle.card.raw_range)
         log = stack.enter_context(target.open_log())
         scorer = stack.enter_context(
             Scorer(
@@ -186,9 +197,9 @@ def score(
             )
         )
         bundle = scorer.bundle
-        preview = SIDE if maps is not None else 0
+        preview = folder.side if folder is not None else 0
         pipeline = stack.enter_context(
-            Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview)
+            Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview, begun=begun)
         )
         told = Summary(bundle.model_id, scorer.backend, scorer.device, passed_over=selection.passed_over)
         if (domains := bundle.card.domains) is not None:

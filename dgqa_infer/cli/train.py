@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._options import QuietOption
 from dgqa_infer.cli._output import Output, Ticker
@@ -25,7 +26,9 @@ class Tuned(StrEnum):
     HEAD = "head"
 
 
-train = typer.Typer(help="Train the quality regressor or the domain classifier.", no_args_is_help=True)
+train = typer.Typer(
+    help="Train the quality regressor or the domain classifier.", no_args_is_help=True, **SETTINGS
+)
 
 SourceArgument = Annotated[
     Path,

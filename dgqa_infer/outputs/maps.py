@@ -12,9 +12,6 @@ from dgqa_infer.map_picture import overlay
 from dgqa_infer.outputs.files import whole_file
 from dgqa_infer.results import Failure, Result
 
-SIDE = 768
-"""Longest side of the photograph in the pictures, in pixels."""
-
 _ENDING = ".png"
 _MAX_NAME_BYTES = 255
 
@@ -25,7 +22,12 @@ class MapFolder:
     A photograph named `a/b.jpg` has the picture `a/b.jpg.png`. One that is named from the root, with `..` or
     by an address cannot be mirrored as it is: its picture lies where its folders' names say, and part of a
     hash of the whole name is in the picture's, so that no two photographs share one, however they are named.
+
+    Attributes:
+        side: longest side of the photographs in the pictures, in pixels.
     """
+
+    side = 768
 
     def __init__(self, folder: Path, scale: tuple[float, float]) -> None:
         """Make the folder.

@@ -1,0 +1,74 @@
+"""The commands, each imported when it is asked for: help comes at once, scoring waits for no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+SUMMARIES = {
+    "score": "Score photographs: one row for each.",
+    "report": "Make a page of a run's rows: one HTML file.",
+    "evaluate": "Compare a bundle's scores with people's.",
+    "adapt": "Make a model for your photographs; nobody need rate any.",
+    "export": "Write a model as ONNX, in int8, or as a TensorRT engine.",
+    "bench": "Measure speed, memory and start-up on this machine.",
+    "doctor": "Show runtimes, devices and versions, and what works.",
+    "models": "List the built-in bundles and cached TensorRT engines.",
+    "synthesize": "Make a synthetic set from pristine photographs.",
+    "select": "Say which distortion types photographs resemble.",
+    "train": "Train the quality regressor or the domain classifier.",
+}
+"""Command → what it does, in words that fit into a line of 80 columns."""
+
+SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    # Rich would make the help prettier and take half of its time.
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """Name → command; `dgqa_infer.cli.NAME` has a function or a group of this name."""
+
+    def __getitem__(self, name: str) -> Any:
+        summary = SUMMARIES[name]
+        module = import_module(f"dgqa_infer.cli.{name}")
+        found = getattr(module, name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(**SETTINGS)
+            alone.command(name, cls=getattr(module, "COMMAND", None))(found)
+            found = alone
+        command = get_command(found)
+        command.name, command.short_help = name, summary
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SUMMARIES)
+
+    def __len__(self) -> int:
+        return len(SUMMARIES)
+
+
+class Commands(TyperGroup):
+    """The program's group of commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        """As Typer makes its groups."""
+        super().__init__(**settings)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (it is called so)
+        """Their names, in the order of the help."""
+        return list(SUMMARIES)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the help's list, without the commands themselves."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))

@@ -1,0 +1,125 @@
+"""A process that decodes, begun before anybody knows what it will decode.
+
+Python takes a while to start and to import what decodes. Whoever wants the first score soon begins a process
+first and imports the rest meanwhile, so this module itself imports little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+_ENDING_SECONDS = 0.5
+_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
+# `-P` and a path of our own choosing: nothing is imported from a folder of photographs that holds a numpy.py.
+# `-S`: what the site's files do to the path has been done here, and takes a tenth of a start.
+_BOOTSTRAP = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from dgqa_infer.worker import main; main(int(sys.argv[1]))"
+)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class WorkerProcess:
+    """One process that runs `dgqa_infer.worker`; a context manager that kills it in the end.
+
+    Attributes:
+        pid: its number in the system.
+    """
+
+    def __init__(self) -> None:
+        """Begin it; it imports what it needs and waits to be told more.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
+        ours, theirs = socket.socketpair()
+        self._socket: socket.socket | None = ours
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
+        path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-S", "-c", _BOOTSTRAP),
+                    *(str(theirs.fileno()), json.dumps(path)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=(theirs.fileno(),),
+                # A group of its own: Ctrl-C in a terminal goes to every process of the foreground group.
+                process_group=0,
+                env={**_without_libheif_switch(), **_ONE_THREAD},
+            )
+        self.pid = self._process.pid
+
+    def connect(self, memory: int) -> int:
+        """Hand over the memory for crops, and the socket to whoever talks to the process from now on.
+
+        Args:
+            memory: descriptor of the memory.
+
+        Returns:
+            The socket's descriptor; the caller closes it.
+        """
+        if self._socket is None:
+            raise RuntimeError("this process is connected already")
+        with self._socket as ours:
+            # One that has ended by now is noticed where it is listened to.
+            with contextlib.suppress(OSError):
+                socket.send_fds(ours, [b"\0"], [memory])
+            self._socket = None
+            return ours.detach()
+
+    def end(self) -> tuple[str, str]:
+        """Kill it, if it has not ended by itself.
+
+        Returns:
+            How it ended, in words, and the last line that it wrote on stderr; empty if it wrote none.
+        """
+        try:
+            # Of a process that ends by itself the socket closes a moment before it can be waited for.
+            code = self._process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if self._socket is not None:
+            self._socket.close()
+        with self._stderr:
+            self._stderr.seek(0)
+            said = self._stderr.read(100_000).decode(errors="replace").strip()
+        words = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if code == -signal.SIGKILL:
+            words += ", perhaps for want of memory"
+        return words, said.splitlines()[-1] if said else ""
+
+    def kill(self) -> None:
+        """End it now, whatever it does. Does nothing to one that has been ended."""
+        if not self._stderr.closed:
+            self._process.kill()
+            self.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+def _without_libheif_switch() -> dict[str, str]:
+    # It turns libheif's own limits off.
+    return {name: value for name, value in os.environ.items() if name != "LIBHEIF_SECURITY_LIMITS"}
