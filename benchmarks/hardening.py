@@ -122,6 +122,7 @@ class Nothing:
     """A judge that does nothing, so that all else can be measured."""
 
     strict = False
+    jpeg_device = None
     batch_size = 8
     model_id = "nothing@00000000"
 

@@ -42,6 +42,7 @@ EXTRAS = {
 """Extras that are installed together → what can be imported then. Scoring needs a runtime beside others."""
 NOT_TRIED = {
     "gpu": "CUDA's libraries are several gigabytes, and there is no GPU to run them on",
+    "gpu-decode": "it brings the extra gpu, and there is no GPU that could decode",
     "tensorrt": "its libraries come from NVIDIA's own index, and there is no GPU to run them on",
     "dev": "the continuous integration installs it in a new environment",
 }

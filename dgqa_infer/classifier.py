@@ -67,6 +67,7 @@ class DomainClassifier:
         self.batch_size = batch_size
         self.limits = DecodeLimits()
         self.strict = False
+        self.jpeg_device: str | None = None
         self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads)
         self.device = self._backend.device
 

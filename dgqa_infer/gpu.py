@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,37 @@ def gpu(index: int) -> Gpu:
     if index >= len(found):
         raise BackendError(f"there is no cuda:{index}; the driver shows {len(found)} GPU(s)")
     return found[index]
+
+
+def synchronizer(index: int) -> Callable[[], None]:
+    """What waits until a GPU has done all that this process gave it, in whichever stream.
+
+    Args:
+        index: of the GPU.
+
+    Returns:
+        A function; it makes the GPU's primary context that of the thread that calls it, and raises a
+        `BackendError` where the GPU has failed.
+
+    Raises:
+        BackendError: there is no such GPU, or it cannot be used.
+    """
+    gpu(index)
+    driver = ctypes.CDLL(_LIBRARY)
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+
+    def check(status: int) -> None:
+        if status != 0:
+            raise BackendError(f"cuda:{index} has failed (CUDA error {status})")
+
+    check(driver.cuDeviceGet(ctypes.byref(device), index))
+    check(driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device))
+
+    def wait() -> None:
+        check(driver.cuCtxSetCurrent(context))
+        check(driver.cuCtxSynchronize())
+
+    return wait
 
 
 def _gpu(driver: Any, index: int) -> Gpu:

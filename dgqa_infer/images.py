@@ -11,7 +11,7 @@ import warnings as python_warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,14 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.files import read_file
 from dgqa_infer.preprocessing import Pixels
 
+if TYPE_CHECKING:
+    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+
 CORRUPT_DATA = "jpeg_corrupt_data"
 """The warning that a decoder made up parts of a picture whose data was damaged."""
+
+CPU_DECODED = "cpu_decoded"
+"""The warning that a JPEG has the pixels of the CPU's decoder where a GPU was to decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ class Photograph:
     """A decoded photograph.
 
     Attributes:
-        pixels: uint8 [height, width, 3], sRGB, upright; fewer where a JPEG was decoded at a part of its size.
+        pixels: uint8 [height, width, 3], sRGB, upright; fewer where a JPEG was decoded at a part of its size,
+            or on a GPU, which has shrunk it already.
         width: of the photograph, in pixels.
         height: of the photograph, in pixels.
         format: of the file: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF" or "RAW"; None from memory.
@@ -79,6 +86,7 @@ def decode(
     strict: bool = False,
     before_pixels: Callable[[int], None] | None = None,
     short_side: int | None = None,
+    on_device: DeviceDecoder | None = None,
 ) -> Photograph:
     """Decode one photograph.
 
@@ -91,6 +99,7 @@ def decode(
             is decoded; may wait until there is memory.
         short_side: a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as its short
             side keeps so many pixels; None for every JPEG at its full size.
+        on_device: decodes and shrinks those JPEGs that it can; None where the CPU decodes all.
 
     Raises:
         ImageError: it cannot be decoded; the code says why.
@@ -99,7 +108,8 @@ def decode(
     path = name if isinstance(source, bytes) else os.fspath(source)
     try:
         data = source if isinstance(source, bytes) else read_file(source, limits.file_bytes).data
-        photograph = _decode(data, path, _Request(limits, before_pixels or (lambda _: None), short_side))
+        request = _Request(limits, before_pixels or (lambda _: None), short_side, on_device)
+        photograph = _decode(data, path, request)
         if strict and CORRUPT_DATA in photograph.warnings:
             raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
         return photograph
@@ -148,6 +158,7 @@ class _Request:
     limits: DecodeLimits
     before_pixels: Callable[[int], None]
     short_side: int | None
+    on_device: DeviceDecoder | None
 
 
 def _decode(data: bytes, path: str | None, request: _Request) -> Photograph:
@@ -177,16 +188,23 @@ def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int
     _check_size(width, height, request.limits)
     request.before_pixels(width * height)
     warnings: list[str] = []
+    profile = image.info.get("icc_profile")
+    foreign = kind == "JPEG" and colour.profile_changes_srgb(profile, request.limits.profile_bytes)
     pixels: Pixels | None = None
     box: Box | None = None
+    if kind == "JPEG" and request.on_device is not None:
+        turned = pillow.orientation(image, orientation)
+        if not foreign and (small := request.on_device.decode(data, image, turned)) is not None:
+            sides = (height, width) if turned in SIDEWAYS else (width, height)
+            return Photograph(small, *sides, kind, ())
+        warnings.append(CPU_DECODED)
     if kind == "JPEG":
         if (part := jpeg.divisor(width, height, request.short_side)) > 1:
             _, box = image.draft(None, (width // part, height // part)) or (None, None)
         pixels, verdict = jpeg.decode(data, image.mode, image.size if box else None)
         if verdict == "corrupt":
             warnings.append(CORRUPT_DATA)
-    profile = image.info.get("icc_profile")
-    if pixels is None or colour.profile_changes_srgb(profile, request.limits.profile_bytes):
+    if pixels is None or foreign:
         if pixels is not None and image.mode == "RGB":
             converted: Image.Image = Image.fromarray(pixels)
             converted.info["icc_profile"] = profile

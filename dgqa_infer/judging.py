@@ -24,12 +24,15 @@ class Judge(Protocol[R_co]):
         batch_size: photographs that are judged at once.
         limits: what an input may ask for.
         strict: refuse a JPEG whose data is damaged.
+        jpeg_device: the GPU that decodes plain JPEGs, "cuda:N", where the card's preprocessing says so; None:
+            the CPU decodes all.
     """
 
     bundle: Bundle
     batch_size: int
     limits: DecodeLimits
     strict: bool
+    jpeg_device: str | None
 
     @property
     def model_id(self) -> str:

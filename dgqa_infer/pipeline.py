@@ -105,6 +105,7 @@ class Pipeline(Generic[R]):
             "strict": judge.strict,
             "seed": seed,
             "preview": preview,
+            "jpeg_device": judge.jpeg_device,
             "slots": slots,
             "seconds": limits.seconds,
             "memory_bytes": limits.memory_bytes,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from dgqa_infer.errors import ModelError
 Pixels: TypeAlias = NDArray[np.uint8]
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, upper, right and lower edge."""
+
+NVJPEG: Final = "nvjpeg"
+"""The decoder on NVIDIA's GPUs, as ids name it."""
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -47,6 +50,7 @@ class Preprocessing:
         filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
         decoded_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short
             side keeps so many pixels; None for always at its full size.
+        decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs; None where the CPU does all.
     """
 
     id: str
@@ -55,6 +59,7 @@ class Preprocessing:
     grid: int
     filter: str = "bicubic"
     decoded_side: int | None = None
+    decoder: str | None = None
 
     def __post_init__(self) -> None:
         if self.grid not in _GRIDS:
@@ -72,6 +77,8 @@ class Preprocessing:
                 f"preprocessing {self.id!r}: decoded_side {self.decoded_side} is below "
                 f"short_side {self.short_side}"
             )
+        if self.decoder not in (None, NVJPEG):
+            raise ModelError(f"preprocessing {self.id!r}: decoder is {self.decoder!r}, not {NVJPEG!r}")
 
     @classmethod
     def from_card(cls, data: Mapping[str, Any]) -> Preprocessing:
@@ -95,6 +102,10 @@ class Preprocessing:
         At less, scores move further than fp16 may move them: `benchmarks/scaled_decoding.py` measures it.
         """
         return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
+
+    def on_gpu(self) -> Preprocessing:
+        """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.decoders.nvjpeg`."""
+        return replace(self, id=f"{self.id}-{NVJPEG}", decoder=NVJPEG)
 
 
 STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)

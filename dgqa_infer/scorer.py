@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,14 @@ from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.card import Domains
 from dgqa_infer.domains import is_kadid, words
 from dgqa_infer.drift import votes_of
-from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
 from dgqa_infer.preprocessing import Pixels, crops, places
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
+
+if TYPE_CHECKING:
+    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
@@ -59,6 +62,7 @@ class Scorer:
         bundle: the model.
         device: where it runs, such as "cpu" or "cuda:0".
         backend: the runtime's name.
+        jpeg_device: the GPU that decodes JPEGs, "cuda:N"; None where the CPU decodes all.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Scorer:
         maps: bool = False,
         strict: bool = False,
         fast_decode: bool = False,
+        gpu_decode: bool = False,
         batch_size: int = 8,
         limits: DecodeLimits | None = None,
     ) -> None:
@@ -85,27 +90,47 @@ class Scorer:
             strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
             fast_decode: decode large JPEGs at a part of their size. Scores move a little, so rows name the
                 model with "+scaled".
+            gpu_decode: decode and shrink plain JPEGs on the GPU that the model runs on. Scores move a little,
+                so rows name the model with "+nvjpeg"; a JPEG that the CPU decoded nevertheless carries the
+                warning "cpu_decoded". Not run on a GPU yet.
             batch_size: photographs that are scored at once; changes speed and memory, not scores.
             limits: what an input may ask for.
 
         Raises:
             ModelError: the bundle is missing or damaged, or cannot explain.
-            BackendError: the device or its runtime is missing.
-            UsageError: an argument is out of range.
+            BackendError: the device or its runtime is missing, or what decodes on it.
+            UsageError: an argument is out of range, or two contradict each other.
         """
         if batch_size < 1:
             raise UsageError(f"batch size is {batch_size}, not 1 or more")
+        if gpu_decode and strict:
+            raise UsageError("a GPU's decoder does not tell of damaged data: leave out strict or gpu_decode")
+        if gpu_decode and fast_decode:
+            raise UsageError("a JPEG is decoded one way or the other: leave out fast_decode or gpu_decode")
         self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
         self.limits = limits or DecodeLimits()
         self.strict = strict
         self.batch_size = batch_size
         self._maps = maps
+        self.jpeg_device: str | None = None
+        self._jpegs: DeviceDecoder | None = None
+        if gpu_decode:
+            from dgqa_infer.decoders import nvjpeg
+
+            # First: it is quick to say no.
+            self.jpeg_device = nvjpeg.device_beside(device)
         self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
         self.backend, self.device = self._quality.name, self._quality.device
         self._domains = open_backend(self.bundle, DOMAIN_GRAPH, device, threads) if explain else None
         if fast_decode:
             # Only now: the graphs and what is built of them are the same.
             self.bundle = self.bundle.with_scaled_decoding()
+        if self.jpeg_device is not None:
+            if not self.jpeg_device.startswith(self.device.partition(":")[0]):
+                raise BackendError(
+                    f"a GPU decodes JPEGs for a model that runs there; it runs on {self.device}"
+                )
+            self.bundle = self.bundle.with_gpu_decoding()
 
     @property
     def model_id(self) -> str:
@@ -244,6 +269,7 @@ class Scorer:
 
     def close(self) -> None:
         """Free the device."""
+        self._jpegs = None
         self._quality.close()
         if self._domains is not None:
             self._domains.close()
@@ -259,6 +285,14 @@ class Scorer:
     ) -> None:
         self.close()
 
+    def _device_decoder(self) -> DeviceDecoder | None:
+        """Of this process, for photographs that no worker decodes; started when the first one comes."""
+        if self.jpeg_device is not None and self._jpegs is None:
+            from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+
+            self._jpegs = DeviceDecoder(self.jpeg_device, self.bundle.card.preprocessing)
+        return self._jpegs
+
     def _prepare(self, image: Source) -> tuple[str | None, Photograph | ImageError, Pixels | None]:
         """The input's path, what became of it, and its crops."""
         path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
@@ -273,6 +307,7 @@ class Scorer:
                     self.limits,
                     strict=self.strict,
                     short_side=self.bundle.card.preprocessing.decoded_side,
+                    on_device=self._device_decoder(),
                 )
             cut, more = crops(photograph.pixels, self.bundle.card.preprocessing, photograph.box)
         except ImageError as error:

@@ -16,7 +16,8 @@ import zlib
 from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,9 @@ from dgqa_infer.files import file_status, read_file
 from dgqa_infer.images import DecodeLimits, decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 from dgqa_infer.slots import shrink_to_preview, views
+
+if TYPE_CHECKING:
+    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
 
 # A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
 _GRACE_SECONDS = 10
@@ -48,12 +52,13 @@ def main(descriptor: int) -> None:
         settings = json.loads(connection.recv_bytes())
         preprocessing = Preprocessing.from_card(settings["preprocessing"])
         slots, previews = views(descriptors[0], settings["slots"], preprocessing, settings["preview"])
+        on_device = _on_device(settings, preprocessing)
         _confine(settings)
         _send(connection, {"ready": True})
         tasks: deque[Mapping[str, Any]] = deque()
         while True:
             task = tasks.popleft() if tasks else json.loads(connection.recv_bytes())
-            _serve(connection, task, tasks, slots, previews, preprocessing, settings)
+            _serve(connection, task, tasks, slots, previews, preprocessing, settings, on_device)
     except (EOFError, ConnectionError):
         # The parent has ended, perhaps by force. So does this process, without a word.
         os._exit(0)
@@ -67,6 +72,7 @@ def _serve(
     previews: Pixels,
     preprocessing: Preprocessing,
     settings: Mapping[str, Any],
+    on_device: DeviceDecoder | None,
 ) -> None:
     def admit(pixels: int) -> None:
         if pixels <= settings["free_pixels"]:
@@ -82,6 +88,9 @@ def _serve(
     seconds = int(settings["seconds"]) + _GRACE_SECONDS
     signal.alarm(seconds)
     reply: dict[str, Any] = {}
+    if on_device is not None:
+        # A file that has ended a process may have done it there.
+        on_device.active = not task["crashes"]
     try:
         file = read_file(task["path"], limits.file_bytes)
         reply |= {"size": file.size, "mtime": file.mtime}
@@ -92,6 +101,7 @@ def _serve(
             strict=settings["strict"],
             before_pixels=admit,
             short_side=preprocessing.decoded_side if settings["seed"] is None else None,
+            on_device=on_device,
         )
         if settings["seed"] is None:
             slots[task["slot"]], more = crops(photograph.pixels, preprocessing, photograph.box)
@@ -125,11 +135,23 @@ def _serve(
     _send(connection, reply)
 
 
+def _on_device(settings: Mapping[str, Any], preprocessing: Preprocessing) -> DeviceDecoder | None:
+    """What decodes JPEGs on a GPU, if one is to: random crops need the photograph at its full size."""
+    if settings["jpeg_device"] is None or settings["seed"] is not None:
+        return None
+    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+
+    return DeviceDecoder(settings["jpeg_device"], preprocessing)
+
+
 def _confine(settings: Mapping[str, Any]) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    memory = (
-        settings["memory_bytes"] if hard == resource.RLIM_INFINITY else min(settings["memory_bytes"], hard)
-    )
+    memory = settings["memory_bytes"]
+    if settings["jpeg_device"] is not None:
+        # CUDA has reserved addresses for all memory of all GPUs by now; what files need comes on top of it.
+        memory += _address_space()
+    if hard != resource.RLIM_INFINITY:
+        memory = min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Decoders' own complaints go nowhere; until now stderr was kept, in case this process could not start.
@@ -138,6 +160,14 @@ def _confine(settings: Mapping[str, Any]) -> None:
     # Our own limit is checked before any pixel. Pillow's, within its decoders, shall be no stricter; it
     # raises at twice this number.
     Image.MAX_IMAGE_PIXELS = settings["limits"]["pixels"] // 2 + 1
+
+
+def _address_space() -> int:
+    """What this process has reserved, in bytes; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _send(connection: Connection, message: Mapping[str, Any]) -> None:

@@ -77,7 +77,7 @@ class Worker:
         self.tasks.append(task)
         if len(self.tasks) == 1:
             self._start_clock()
-        self._send({"path": task.path, "slot": task.slot})
+        self._send({"path": task.path, "slot": task.slot, "crashes": task.crashes})
 
     def admit(self) -> None:
         """Let it decode the pixels that it asks for."""

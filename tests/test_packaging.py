@@ -102,6 +102,8 @@ def test_what_is_no_python_is_there_by_name(wheel: set[str]) -> None:
         "dgqa_infer/models/dgqa-lite0/card.json",
         "dgqa_infer/models/dgqa-lite0/model.onnx",
         "dgqa_infer/models/dgqa-lite0/domains.onnx",
+        "dgqa_infer/decoders/shrink.onnx",
+        "dgqa_infer/decoders/shrink_lying.onnx",
         "dgqa_infer/outputs/html/page.css",
         "dgqa_infer/outputs/html/page.html",
         "dgqa_infer/outputs/html/page.js",

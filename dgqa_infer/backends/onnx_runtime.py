@@ -15,7 +15,7 @@ from dgqa_infer import onnx_file
 from dgqa_infer.backends.bound_session import LARGEST, BoundSession
 from dgqa_infer.errors import BackendError, UsageError
 
-_DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
+_DEVICE = re.compile(r"cpu|cuda(?::\d+)?")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _PROVIDERS = {"cpu": _CPU, "cuda": _CUDA}
 _WORDS = {_CPU: "CPU", _CUDA: "CUDA", _TENSORRT: "TensorRT"}
@@ -57,25 +57,13 @@ class OnnxRuntimeBackend:
             BackendError: the runtime is not installed, or cannot run the graph on that device.
             UsageError: the device's name is none of these.
         """
-        if (match := _DEVICE.fullmatch(device)) is None:
-            raise UsageError(f"device {device!r} is neither 'cpu' nor 'cuda' nor 'cuda:N'")
-        kind, _, number = device.partition(":")
+        kind, index = _parsed(device)
         runtime = _import(kind)
-        options = runtime.SessionOptions()
-        options.log_severity_level = _LOG_FATAL
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        # Waiting threads that spin would take the cores from the workers that decode the next photographs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        index = int(number or 0)
-        providers: list[tuple[str, dict[str, Any]]] = [(_PROVIDERS[kind], {})]
-        if kind == "cuda":
-            providers = [(_CUDA, _cuda_settings(index, cuda_graphs))]
-        if kind == "cuda" and tensorrt_cache is not None:
-            providers.insert(0, (_TENSORRT, _tensorrt_settings(graph, index, tensorrt_cache)))
-        self.name = "onnxruntime" if providers[0][0] != _TENSORRT else "onnxruntime-tensorrt"
-        self.device = "cpu" if match.group(0) == "cpu" else f"cuda:{index}"
-        self._session: Any = _open(runtime, graph, options, kind, providers)
+        self.name = "onnxruntime" if kind == "cpu" or tensorrt_cache is None else "onnxruntime-tensorrt"
+        self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
+        self._session: Any = open_session(
+            graph, device, threads, tensorrt_cache=tensorrt_cache, cuda_graphs=cuda_graphs
+        )
         self._input: str = self._session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
         self._most = max(_CROPS_A_CALL, threads or os.cpu_count() or 1) if kind == "cpu" else None
@@ -115,6 +103,51 @@ class OnnxRuntimeBackend:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def open_session(
+    graph: bytes,
+    device: str,
+    threads: int | None = None,
+    *,
+    tensorrt_cache: Path | None = None,
+    cuda_graphs: bool = False,
+    every_node: bool = False,
+) -> Any:
+    """A session of any graph; raises and takes what `OnnxRuntimeBackend` does.
+
+    Args:
+        graph: a serialised ONNX model.
+        device: "cpu", "cuda" or "cuda:N".
+        threads: of the CPU.
+        tensorrt_cache: folder of the TensorRT provider's engines; None for CUDA.
+        cuda_graphs: whether to record them.
+        every_node: refuse the graph if a single node of it would run on the CPU instead.
+    """
+    kind, index = _parsed(device)
+    runtime = _import(kind)
+    options = runtime.SessionOptions()
+    options.log_severity_level = _LOG_FATAL
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Waiting threads that spin would take the cores from the workers that decode the next photographs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if every_node and kind == "cuda":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    providers: list[tuple[str, dict[str, Any]]] = [(_PROVIDERS[kind], {})]
+    if kind == "cuda":
+        providers = [(_CUDA, _cuda_settings(index, cuda_graphs))]
+    if kind == "cuda" and tensorrt_cache is not None:
+        providers.insert(0, (_TENSORRT, _tensorrt_settings(graph, index, tensorrt_cache)))
+    return _open(runtime, graph, options, kind, providers)
+
+
+def _parsed(device: str) -> tuple[str, int]:
+    """The kind of device, "cpu" or "cuda", and its number."""
+    if _DEVICE.fullmatch(device) is None:
+        raise UsageError(f"device {device!r} is neither 'cpu' nor 'cuda' nor 'cuda:N'")
+    kind, _, number = device.partition(":")
+    return kind, int(number or 0)
 
 
 def _joined(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:

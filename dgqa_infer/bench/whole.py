@@ -25,6 +25,7 @@ class NothingJudge:
     """A judge that does nothing, so that decoding can be measured alone; see `judging.Judge`."""
 
     strict = False
+    jpeg_device: str | None = None
     model_id = "nothing@00000000"
 
     def __init__(self, bundle: Bundle, batch_size: int) -> None:

@@ -27,6 +27,9 @@ _PACKAGES = {
     "tensorrt_rtx": None,
     "cuda-python": "tensorrt",
     "simplejpeg": "fast",
+    "cykooz.resizer": "fast",
+    "nvidia-nvimgcodec-cu13": "gpu-decode",
+    "nvidia-nvjpeg": "gpu-decode",
     "torch": "train",
     "onnx": "export",
 }
@@ -43,16 +46,25 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
     packages = [_package(name, extra) for name, extra in _PACKAGES.items()]
     places = _tried(lambda: _places(model))
     gpus = _tried(_gpus)
+    decoders = _tried(lambda: _decoders(model))
     engines = _tried(_engines)
     if output.json:
         output.document(
-            {"machine": _machine(), "packages": packages, "gpus": gpus, "devices": places, "engines": engines}
+            {
+                "machine": _machine(),
+                "packages": packages,
+                "gpus": gpus,
+                "devices": places,
+                "jpeg_decoders": decoders,
+                "engines": engines,
+            }
         )
     else:
         output.table([_machine()], title="Machine")
         output.table(packages, title="Packages")
         output.table(gpus, title="NVIDIA GPUs")
         output.table(places, title=f"Devices for {model}; auto takes the first that works")
+        output.table(decoders, title="GPUs that decode JPEGs, for --gpu-decode")
         output.table(shortened(engines), title="TensorRT engines")
     if not any(place.get("works") for place in places):
         raise BackendError("no runtime here can run the model: pip install 'dgqa-infer[cpu]'")
@@ -114,6 +126,25 @@ def _gpus() -> list[dict[str, Any]]:
         }
         for found in gpus()
     ]
+
+
+def _decoders(model: str) -> list[dict[str, Any]]:
+    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.decoders.nvjpeg import DeviceDecoder, device_beside
+    from dgqa_infer.gpu import gpus
+
+    device_beside("cuda")
+    way = Bundle.load(model).card.preprocessing
+    rows: list[dict[str, Any]] = []
+    for found in gpus():
+        device = f"cuda:{found.index}"
+        try:
+            DeviceDecoder(device, way)
+        except BackendError as error:
+            rows.append({"device": device, "works": False, "note": str(error)})
+        else:
+            rows.append({"device": device, "works": True, "note": "it gives the CPU's pixels, or nearly so"})
+    return rows
 
 
 def _places(model: str) -> list[dict[str, Any]]:

@@ -71,6 +71,10 @@ def score(
         bool,
         typer.Option("--fast-decode", help="Decode large JPEGs at less than full size; moves scores."),
     ] = False,
+    gpu_decode: Annotated[
+        bool,
+        typer.Option("--gpu-decode", help="Decode JPEGs on the model's NVIDIA GPU; moves scores a little."),
+    ] = False,
     gate: Annotated[
         str | None, typer.Option(metavar="FILE.toml", help="Criteria; exit code 1 if they are not met.")
     ] = None,
@@ -170,11 +174,13 @@ def score(
                 explain=explain,
                 strict=strict,
                 fast_decode=fast_decode,
+                gpu_decode=gpu_decode,
                 batch_size=batch_size,
                 limits=decode_limits,
                 worker_limits=worker_limits,
             )
             as_scored = bundle.with_scaled_decoding() if fast_decode else bundle
+            as_scored = as_scored.with_gpu_decoding() if gpu_decode else as_scored
             came = _cluster_run.run(many, names, patterns, selection, as_scored, settings, out)
             _tell(out, came, summary)
             raise typer.Exit(came.exit_code())
@@ -192,6 +198,7 @@ def score(
                 maps=maps is not None,
                 strict=strict,
                 fast_decode=fast_decode,
+                gpu_decode=gpu_decode,
                 batch_size=batch_size,
                 limits=decode_limits,
             )

@@ -39,6 +39,7 @@ def score_dataset(
     explain: bool = False,
     strict: bool = False,
     fast_decode: bool = False,
+    gpu_decode: bool = False,
     batch_size: int = 8,
     cpus: int | None = None,
     gpus: float | None = None,
@@ -61,6 +62,7 @@ def score_dataset(
         explain: also say which distortions each photograph shows.
         strict: refuse a JPEG whose data is damaged.
         fast_decode: decode large JPEGs at a part of their size; scores move a little.
+        gpu_decode: decode JPEGs on the GPU that the model runs on; scores move a little.
         batch_size: photographs that are scored at once; scores do not depend on it.
         cpus: cores of an actor; None for up to eight, as the cluster's nodes divide best.
         gpus: GPUs of an actor, such as 0.5; None for one where the cluster has GPUs, else none.
@@ -84,6 +86,8 @@ def score_dataset(
     import_ray()
     import ray
 
+    if gpu_decode and separate_decoding:
+        raise UsageError("actors that only decode have no GPU: leave out gpu_decode or separate_decoding")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     named = False
     if (known := dataset.schema(fetch_if_missing=False)) is not None:
@@ -99,6 +103,7 @@ def score_dataset(
         explain=explain,
         strict=strict,
         fast_decode=fast_decode,
+        gpu_decode=gpu_decode,
         batch_size=batch_size,
     )
     if separate_decoding:

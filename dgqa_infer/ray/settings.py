@@ -29,6 +29,7 @@ class Settings:
         explain: also say which distortions each photograph shows.
         strict: refuse a JPEG whose data is damaged.
         fast_decode: decode large JPEGs at a part of their size.
+        gpu_decode: decode JPEGs on the model's GPU.
         batch_size: photographs that are scored at once.
         limits: what an input may ask for.
         worker_limits: what decoding may take, in each actor.
@@ -40,6 +41,7 @@ class Settings:
     explain: bool = False
     strict: bool = False
     fast_decode: bool = False
+    gpu_decode: bool = False
     batch_size: int = 8
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     worker_limits: WorkerLimits = field(default_factory=WorkerLimits)
@@ -92,6 +94,7 @@ class Settings:
                     explain=self.explain,
                     strict=self.strict,
                     fast_decode=self.fast_decode,
+                    gpu_decode=self.gpu_decode,
                     batch_size=self.batch_size,
                     limits=self.limits,
                 )

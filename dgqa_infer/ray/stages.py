@@ -127,6 +127,8 @@ class CropsJudge:
         self.batch_size = settings.batch_size
         self.limits = settings.limits
         self.strict = settings.strict
+        # Its stage has no GPU.
+        self.jpeg_device: str | None = None
 
     @property
     def model_id(self) -> str:

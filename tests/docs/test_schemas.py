@@ -210,7 +210,7 @@ def test_every_warning_that_the_code_has_is_known(schemas: Schemas, repository: 
     known = schemas["row"].schema["$defs"]["scored"]["properties"]["warnings"]["items"]["enum"]
     modules = ("images.py", "preprocessing.py", "decoders/colour.py")
     text = "\n".join((repository / "dgqa_infer" / name).read_text(encoding="utf-8") for name in modules)
-    ways = (r'warnings\.append\("(\w+)"\)', r'CORRUPT_DATA = "(\w+)"', r'\("(\w+)",\)')
+    ways = (r'warnings\.append\("(\w+)"\)', r'(?:CORRUPT_DATA|CPU_DECODED) = "(\w+)"', r'\("(\w+)",\)')
     assert {word for way in ways for word in re.findall(way, text)} == set(known)
 
 

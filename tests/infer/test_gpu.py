@@ -20,6 +20,9 @@ class Driver:
     capabilities = ((9, 0), (8, 9))
     memories = (80 << 30, 24 << 30)
     broken: tuple[str, ...] = ()
+    waited = 0
+    status = 0
+    current = 0
 
     def cuInit(self, flags: int) -> int:
         return self.init
@@ -43,6 +46,18 @@ class Driver:
     def cuDeviceTotalMem_v2(self, memory: Any, device: Any) -> int:
         memory._obj.value = self.memories[device.value]
         return 0
+
+    def cuDevicePrimaryCtxRetain(self, context: Any, device: Any) -> int:
+        context._obj.value = 1000 + device.value
+        return 0
+
+    def cuCtxSetCurrent(self, context: Any) -> int:
+        self.current = context.value
+        return 0
+
+    def cuCtxSynchronize(self) -> int:
+        self.waited += 1
+        return self.status
 
     def cuDriverGetVersion(self, version: Any) -> int:
         version._obj.value = 13020
@@ -116,3 +131,22 @@ def test_a_gpu_that_cannot_be_described_is_named(driver: Driver) -> None:
 def test_a_number_beyond_the_last_gpu_is_refused(driver: Driver) -> None:
     with pytest.raises(BackendError, match=r"no cuda:2; the driver shows 2 GPU"):
         gpu.gpu(2)
+
+
+def test_what_a_gpu_was_given_can_be_waited_for(driver: Driver) -> None:
+    wait = gpu.synchronizer(1)
+    driver.current = 0  # another library has made its own context current since
+    wait()
+    assert (driver.current, driver.waited) == (1001, 1)
+
+
+def test_a_gpu_that_fails_while_it_is_waited_for_is_named(driver: Driver) -> None:
+    wait = gpu.synchronizer(0)
+    driver.status = 700  # cuda.h: CUDA_ERROR_ILLEGAL_ADDRESS
+    with pytest.raises(BackendError, match="cuda:0 has failed \\(CUDA error 700\\)"):
+        wait()
+
+
+def test_a_gpu_that_is_not_there_is_not_waited_for(driver: Driver) -> None:
+    with pytest.raises(BackendError, match="no cuda:2; the driver shows 2"):
+        gpu.synchronizer(2)

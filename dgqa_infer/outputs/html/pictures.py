@@ -21,7 +21,7 @@ from dgqa_infer.images import DecodeLimits
 from dgqa_infer.map_picture import tint
 from dgqa_infer.outputs.html.digest import Digest, Shown
 from dgqa_infer.pipeline import Pipeline
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.preprocessing import NVJPEG, Pixels
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.remote import is_remote
 from dgqa_infer.results import Failure
@@ -57,7 +57,8 @@ def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str
     model = digest.models.most_common(1)[0][0]
     if model.endswith("+scaled"):
         bundle = bundle.with_scaled_decoding()
-    own = model == bundle.model_id
+    # Decoded on a GPU, a photograph's map is the same but for what the eye does not see.
+    own = model.removesuffix(f"+{NVJPEG}") == bundle.model_id
     if not own:
         notes.append(
             f"no quality maps: the rows are of {model}, not of {bundle.model_id}; "
@@ -180,6 +181,7 @@ class _Viewer:
         self.batch_size = 4
         self.limits = DecodeLimits()
         self.strict = False
+        self.jpeg_device: str | None = None
         self.model_id = self.bundle.model_id
         if bundle is not None:
             try:

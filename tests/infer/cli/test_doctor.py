@@ -45,6 +45,8 @@ def test_doctor_tries_every_device_and_says_why_not(cli: Any, tiny_bundle: Path)
     assert devices["cpu"] == {"device": "cpu", "works": True, "note": "auto takes it"}
     assert "no NVIDIA driver" in devices["tensorrt"]["note"]
     assert not devices["cuda"]["works"]
+    (decoders,) = said(ran)["jpeg_decoders"]
+    assert "pip install 'dgqa-infer[gpu-decode]'" in decoders["none"]
     assert said(ran)["gpus"] == [{"none": "there is no NVIDIA driver here (libcuda.so.1 is not found)"}]
 
 
