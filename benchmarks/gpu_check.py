@@ -4,7 +4,8 @@
 
 For each precision and each device it loads the model (and builds its engine first, where the device runs
 engines), compares the scores with the CPU's on the photographs, in several batch sizes and orders, and
-measures latency and throughput. It also makes sure that damaged engines and too large batches are refused.
+measures latency and throughput. It also makes sure that damaged engines and too large batches are refused,
+and compares photographs as a GPU decodes them with the CPU's (`gpu_decoding.py`).
 What fails is written down with its reason and does not stop the rest. The report goes to
 results/gpu_check.json; the exit code is 0 if every device that there is passed.
 
@@ -15,6 +16,7 @@ This program has not run on a GPU yet: it was written against the interfaces of 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gpu_decoding
 import numpy as np
 from machine import machine, write_result
 
@@ -68,6 +71,13 @@ def main() -> int:
                 print(_line(check), flush=True)
         if done.bundles and set(chosen.devices) & set(ENGINES):
             result["faults"] = _faults(done.bundles[0], cache)
+        if done.bundles and chosen.decode_on != "none":
+            result["jpeg_decoding"] = decoding = {"decode_on": chosen.decode_on}
+            with _noted(decoding):
+                decoding |= gpu_decoding.measure(
+                    done.bundles[0], chosen.photos, chosen.decode_on, chosen.workers
+                )
+            print(json.dumps(decoding, indent=1), flush=True)
     packages = (
         "onnxruntime",
         "onnxruntime-gpu",
@@ -76,10 +86,13 @@ def main() -> int:
         "tensorrt_rtx",
         "cuda-python",
         "torch",
+        "nvidia-nvimgcodec-cu13",
+        "nvidia-nvjpeg",
     )
     write_result(chosen.name, {"machine": machine(*packages), **result})
     ran = [check for check in checks if "drift" in check]
-    broken = [check for check in (*checks, *result.get("faults", ())) if _is_broken(check)]
+    others = (*result.get("faults", ()), result.get("jpeg_decoding", {}))
+    broken = [check for check in (*checks, *others) if _is_broken(check)]
     passed = bool(ran) and not broken and all(check["drift"]["passed"] for check in ran)
     print("passed" if passed else "FAILED" if ran else "nothing ran: see the reasons above")
     return 0 if passed else 1
@@ -99,6 +112,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--devices", nargs="+", default=list(DEVICES))
     parser.add_argument("--precisions", nargs="+", default=["fp32", "fp16", "int8"])
     parser.add_argument("--runs", type=int, default=RUNS, help="measured runs of each batch size")
+    parser.add_argument("--decode-on", default="cuda:0", help="where JPEGs are decoded, or none")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="that decode")
     parser.add_argument("--name", default="gpu_check", help="of the report in results/")
     return parser.parse_args()
 

@@ -263,6 +263,26 @@ def test_workers_give_the_cpu_s_scores_and_name_what_the_cpu_decoded(
     assert [type(two) for two in twos].count(Failure) == 2
 
 
+def test_odd_images_have_the_end_that_they_have_on_the_cpu(
+    codec: None, scorer: Scorer, plain: Scorer, shared_data: Path
+) -> None:
+    """Files that fuzzers made and that decoders stumbled over; the tiny model shrinks, so they go there."""
+    paths = sorted(path for path in (shared_data / "odd_images").rglob("*") if path.is_file())[::4]
+    ones, twos = run(plain, paths), run(scorer, paths)
+    assert [two.path for two in twos] == list(map(str, paths))
+    for one, two in zip(ones, twos, strict=True):
+        if isinstance(two, Score) and "cpu_decoded" not in two.warnings:
+            # Damage within its data may be filled up in another way, and is not told of.
+            assert isinstance(one, Score)
+            assert one.raw == pytest.approx(two.raw, abs=0.01) or "jpeg_corrupt_data" in one.warnings
+        elif isinstance(two, Score):
+            assert isinstance(one, Score)
+            assert (two.raw, set(two.warnings)) == (one.raw, {"cpu_decoded", *one.warnings})
+        else:
+            assert isinstance(one, Failure)
+            assert (two.code, two.message) == (one.code, one.message)
+
+
 def test_this_process_and_workers_give_the_same(codec: None, scorer: Scorer, tmp_path: Path) -> None:
     paths = written(tmp_path, {"a.jpg": jpeg(scene()), "b.jpg": jpeg(scene("CMYK"))})
     assert list(scorer.score_many(paths)) == run(scorer, paths)
