@@ -123,7 +123,11 @@ def niqe(_: dict[str, Any]) -> Judge:
 
 WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] = {
     "dgqa-infer": (ours, 1, ("onnxruntime", "simplejpeg")),
-    "dgqa-infer --fast-decode": (lambda o: ours(o, fast_decode=True), 1, ("onnxruntime", "simplejpeg")),
+    "dgqa-infer --fast-decode": (
+        lambda o: ours(o, fast_decode=True),
+        1,
+        ("onnxruntime", "simplejpeg", "cykooz.resizer"),
+    ),
     "dgqa-infer, int8": (lambda o: ours(o, model="int8"), 1, ("openvino", "simplejpeg")),
     "dgqa-infer --fast-decode, int8": (
         lambda o: ours(o, model="int8", fast_decode=True),

@@ -67,7 +67,7 @@ def main() -> None:
             "tolerance_fp16": tolerance,
             "within_tolerance": worst <= tolerance,
             "milliseconds_of_one_core_for_a_large_photograph": saved(large, {"exact": exact, **ways}),
-            "machine": machine("onnxruntime", "simplejpeg"),
+            "machine": machine("onnxruntime", "simplejpeg", "cykooz.resizer"),
         }
     write_result("scaled_decoding", result)
     print(json.dumps(result, indent=1))

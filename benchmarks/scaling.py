@@ -73,7 +73,7 @@ def main() -> None:
         "milliseconds_by_megapixels": sizes,
         "photographs_per_second_by_workers_and_threads": divisions,
         "larger_machines_at_12_mp": {"cores": on_cores(measured), "gpus": on_gpus(measured, GPU_RATES)},
-        "machine": machine("onnxruntime", "simplejpeg"),
+        "machine": machine("onnxruntime", "simplejpeg", "cykooz.resizer"),
     }
     write_result("scaling", result)
     print(json.dumps(result, indent=1))

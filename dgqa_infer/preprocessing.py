@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from dgqa_infer import resampling
 from dgqa_infer.errors import ModelError
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -120,8 +121,8 @@ def shrink(
     Args:
         image: uint8 [height, width, 3], sRGB, upright.
         preprocessing: short side and filter.
-        box: left, upper, right and lower edge of the photograph within the image, where it does not fill all
-            of it: `Photograph.box`.
+        box: left, upper, right and lower edge of the photograph within the image, where it was decoded at a
+            part of its size: `Photograph.box`. Speed comes first then: `resampling` shrinks it.
 
     Returns:
         uint8 [height, width, 3].
@@ -132,8 +133,10 @@ def shrink(
         return image
     scale = preprocessing.short_side / min(height, width)
     size = (round(width * scale), round(height * scale))
-    shrunk = Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter], box)
-    return np.asarray(shrunk if box is None else shrunk.filter(_restoring(scale)))
+    if box is None:
+        return np.asarray(Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter]))
+    shrunk = resampling.shrink(image, size, preprocessing.filter, box)
+    return np.asarray(Image.fromarray(shrunk).filter(_restoring(scale)))
 
 
 def _restoring(scale: float) -> ImageFilter.Kernel:

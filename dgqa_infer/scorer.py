@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgqa_infer import resampling
+from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.card import Domains
@@ -28,6 +31,7 @@ from dgqa_infer.results import Distortion, Failure, Result, Score
 if TYPE_CHECKING:
     from dgqa_infer.decoders.nvjpeg import DeviceDecoder
 
+T = TypeVar("T")
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
 DEFAULT_MODEL = "dgqa-lite0"
@@ -60,8 +64,6 @@ class Scorer:
 
     Attributes:
         bundle: the model.
-        device: where it runs, such as "cpu" or "cuda:0".
-        backend: the runtime's name.
         jpeg_device: the GPU that decodes JPEGs, "cuda:N"; None where the CPU decodes all.
     """
 
@@ -78,6 +80,7 @@ class Scorer:
         gpu_decode: bool = False,
         batch_size: int = 8,
         limits: DecodeLimits | None = None,
+        background: bool = False,
     ) -> None:
         """Load a model.
 
@@ -88,13 +91,15 @@ class Scorer:
             explain: also say which distortions each photograph shows.
             maps: also say where in each photograph its score comes from: `Score.quality_map`.
             strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
-            fast_decode: decode large JPEGs at a part of their size. Scores move a little, so rows name the
-                model with "+scaled".
+            fast_decode: decode large JPEGs at a part of their size, and shrink those faster. Scores move a
+                little, so rows name the model with "+scaled". Needs the extra `fast`.
             gpu_decode: decode and shrink plain JPEGs on the GPU that the model runs on. Scores move a little,
                 so rows name the model with "+nvjpeg"; a JPEG that the CPU decoded nevertheless carries the
                 warning "cpu_decoded". Not run on a GPU yet.
             batch_size: photographs that are scored at once; changes speed and memory, not scores.
             limits: what an input may ask for.
+            background: load the graphs in another thread, so that files may be decoded meanwhile; what keeps
+                them from running is raised where they are first needed.
 
         Raises:
             ModelError: the bundle is missing or damaged, or cannot explain.
@@ -107,6 +112,8 @@ class Scorer:
             raise UsageError("a GPU's decoder does not tell of damaged data: leave out strict or gpu_decode")
         if gpu_decode and fast_decode:
             raise UsageError("a JPEG is decoded one way or the other: leave out fast_decode or gpu_decode")
+        if fast_decode:
+            resampling.require()
         self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
         self.limits = limits or DecodeLimits()
         self.strict = strict
@@ -119,18 +126,34 @@ class Scorer:
 
             # First: it is quick to say no.
             self.jpeg_device = nvjpeg.device_beside(device)
-        self._quality = open_backend(self.bundle, QUALITY_GRAPH, device, threads)
-        self.backend, self.device = self._quality.name, self._quality.device
-        self._domains = open_backend(self.bundle, DOMAIN_GRAPH, device, threads) if explain else None
+
+        def load(verified: Bundle = self.bundle) -> tuple[Backend, Backend | None]:
+            quality = open_backend(verified, QUALITY_GRAPH, device, threads)
+            if self.jpeg_device is not None and quality.device.partition(":")[0] not in self.jpeg_device:
+                quality.close()
+                raise BackendError(
+                    f"a GPU decodes JPEGs for a model that runs there, not on {quality.device}"
+                )
+            return quality, open_backend(verified, DOMAIN_GRAPH, device, threads) if explain else None
+
+        self._loaded = _in_thread(load)
+        if not background:
+            self._loaded.result()
         if fast_decode:
             # Only now: the graphs and what is built of them are the same.
             self.bundle = self.bundle.with_scaled_decoding()
-        if self.jpeg_device is not None:
-            if not self.jpeg_device.startswith(self.device.partition(":")[0]):
-                raise BackendError(
-                    f"a GPU decodes JPEGs for a model that runs there; it runs on {self.device}"
-                )
+        if gpu_decode:
             self.bundle = self.bundle.with_gpu_decoding()
+
+    @property
+    def backend(self) -> str:
+        """The runtime's name, such as "onnxruntime"."""
+        return self._loaded.result()[0].name
+
+    @property
+    def device(self) -> str:
+        """Where the model runs, such as "cpu" or "cuda:0"."""
+        return self._loaded.result()[0].device
 
     @property
     def model_id(self) -> str:
@@ -220,7 +243,8 @@ class Scorer:
             BackendError: the runtime failed.
         """
         grid = self.bundle.card.preprocessing.grid
-        outputs = self._quality.infer(stack)
+        quality_backend, domains_backend = self._loaded.result()
+        outputs = quality_backend.infer(stack)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
         if self._maps:
@@ -229,8 +253,8 @@ class Scorer:
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
         found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
         votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
-        if self._domains is not None and self.bundle.card.domains is not None:
-            logits = self._domains.infer(stack)["domain_logits"].astype(np.float64)
+        if domains_backend is not None and self.bundle.card.domains is not None:
+            logits = domains_backend.infer(stack)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan
@@ -270,9 +294,11 @@ class Scorer:
     def close(self) -> None:
         """Free the device."""
         self._jpegs = None
-        self._quality.close()
-        if self._domains is not None:
-            self._domains.close()
+        if self._loaded.exception() is not None:
+            return
+        for backend in self._loaded.result():
+            if backend is not None:
+                backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -313,6 +339,14 @@ class Scorer:
         except ImageError as error:
             return path, error, None
         return path, photograph.seen(more), cut
+
+
+def _in_thread(load: Callable[[], T]) -> Future[T]:
+    """Run this once, in a thread that ends with it."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-load")
+    future = thread.submit(load)
+    thread.shutdown(wait=False)
+    return future
 
 
 def _distortions(logits: NDArray[np.float64], domains: Domains) -> tuple[Distortion, ...]:

@@ -35,8 +35,8 @@ class Summary:
     """
 
     model: str
-    backend: str
-    device: str
+    backend: str = ""
+    device: str = ""
     scored: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     skipped: int = 0

@@ -41,7 +41,7 @@ def _limit(name: str, help: str) -> Any:
 def score(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH", help="Photographs, folders, archives, addresses; - for stdin."),
+        typer.Argument(metavar="PATH...", help="Photographs, folders, archives, addresses; - for stdin."),
     ],
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
@@ -201,6 +201,8 @@ def score(
                 gpu_decode=gpu_decode,
                 batch_size=batch_size,
                 limits=decode_limits,
+                # The first photographs are decoded meanwhile.
+                background=True,
             )
         )
         bundle = scorer.bundle
@@ -208,11 +210,12 @@ def score(
         pipeline = stack.enter_context(
             Pipeline(scorer, workers=workers, limits=worker_limits, preview=preview, begun=begun)
         )
-        told = Summary(bundle.model_id, scorer.backend, scorer.device, passed_over=selection.passed_over)
+        told = Summary(bundle.model_id, passed_over=selection.passed_over)
         if (domains := bundle.card.domains) is not None:
             told.target = Profile.from_card(domains.profile)
         run = Run(out, target, log, criteria, told, pipeline, folder)
         code = run.go(selection.find(names, patterns=patterns))
+        told.backend, told.device = scorer.backend, scorer.device
     _tell(out, told, summary)
     raise typer.Exit(code)
 
