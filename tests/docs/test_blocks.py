@@ -50,7 +50,7 @@ NOT_RUN = {
     "docs/domains.md": {"minutes": 2},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
-    "docs/speed.md": {"minutes": 1},
+    "docs/speed.md": {"GPU": 1, "minutes": 1},
 }
 """How many blocks of each page are not run, and for which kind of reason."""
 ELSEWHERE = {"docs/cluster.md"}
