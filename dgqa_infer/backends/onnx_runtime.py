@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer import onnx_file
+from dgqa_infer.backends.batches import crops_a_call, in_parts
 from dgqa_infer.backends.bound_session import LARGEST, BoundSession
 from dgqa_infer.errors import BackendError, UsageError
 
@@ -21,9 +21,6 @@ _PROVIDERS = {"cpu": _CPU, "cuda": _CUDA}
 _WORDS = {_CPU: "CPU", _CUDA: "CUDA", _TENSORRT: "TensorRT"}
 _INSTALL = {"cpu": "pip install 'dgqa-infer[cpu]'", "cuda": "pip install 'dgqa-infer[gpu]'"}
 _LOG_FATAL = 4
-# Of a CPU, in one call. More are no faster and take memory in proportion: measured with EfficientNet-Lite0
-# on one core, 40 crops 770 MB, 10 crops 270 MB. At least one for each thread, so that many cores have work.
-_CROPS_A_CALL = 10
 
 
 class OnnxRuntimeBackend:
@@ -66,7 +63,7 @@ class OnnxRuntimeBackend:
         )
         self._input: str = self._session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
-        self._most = max(_CROPS_A_CALL, threads or os.cpu_count() or 1) if kind == "cpu" else None
+        self._most = crops_a_call(threads) if kind == "cpu" else None
         self._bound: BoundSession | None = None
         if kind == "cuda":
             self._bound = BoundSession(runtime, self._session, "cuda", index, cuda_graphs=cuda_graphs)
@@ -76,16 +73,14 @@ class OnnxRuntimeBackend:
         if self._session is None:
             raise BackendError("this backend is closed")
         if self._most is not None and len(crops) > self._most:
-            starts = range(0, len(crops), self._most)
-            return _joined([self.infer(crops[start : start + self._most]) for start in starts])
+            return in_parts(self.infer, crops, self._most)
         try:
             if self._bound is not None:
                 return self._bound.run(crops)
             values = self._session.run(self._outputs, {self._input: crops})
         except Exception as error:
             if len(crops) > 1 and "alloc" in str(error).lower():
-                half = len(crops) // 2
-                return _joined([self.infer(crops[:half]), self.infer(crops[half:])])
+                return in_parts(self.infer, crops, (len(crops) + 1) // 2)
             raise BackendError(f"ONNX Runtime failed on {self.device}: {_first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
 
@@ -148,10 +143,6 @@ def _parsed(device: str) -> tuple[str, int]:
         raise UsageError(f"device {device!r} is neither 'cpu' nor 'cuda' nor 'cuda:N'")
     kind, _, number = device.partition(":")
     return kind, int(number or 0)
-
-
-def _joined(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _import(kind: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.backends.batches import crops_a_call, in_parts
 from dgqa_infer.errors import BackendError
 
 _INSTALL = "pip install 'dgqa-infer[openvino]'"
@@ -43,6 +44,7 @@ class OpenVinoBackend:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
+        self._most = crops_a_call(threads)
         try:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(io.BytesIO(graph)), "CPU", settings)
@@ -55,6 +57,8 @@ class OpenVinoBackend:
         """Run the graph; see `Backend.infer`."""
         if self._request is None:
             raise BackendError("this backend is closed")
+        if len(crops) > self._most:
+            return in_parts(self.infer, crops, self._most)
         try:
             self._request.infer({"crops": crops})
             return {name: self._request.get_tensor(name).data.copy() for name in self._outputs}

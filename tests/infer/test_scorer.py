@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgqa_infer import Bundle, ImageError, ModelError, Scorer, UsageError
+from dgqa_infer import BackendError, Bundle, ImageError, ModelError, Scorer, UsageError
 from dgqa_infer.results import Failure, Score
 
 
@@ -214,3 +214,24 @@ def test_fast_decoding_is_the_same_in_this_process_and_in_workers(tiny_bundle: P
     with Scorer(tiny_bundle, device="cpu") as exact:
         assert exact.score(photo).raw != here.raw
     assert here == there
+
+
+def test_a_model_that_loads_in_the_background_gives_the_same_scores(
+    tiny_bundle: Path, repository: Path
+) -> None:
+    photograph = repository / "examples" / "photos" / "coffee.webp"
+    with (
+        Scorer(tiny_bundle, device="cpu", background=True) as later,
+        Scorer(tiny_bundle, device="cpu") as now,
+    ):
+        assert later.score(photograph) == now.score(photograph)
+        assert (later.backend, later.device) == (now.backend, now.device)
+
+
+def test_what_keeps_a_model_from_loading_in_the_background_is_told_at_first_use(tiny_bundle: Path) -> None:
+    with Scorer(tiny_bundle, device="cuda:99", background=True) as scorer:
+        for _ in range(2):
+            with pytest.raises(BackendError):
+                scorer.score(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(BackendError):
+        Scorer(tiny_bundle, device="cuda:99")

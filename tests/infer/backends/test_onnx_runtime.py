@@ -124,7 +124,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(graph: bytes) -> None
     backend._session = SimpleNamespace(run=run)
     quality = backend.infer(crops(5))["quality"]
     assert quality == pytest.approx(crops(5).mean(axis=(1, 2, 3)) / 25.5, abs=1e-5)
-    assert sizes == [5, 2, 3, 1, 2]
+    assert sizes == [5, 3, 2, 1, 2]
 
 
 def test_a_single_crop_that_does_not_fit_is_an_error(graph: bytes) -> None:

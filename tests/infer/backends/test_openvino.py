@@ -29,7 +29,7 @@ def test_any_batch_gives_one_quality_a_crop(graph: bytes) -> None:
     with OpenVinoBackend(graph, threads=1) as backend:
         assert isinstance(backend, Backend)
         assert (backend.name, backend.device) == ("openvino", "cpu")
-        for count in (1, 7, 2):
+        for count in (1, 7, 2, 23):
             outputs = backend.infer(crops(count))
             assert outputs["quality"] == pytest.approx(crops(count).mean(axis=(1, 2, 3)) / 25.5, abs=1e-5)
             assert outputs["quality_map"].shape == (count, 2, 2)

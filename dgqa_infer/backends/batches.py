@@ -1,0 +1,39 @@
+"""A batch in parts: as fast on a CPU, and in far less memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+# More are no faster and take memory in proportion: measured with EfficientNet-Lite0 on one core, ONNX Runtime
+# takes 770 MB for 40 crops in fp32 and 270 MB for 10, OpenVINO 440 MB and 220 MB in int8.
+_ENOUGH = 10
+
+
+def crops_a_call(threads: int | None) -> int:
+    """How many crops a CPU is given at once: at least one for each thread, so that many cores have work.
+
+    Args:
+        threads: of the runtime; None for one a core.
+    """
+    return max(_ENOUGH, threads or os.cpu_count() or 1)
+
+
+def in_parts(
+    infer: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]], crops: NDArray[np.uint8], most: int
+) -> dict[str, NDArray[np.float32]]:
+    """Run a graph on a batch, some crops at a time.
+
+    Args:
+        infer: `Backend.infer` of the graph.
+        crops: uint8 [batch, height, width, 3].
+        most: crops in one call.
+
+    Returns:
+        The graph's outputs for the whole batch.
+    """
+    parts = [infer(crops[start : start + most]) for start in range(0, len(crops), most)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
