@@ -108,10 +108,8 @@ class Scorer:
         """
         if batch_size < 1:
             raise UsageError(f"batch size is {batch_size}, not 1 or more")
-        if gpu_decode and strict:
-            raise UsageError("a GPU's decoder does not tell of damaged data: leave out strict or gpu_decode")
-        if gpu_decode and fast_decode:
-            raise UsageError("a JPEG is decoded one way or the other: leave out fast_decode or gpu_decode")
+        if gpu_decode:
+            check_gpu_decode(strict=strict, fast_decode=fast_decode)
         if fast_decode:
             resampling.require()
         self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
@@ -339,6 +337,18 @@ class Scorer:
         except ImageError as error:
             return path, error, None
         return path, photograph.seen(more), cut
+
+
+def check_gpu_decode(*, strict: bool, fast_decode: bool) -> None:
+    """Refuse what cannot be had together with decoding on a GPU.
+
+    Raises:
+        UsageError: one of these is asked for too.
+    """
+    if strict:
+        raise UsageError("a GPU's decoder does not tell of damaged data: leave out strict or gpu_decode")
+    if fast_decode:
+        raise UsageError("a JPEG is decoded one way or the other: leave out fast_decode or gpu_decode")
 
 
 def _in_thread(load: Callable[[], T]) -> Future[T]:

@@ -83,11 +83,11 @@ def score_dataset(
             only be found when the dataset is consumed).
         ModelError: there is no such bundle, or it is damaged.
     """
+    if gpu_decode and separate_decoding:
+        raise UsageError("actors that only decode have no GPU: leave out gpu_decode or separate_decoding")
     import_ray()
     import ray
 
-    if gpu_decode and separate_decoding:
-        raise UsageError("actors that only decode have no GPU: leave out gpu_decode or separate_decoding")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     named = False
     if (known := dataset.schema(fetch_if_missing=False)) is not None:

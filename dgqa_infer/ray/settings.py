@@ -13,7 +13,7 @@ from dgqa_infer.bundle import Bundle
 from dgqa_infer.images import DecodeLimits
 from dgqa_infer.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Result
-from dgqa_infer.scorer import Scorer
+from dgqa_infer.scorer import Scorer, check_gpu_decode
 
 _CARD = "card.json"
 
@@ -46,6 +46,10 @@ class Settings:
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     worker_limits: WorkerLimits = field(default_factory=WorkerLimits)
 
+    def __post_init__(self) -> None:
+        if self.gpu_decode:
+            check_gpu_decode(strict=self.strict, fast_decode=self.fast_decode)
+
     @classmethod
     def of(cls, bundle: Bundle, **options: Any) -> Self:
         """Settings with a bundle's files.
@@ -56,6 +60,7 @@ class Settings:
 
         Raises:
             ModelError: a file has changed since the bundle was loaded.
+            UsageError: two options contradict each other.
         """
         files = {name: bundle.graph_bytes(name) for name in bundle.card.files}
         return cls({**files, _CARD: (bundle.path / _CARD).read_bytes()}, **options)

@@ -465,6 +465,22 @@ def test_what_excludes_it_is_named(tiny_bundle: Path) -> None:
         Scorer(tiny_bundle, gpu_decode=True, fast_decode=True)
 
 
+@pytest.mark.parametrize("option", ["strict", "fast_decode"])
+def test_actors_of_a_cluster_are_not_told_what_excludes_it(tiny_bundle: Path, option: str) -> None:
+    from dgqa_infer.ray.settings import Settings
+
+    with pytest.raises(UsageError, match=f"leave out {option} or gpu_decode"):
+        Settings.of(Bundle.load(tiny_bundle), gpu_decode=True, **{option: True})
+
+
+def test_actors_without_a_gpu_do_not_decode_on_one() -> None:
+    from dgqa_infer.ray import score_dataset
+
+    dataset: Any = None
+    with pytest.raises(UsageError, match="leave out gpu_decode or separate_decoding"):
+        score_dataset(dataset, gpu_decode=True, separate_decoding=True)
+
+
 def test_the_command_line_says_in_a_sentence_why_not(cli: Any, tiny_bundle: Path, photos: Path) -> None:
     ran = cli("score", photos, "--model", tiny_bundle, "--device", "cpu", "--gpu-decode")
     assert ran.code == 2

@@ -370,6 +370,12 @@ def test_rows_of_another_model_have_pictures_and_no_maps(report: Any, scored: li
     assert "no quality maps: the rows are of other@12345678, not of tiny@" in ran.stderr
 
 
+def test_maps_of_photographs_that_a_gpu_decoded_are_drawn_here(report: Any, scored: list[Any]) -> None:
+    """There need not be one where the page is written: the map of the CPU's pixels is the same to the eye."""
+    _, found = report([each | {"model": f"{each['model']}+nvjpeg"} for each in scored])
+    assert all("map" in each for each in found.report["shown"])
+
+
 def test_a_run_can_write_the_page_itself(cli: Any, tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "bad.jpg").touch()
     output = tmp_path / "report.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,13 @@ def test_other_rows_of_the_same_model_are_refused(
         claim(destination, of(bundle, **options), resume=True)
 
 
-def test_scaled_decoding_is_another_model(bundle: Bundle, destination: Destination) -> None:
+@pytest.mark.parametrize("otherwise", [Bundle.with_scaled_decoding, Bundle.with_gpu_decoding])
+def test_another_way_of_decoding_is_another_model(
+    bundle: Bundle, destination: Destination, otherwise: Callable[[Bundle], Bundle]
+) -> None:
     claim(destination, of(bundle), resume=False)
     with pytest.raises(UsageError, match="another model"):
-        claim(destination, of(bundle.with_scaled_decoding()), resume=True)
+        claim(destination, of(otherwise(bundle)), resume=True)
 
 
 def test_a_destination_that_was_given_up_can_be_taken_again(bundle: Bundle, destination: Destination) -> None:
