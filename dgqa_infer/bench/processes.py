@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _EVERY_SECONDS = 0.05
-PROGRAM = (sys.executable, "-c", "from dgqa_infer.cli.app import main; main()")
+PROGRAM = (sys.executable, "-c", "from dgqa_infer.cli.entry import main; main()")
 """`dgqa-infer` of this installation; its arguments follow."""
 
 

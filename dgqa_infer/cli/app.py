@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dgqa_infer.cli._commands import SETTINGS, Commands
 from dgqa_infer.cli._errors import report
+
+if TYPE_CHECKING:
+    from dgqa_infer.worker_process import WorkerProcess
 
 app = typer.Typer(
     name="dgqa-infer",
@@ -36,9 +39,13 @@ def root(
     """Blind image quality assessment: how good is this photograph, and what is wrong with it?"""
 
 
-def main() -> None:
-    """Run the program; end with the exit code that `ExitCode` documents."""
+def main(begun: WorkerProcess | None = None) -> None:
+    """Run a command; end with the exit code that `ExitCode` documents.
+
+    Args:
+        begun: a process for whatever decodes first; None if none was begun yet.
+    """
     try:
-        app()
+        app(obj=begun)
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(report(error))

@@ -39,6 +39,7 @@ def _limit(name: str, help: str) -> Any:
 
 
 def score(
+    ctx: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="Photographs, folders, archives, addresses; - for stdin."),
@@ -136,7 +137,9 @@ def score(
     names, patterns = _names(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
-        begun = stack.enter_context(WorkerProcess()) if many is None else None
+        begun: WorkerProcess | None = ctx.obj
+        if begun is None and many is None:
+            begun = stack.enter_context(WorkerProcess())
         # Only now what takes time to import: a wrong option is told at once.
         from dgqa_infer.bundle import Bundle
         from dgqa_infer.cli._summary import Summary

@@ -1,0 +1,29 @@
+"""The first lines of the program: what scoring waits for longest, a decoding process, is begun first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+
+from dgqa_infer.worker_process import WorkerProcess
+
+_OTHERWISE = frozenset({"-h", "--help", "--cluster"})
+
+
+def main() -> None:
+    """Run the program."""
+    with ExitStack() as stack:
+        begun = None
+        if _scores_here(sys.argv[1:]):
+            # Without room for it now, there will be an error later, told as errors are.
+            with suppress(OSError):
+                begun = stack.enter_context(WorkerProcess())
+        from dgqa_infer.cli import app
+
+        app.main(begun)
+
+
+def _scores_here(arguments: Sequence[str]) -> bool:
+    """Whether this looks like files to be scored on this machine; nothing but speed depends on it."""
+    return arguments[:1] == ["score"] and not _OTHERWISE.intersection(arguments)
