@@ -32,6 +32,7 @@ class Summary:
         target: domain profile of the photographs that the model was trained for; None where nobody knows.
         profile: that of the photographs of this run and of those that it continues.
         drift: how far the two are from each other; None until `compare`, and where one of them is not known.
+        cpu_decoded: JPEGs of this run that a GPU was to decode and did not.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Summary:
     target: Profile | None = None
     profile: Profile = field(default_factory=Profile)
     drift: Drift | None = None
+    cpu_decoded: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -58,6 +60,7 @@ class Summary:
         """Count a row of this run."""
         if (error := row.get("error")) is None:
             self.scored += 1
+            self.cpu_decoded += "cpu_decoded" in row["warnings"]
             self.count_votes(row)
         else:
             self.failed[error["code"]] += 1
@@ -119,6 +122,10 @@ class Summary:
         if self.skipped or self.skipped_failed:
             earlier = f", {self.skipped_failed:,} of them without a score" if self.skipped_failed else ""
             lines.append(f"{self.skipped + self.skipped_failed:,} done by an earlier run{earlier}")
+        if self.cpu_decoded:
+            lines.append(
+                f"{self.cpu_decoded:,} JPEGs decoded by the CPU instead of the GPU; their rows say so"
+            )
         if any(self.passed_over.values()):
             lines.append(_by_reason("{} passed over", Counter(self.passed_over)))
         if self.drift is not None:

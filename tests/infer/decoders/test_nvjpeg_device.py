@@ -17,6 +17,7 @@ from PIL import Image
 
 from dgqa_infer import BackendError, Bundle, Scorer, UsageError, gpu
 from dgqa_infer.backends import onnx_runtime
+from dgqa_infer.cli._summary import Summary
 from dgqa_infer.decoders import nvjpeg
 from dgqa_infer.decoders.nvjpeg import DeviceDecoder, device_beside
 from dgqa_infer.images import decode
@@ -231,6 +232,14 @@ def test_actors_without_a_gpu_do_not_decode_on_one() -> None:
     dataset: Any = None
     with pytest.raises(UsageError, match="leave out gpu_decode or separate_decoding"):
         score_dataset(dataset, gpu_decode=True, separate_decoding=True)
+
+
+def test_a_run_tells_how_many_the_cpu_decoded() -> None:
+    told = Summary("tiny@00000000+nvjpeg", "onnxruntime", "cuda:0")
+    for words in ([], ["cpu_decoded"], ["upscaled", "cpu_decoded"]):
+        told.count({"path": "a.jpg", "score": 50.0, "warnings": words})
+    assert "2 JPEGs decoded by the CPU instead of the GPU; their rows say so" in told.sentences()
+    assert len(Summary("tiny@00000000", "onnxruntime", "cpu").sentences()) == 1
 
 
 def test_the_command_line_says_in_a_sentence_why_not(cli: Any, tiny_bundle: Path, photos: Path) -> None:
