@@ -220,6 +220,8 @@ def score(
         code = run.go(selection.find(names, patterns=patterns))
         told.backend, told.device = scorer.backend, scorer.device
     _tell(out, told, summary)
+    if target.path is not None:
+        out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")
     raise typer.Exit(code)
 
 

@@ -20,7 +20,7 @@ from dgqa_export.packing import unpack
 from dgqa_export.quantization import Ranges, quantizable, quantize
 from dgqa_export.verification import MIN_SRCC
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.preprocessing import Pixels
 
 MIN_PHOTOGRAPHS = 16
@@ -88,10 +88,14 @@ def to_int8(
         report: told what is being done, in a few words.
 
     Raises:
-        ModelError: too few photographs, or so much must stay in float32 that nothing is gained.
+        UsageError: too few photographs.
+        ModelError: so much must stay in float32 that nothing is gained.
     """
     if min(len(calibration), len(choosing)) < MIN_PHOTOGRAPHS:
-        raise ModelError(f"int8 needs at least {4 * MIN_PHOTOGRAPHS} photographs to calibrate and verify on")
+        raise UsageError(
+            f"int8 needs at least {4 * MIN_PHOTOGRAPHS} photographs to calibrate and verify on: "
+            "give it a folder with more"
+        )
     graph = unpack(graph)
     # One crop of each photograph, from another place each time: more contents for the same work.
     crops = np.stack([photograph[place % len(photograph)] for place, photograph in enumerate(calibration)])

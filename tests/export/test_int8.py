@@ -12,7 +12,7 @@ from dgqa_export.int8 import Int8Graph, to_int8
 from dgqa_export.precision import precision_of
 from dgqa_export.quantization import quantize
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.preprocessing import Pixels
 
 
@@ -67,5 +67,5 @@ def test_a_tolerance_that_cannot_be_met_is_refused_with_the_best_that_was_reache
 
 
 def test_too_few_photographs_are_refused(small_graph: bytes, many_crops: list[Pixels]) -> None:
-    with pytest.raises(ModelError, match="at least 64 photographs"):
+    with pytest.raises(UsageError, match="at least 64 photographs"):
         to_int8(small_graph, many_crops[:15], many_crops[20:60], 0.08)
