@@ -1,7 +1,7 @@
-"""Shrinking with SIMD instructions: nine times as fast as Pillow, and not quite the same pixels.
+"""Shrinking with SIMD instructions: faster than Pillow, and not quite the same pixels.
 
 The same antialiased filters as Pillow's, by the library fast_image_resize, whose coefficients have 16 bits
-where Pillow's have 22: one value in eight differs by a level, few by more.
+where Pillow's have 22: some values differ by a level, very few by more.
 """
 
 from __future__ import annotations
