@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from dgqa_infer.bundle import Bundle
     from dgqa_infer.cli._ballots import Vote, VoteFile
 
-_SAMPLE = 32
-"""Photographs on which the new bundle is verified."""
+
+class Rule(StrEnum):
+    """How distortion types are chosen, see `dgqa_export.adaptation.Rule`."""
+
+    AGREEMENT = "agreement"
+    RESEMBLANCE = "resemblance"
 
 
 def adapt(
@@ -48,9 +53,15 @@ def adapt(
         str | None,
         typer.Option(
             help="Train on these distortion types: numbers, ranges or names, such as 1,3,10 or 1-5,jpeg.",
-            show_default="those that are selected",
+            show_default="those that --choose-by chooses",
         ),
     ] = None,
+    choose_by: Annotated[
+        Rule,
+        typer.Option(
+            help="Train on types whose judgements of the photographs agree, or on those that they resemble."
+        ),
+    ] = Rule.AGREEMENT,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Your ratings of some of them: sets the scale of the scores."),
@@ -70,7 +81,7 @@ def adapt(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a model for these photographs: select the domains that resemble them, and train on those alone.
+    """Make a model for these photographs: choose distortion types by them, and train on those alone.
 
     No photograph needs a rating. Interrupted, the same command goes on where it was.
 
@@ -90,10 +101,12 @@ def adapt(
     chosen = () if types is None else types_of(types)
     bundle = Bundle.load(model)
     known = adaptation.moments_for(bundle, moments)
-    sample = [Path(each) for each in islice(Files().find(paths), _SAMPLE) if isinstance(each, str)]
+    total = sum(1 for _ in Files().find(paths))
+    spread = islice(Files().find(paths), 0, None, max(1, total // adaptation.SAMPLE))
+    sample = [Path(each) for each in spread if isinstance(each, str)][: adaptation.SAMPLE]
     rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
     adaptation.refuse_unwritable(out)
-    file, vote = _vote(bundle, paths, out, device, batch_size, workers, output)
+    file, vote = _vote(bundle, paths, total, out, device, batch_size, workers, output)
     if not vote.profile.photos:
         from dgqa_infer.cli._ballots import no_votes
 
@@ -107,6 +120,7 @@ def adapt(
             out,
             sample,
             types=chosen,
+            rule=choose_by.value,
             rated=rated,
             finetune=finetune,
             observe=bar.advance,
@@ -119,6 +133,7 @@ def adapt(
 def _vote(
     bundle: Bundle,
     paths: list[str],
+    total: int,
     out: Path,
     device: str,
     batch_size: int,
@@ -131,7 +146,6 @@ def _vote(
     from dgqa_infer.folder import Selection as Files
     from dgqa_infer.pipeline import Pipeline
 
-    total = sum(1 for _ in Files().find(paths))
     with (
         DomainClassifier(bundle.path, device=device, batch_size=batch_size) as classifier,
         Pipeline(classifier, workers=workers) as pipeline,
@@ -165,8 +179,13 @@ def _rows(adapted: Adapted) -> list[dict[str, Any]]:
     from dgqa_infer.domains import WORDS
 
     words, scores = list(WORDS.values()), adapted.selection.scores
+    agreeing = None if adapted.types is None else adapted.types.values
     rows = [
-        {"": f"trained on {kind}", "what": words[kind], "value": f"{scores[kind]:.3f}"}
+        {
+            "": f"trained on {kind}",
+            "what": words[kind],
+            "value": f"{scores[kind]:.3f}" if agreeing is None else f"{agreeing[kind - 1]:.3f}",
+        }
         for kind in adapted.bundle.card.training["types"]
     ]
     rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})

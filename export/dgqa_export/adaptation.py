@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,20 @@ from dgqa_infer.drift import Profile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
-from dgqa_training import ratings
+from dgqa_training import agreement, ratings
+from dgqa_training.agreement import Agreement
 from dgqa_training.datasets import read_table
 from dgqa_training.moments import LinearHead, Moments
 from dgqa_training.scale import link
 from dgqa_training.selection import Selection
+
+Rule = Literal["agreement", "resemblance"]
+"""How types are chosen: by `dgqa_training.agreement`, or by DGQA's rule, `dgqa_training.selection`."""
+
+SAMPLE = agreement.ENOUGH
+"""Photographs that types are chosen by, at most."""
+_VERIFIED = 32
+"""Photographs on which a new bundle is verified, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,9 @@ class Adapted:
 
     Attributes:
         bundle: that was written.
-        selection: the domains it was trained on, and what they rest on.
+        selection: the domains that the photographs resemble, and what they rest on.
+        types: how far distortion types agree on the photographs; None where that was not asked or could not
+            be told.
         kept: rank correlation of the new and the old model on the sample.
         drift: largest difference of raw between the bundle and its head on the sample.
         agreement: rank correlation with the user's ratings; None without them.
@@ -56,6 +67,7 @@ class Adapted:
 
     bundle: Bundle
     selection: Selection
+    types: Agreement | None
     kept: float
     drift: float
     agreement: float | None
@@ -67,7 +79,8 @@ class Adapted:
             "bundle": str(self.bundle.path),
             "model": self.bundle.model_id,
             "photos": self.selection.photos,
-            "selected": list(self.selection.selected),
+            "resembling": list(self.selection.selected),
+            "agreeing": None if self.types is None else list(self.types.selected),
             "training": dict(self.bundle.card.training),
             "srcc_with_the_model_before": round(self.kept, 5),
             "largest_difference_when_verified": self.drift,
@@ -149,19 +162,23 @@ def adapt(
     sample: Sequence[Path],
     *,
     types: Sequence[int] = (),
+    rule: Rule = "agreement",
     rated: Rated | None = None,
     finetune: bool = False,
     observe: Callable[[int], None] = lambda _: None,
 ) -> Adapted:
-    """Train a head on the selected domains, give it to a bundle, and check what was written.
+    """Train a head on chosen types, give it to a bundle, and check what was written.
 
     Args:
         bundle: whose network stays as it is.
         profile: domain profile of the photographs that the new bundle is for; at least one.
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
-        sample: some of the photographs, to verify on.
-        types: to train on instead of the selected ones.
+        sample: some of the photographs, `SAMPLE` of them spread over all: types are chosen by them, and the
+            new bundle is verified on them. Of fewer than `agreement.LEAST` nobody can tell who agrees; the
+            types that they resemble are chosen then.
+        types: to train on, whatever the rule would choose.
+        rule: how types are chosen.
         rated: photographs that the user rated; they set the scale of the scores.
         finetune: let ratings bend the ranking, where that helps.
         observe: told how many photographs more were looked at.
@@ -172,16 +189,20 @@ def adapt(
         OutputError: the bundle cannot be written.
     """
     selection = Selection(tuple(profile.votes.tolist()), profile.photos)
-    chosen = tuple(types) or selection.selected
+    ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
+    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
+    way = bundle.card.preprocessing
+    seen, readable = features_of(reader, sample, way, observe)
+    agreeing = None
+    if rule == "agreement" and not types and len(seen) >= agreement.LEAST:
+        agreeing = agreement.agreement(seen, moments, ridge)
+    chosen = tuple(types) or (selection.selected if agreeing is None else agreeing.selected)
     if not chosen:
         raise UsageError(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
             "keep the model as it is, or name --types"
         )
-    ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
-    head, bent, agreement = moments.solve(chosen, ridge), None, None
-    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
-    way = bundle.card.preprocessing
+    head, bent, agrees = moments.solve(chosen, ridge), None, None
     if rated is not None:
         features, here = features_of(reader, rated.paths, way, observe)
         given = rated.ratings[here]
@@ -190,12 +211,13 @@ def adapt(
             head = bent.head
         raw = features @ head.weights + head.bias
         calibration = ratings.calibration(raw, given, rated.bounds)
-        agreement = ratings.agreement(raw, given)
+        agrees = ratings.agreement(raw, given)
     else:
         calibration = link(*moments.stand_ins(head, chosen))
     training = {
         "types": list(chosen),
-        "types_chosen_by": "the user" if types else "selection",
+        "types_chosen_by": "the user" if types else "resemblance" if agreeing is None else "agreement",
+        "types_agree": None if agreeing is None else agreeing.record(),
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),
@@ -210,24 +232,19 @@ def adapt(
         profile=profile.as_card(),
         calibration=calibration,
     )
-    kept, drift = _verify(bundle, written, head, reader, sample, observe)
-    return Adapted(written, selection, kept, drift, agreement, bent)
+    paths = [path for path, read in zip(sample, readable, strict=True) if read][:_VERIFIED]
+    kept, drift = _verify(bundle, written, head, seen[:_VERIFIED], paths)
+    return Adapted(written, selection, agreeing, kept, drift, agrees, bent)
 
 
 def _verify(
-    before: Bundle,
-    after: Bundle,
-    head: LinearHead,
-    reader: FeatureReader,
-    sample: Sequence[Path],
-    observe: Callable[[int], None],
+    before: Bundle, after: Bundle, head: LinearHead, features: NDArray[np.float64], sample: Sequence[Path]
 ) -> tuple[float, float]:
     """How far the order stays, and how far the new graph is from its head.
 
     Raises:
         ModelError: farther than the tolerance of weights that are stored as float16.
     """
-    features, _ = features_of(reader, sample, before.card.preprocessing, observe)
     old, new = (_raw(bundle, sample) for bundle in (before, after))
     drift = float(np.abs(features @ head.weights + head.bias - new).max())
     if not drift <= after.card.tolerances["fp16"]:

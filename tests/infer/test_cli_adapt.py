@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.stats import rankdata
 
 from dgqa_infer.bundle import Bundle
 from dgqa_infer.drift import Profile
@@ -41,7 +43,8 @@ def test_a_bundle_is_written_that_was_trained_on_what_the_photographs_select(
     selected = json.loads(cli("select", photos, "--device", "cpu", "--workers", 1, "--json").stdout)[
         "selected"
     ]
-    assert found["selected"] == selected
+    assert found["resembling"] == selected
+    assert found["agreeing"] is None, "eleven photographs are too few to agree"
     bundle = Bundle.load(out)
     assert bundle.model_id == found["model"]
     assert bundle.card.training["types"] == selected
@@ -83,6 +86,52 @@ def test_its_scale_says_as_many_are_bad_as_people_found_bad_in_kadid(adapted: An
         assert (scores < step).mean() == pytest.approx(
             (labels < step / 10).mean(), abs=1.5 / (5 * len(types))
         )
+
+
+@pytest.fixture(scope="session")
+def many(photos: Path) -> Path:
+    """Thirty photographs: parts of the samples."""
+    folder = photos.parent / "many"
+    folder.mkdir()
+    for path in sorted(photos.iterdir()):
+        with Image.open(path) as image:
+            for place, box in enumerate([(0, 0, 300, 300), (150, 60, 450, 360), (40, 90, 360, 390)]):
+                image.crop(box).convert("RGB").save(folder / f"{path.stem}-{place}.png")
+    return folder
+
+
+def test_types_are_those_whose_judgements_of_the_photographs_agree(
+    cli: Callable[..., Any], many: Path
+) -> None:
+    """The second opinion is computed from features of single photographs."""
+    from dgqa_export.adaptation import features_of
+    from dgqa_export.head import FeatureReader
+
+    out = many.parent / "agreeing"
+    ran = cli("adapt", many, "--out", out, "--device", "cpu", "--workers", 1, "--json")
+    assert ran.code == 0
+    bundle = Bundle.load(out)
+    reader = FeatureReader(Bundle.load("dgqa-lite0").graph_bytes("model.onnx"), threads=1)
+    features, _ = features_of(reader, sorted(many.iterdir()), bundle.card.preprocessing)
+    moments = Moments.built_in("efficientnet_lite0")
+    heads = [moments.solve([kind], bundle.card.training["ridge"]) for kind in range(1, 26)]
+    ranks = np.stack([rankdata(features @ head.weights + head.bias) for head in heads])
+    values = [
+        np.corrcoef(ranks[place], np.delete(ranks, place, axis=0).mean(axis=0))[0, 1] for place in range(25)
+    ]
+    expected = [kind for kind, value in enumerate(values, 1) if value >= np.mean(values)]
+    assert bundle.card.training["types"] == expected == json.loads(ran.stdout)["agreeing"]
+    assert bundle.card.training["types_chosen_by"] == "agreement"
+    assert bundle.card.training["types_agree"]["photographs"] == 33
+
+
+def test_types_may_be_chosen_by_resemblance(cli: Callable[..., Any], many: Path) -> None:
+    out = many.parent / "resembling"
+    ran = cli("adapt", many, "--out", out, "--choose-by", "resemblance", "--device", "cpu", "--json")
+    assert ran.code == 0
+    training = Bundle.load(out).card.training
+    assert training["types"] == json.loads(ran.stdout)["resembling"]
+    assert (training["types_chosen_by"], training["types_agree"]) == ("resemblance", None)
 
 
 def test_types_may_be_named_instead(cli: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
