@@ -1,10 +1,11 @@
 """The papers' claim on real photographs: which distortion types, and which contents, should a model train on?
 
-    python benchmarks/domain_selection.py FEATURES.npz LABELS.csv FOLDER --selected 1,3,10,17 [--prefix 4]
+    python benchmarks/domain_selection.py FEATURES.npz LABELS.csv FOLDER --selected 1,3,10 --agreeing 3,9,10
 
 FEATURES.npz is what `dgqa-infer train moments … --features` kept of a synthetic set; LABELS.csv rates the
 photographs of FOLDER and does nothing but evaluate. `--selected` are the types that `dgqa-infer select` found
-for unlabelled photographs of that kind.
+for unlabelled photographs of that kind, `--agreeing` those whose judgements agree on them: see
+`type_agreement.py`.
 
 Every variant is the same recipe on the same budget: a ridge regression (penalty 10) of KADID's mean labels on
 the frozen features of as many images as six types of 81 contents have, drawn by the seed. So all 25 types see
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--selected", required=True, type=lambda text: tuple(map(int, text.split(","))))
+    parser.add_argument("--agreeing", required=True, type=lambda text: tuple(map(int, text.split(","))))
     parser.add_argument("--prefix", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -84,7 +86,7 @@ def main() -> None:
 
     predictions = {
         variant: np.stack([predict(table, variant, features, seed) for seed in range(SEEDS)])
-        for variant in variants(arguments.selected)
+        for variant in variants(arguments.selected, arguments.agreeing)
     }
     rows = [figures(variant, found, scores, groups) for variant, found in predictions.items()]
     comparisons = list(compared(predictions, scores))
@@ -103,13 +105,14 @@ def main() -> None:
     print(markdown(rows, comparisons))
 
 
-def variants(selected: tuple[int, ...]) -> list[Variant]:
+def variants(selected: tuple[int, ...], agreeing: tuple[int, ...]) -> list[Variant]:
     """All that is compared."""
     everything = tuple(range(1, TYPES + 1))
     generator = np.random.default_rng(0)
     sets = {
         "all 25 types": everything,
         "our selection": selected,
+        "agreeing types": agreeing,
         **{f"DGQA's {target}": SELECTED[target] for target in ("livec", "koniq10k", "bid")},
         **{f"DGQA's {target}, greedy": types for target, types in GREEDY.items()},
         **{
@@ -120,7 +123,7 @@ def variants(selected: tuple[int, ...]) -> list[Variant]:
     plain = [Variant(name, types) for name, types in sets.items()]
     reshaped = [
         Variant(f"{name} + {words}", sets[name], add, thin)
-        for name in ("all 25 types", "our selection")
+        for name in ("all 25 types", "our selection", "agreeing types")
         for words, add, thin in (
             ("DDCUp", True, False),
             ("DRCDown", False, True),
@@ -223,11 +226,15 @@ def compared(
     pairs = [
         ("our selection", ["all 25 types"]),
         ("our selection", random),
+        ("agreeing types", ["all 25 types"]),
+        ("agreeing types", random),
+        ("agreeing types", ["our selection"]),
+        ("agreeing types", ["DGQA's livec"]),
         ("DGQA's livec", ["all 25 types"]),
         ("DGQA's livec", random),
         *(
             (f"{base} + {more}", [base])
-            for base in ("all 25 types", "our selection")
+            for base in ("all 25 types", "our selection", "agreeing types")
             for more in ("DDCUp", "DRCDown", "DDCUp + DRCDown")
         ),
         *((name, ["our selection"]) for name in by_name if "without" in name),
@@ -260,7 +267,13 @@ def picture(rows: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(9, 0.32 * len(ordered) + 1.2), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(ordered):
-        colour = "0.6" if row["name"].startswith("random") else "C0" if "our" in row["name"] else "C1"
+        colour = (
+            "0.6"
+            if row["name"].startswith("random")
+            else "C0"
+            if "our" in row["name"] or "agreeing" in row["name"]
+            else "C1"
+        )
         axes.plot(row["interval"], [place, place], color=colour, linewidth=2)
         axes.plot(row["srcc"], place, "o", color=colour)
     axes.set_yticks(range(len(ordered)), [row["name"] for row in ordered])
