@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -102,8 +103,8 @@ def adapt(
     bundle = Bundle.load(model)
     known = adaptation.moments_for(bundle, moments)
     total = sum(1 for _ in Files().find(paths))
-    spread = islice(Files().find(paths), 0, None, max(1, total // adaptation.SAMPLE))
-    sample = [Path(each) for each in spread if isinstance(each, str)][: adaptation.SAMPLE]
+    every = max(1, math.ceil(total / adaptation.SAMPLE))
+    sample = [Path(each) for each in islice(Files().find(paths), 0, None, every) if isinstance(each, str)]
     rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
     adaptation.refuse_unwritable(out)
     file, vote = _vote(bundle, paths, total, out, device, batch_size, workers, output)
