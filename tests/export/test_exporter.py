@@ -81,7 +81,7 @@ def test_too_much_drift_writes_nothing(source: Source, tmp_path: Path) -> None:
 
 
 def test_int8_without_photographs_is_refused(source: Source, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="at least 64 photographs"):
+    with pytest.raises(UsageError, match="at least 64 photographs"):
         export(source, ["int8"], tmp_path, None)
     assert list(tmp_path.iterdir()) == []
 
