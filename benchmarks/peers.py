@@ -195,6 +195,7 @@ def picture(found: dict[str, dict[str, Any]], file: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
     markers = dict(zip(found, "osD^v<>PX*", strict=False))
@@ -213,6 +214,9 @@ def picture(found: dict[str, dict[str, Any]], file: Path) -> None:
                 label=name if known else f"{name} (speed only)",
             )
         panel.set(xscale="log", xlabel="photographs a second", title=title, ylim=(-0.05, 1))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.margins(x=0.15)
         panel.grid(alpha=0.3)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
