@@ -166,7 +166,10 @@ def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> Non
             _rows(adapted), title=f"{adapted.bundle.model_id}, for {vote.profile.photos:,} photographs"
         )
     if not adapted.selection.reliable:
-        output.warn(f"only {vote.profile.photos} photographs: the selection of domains is unreliable")
+        output.warn(
+            f"only {vote.profile.photos} photographs: too few to tell which types agree, and the selection "
+            "of those that they resemble is unreliable"
+        )
     if adapted.bent is not None and not adapted.bent.helped:
         output.warn(
             f"the ratings were left out of the ranking: with them it agrees no better with ratings that it "
@@ -180,13 +183,12 @@ def _rows(adapted: Adapted) -> list[dict[str, Any]]:
     from dgqa_infer.domains import WORDS
 
     words, scores = list(WORDS.values()), adapted.selection.scores
-    agreeing = None if adapted.types is None else adapted.types.values
+    if adapted.types is None:
+        why, values = "share of the votes", scores
+    else:
+        why, values = "agreement", (0.0, *adapted.types.values)
     rows = [
-        {
-            "": f"trained on {kind}",
-            "what": words[kind],
-            "value": f"{scores[kind]:.3f}" if agreeing is None else f"{agreeing[kind - 1]:.3f}",
-        }
+        {"": f"trained on {kind}", "what": f"{words[kind]}: {why}", "value": f"{values[kind]:.3f}"}
         for kind in adapted.bundle.card.training["types"]
     ]
     rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})

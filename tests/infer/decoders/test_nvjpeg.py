@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from jpegs import exif, jpeg, scene
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 from dgqa_infer import Bundle, ImageError
 from dgqa_infer.decoders.nvjpeg import DeviceDecoder
@@ -22,31 +23,12 @@ from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
-ORIENTATION = 0x0112
 Nearly: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]
 
 
 @pytest.fixture(scope="module")
 def decoder(codec: None) -> DeviceDecoder:
     return DeviceDecoder("cpu", SMALL)
-
-
-def scene(mode: str = "RGB", size: tuple[int, int] = (240, 170)) -> Image.Image:
-    """Detail in every place, and no two corners alike."""
-    spots = np.random.default_rng(1).integers(0, 256, (size[1] // 3, size[0] // 3, 3), np.uint8)
-    return Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).convert(mode)
-
-
-def jpeg(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", **({"quality": 92} | options))
-    return file.getvalue()
-
-
-def exif(orientation: int) -> bytes:
-    tags = Image.Exif()
-    tags[ORIENTATION] = orientation
-    return tags.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jpegs import exif, jpeg, scene
 from numpy.typing import NDArray
-from PIL import Image
 
 from dgqa_infer import BackendError, Bundle, Scorer, UsageError, gpu
 from dgqa_infer.backends import onnx_runtime
@@ -24,25 +23,6 @@ from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Preprocessing, crops
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
-ORIENTATION = 0x0112
-
-
-def scene(mode: str = "RGB", size: tuple[int, int] = (240, 170)) -> Image.Image:
-    """Detail in every place, and no two corners alike."""
-    spots = np.random.default_rng(1).integers(0, 256, (size[1] // 3, size[0] // 3, 3), np.uint8)
-    return Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).convert(mode)
-
-
-def jpeg(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", **({"quality": 92} | options))
-    return file.getvalue()
-
-
-def exif(orientation: int) -> bytes:
-    tags = Image.Exif()
-    tags[ORIENTATION] = orientation
-    return tags.tobytes()
 
 
 def test_other_pixels_than_the_cpu_s_are_refused(stand_in: Path) -> None:

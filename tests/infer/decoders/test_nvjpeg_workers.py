@@ -7,33 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from jpegs import exif, jpeg, scene
 from PIL import Image
 
 from dgqa_infer import BackendError, Failure, Score, Scorer
 from dgqa_infer.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Result
-
-ORIENTATION = 0x0112
-
-
-def scene(mode: str = "RGB", size: tuple[int, int] = (240, 170)) -> Image.Image:
-    """Detail in every place, and no two corners alike."""
-    spots = np.random.default_rng(1).integers(0, 256, (size[1] // 3, size[0] // 3, 3), np.uint8)
-    return Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).convert(mode)
-
-
-def jpeg(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", **({"quality": 92} | options))
-    return file.getvalue()
-
-
-def exif(orientation: int) -> bytes:
-    tags = Image.Exif()
-    tags[ORIENTATION] = orientation
-    return tags.tobytes()
 
 
 @pytest.fixture
