@@ -36,7 +36,7 @@ from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.rounds import Effort
 from dgqa_infer.bench.whole import NothingJudge, parts
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.outputs import open_sink
 from dgqa_infer.pipeline import Pipeline
 from dgqa_infer.ray import score_dataset

@@ -21,7 +21,7 @@ import numpy as np
 from machine import machine, write_result
 
 from dgqa_infer import Failure, Scorer
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.pipeline import Pipeline, WorkerLimits
 
 # Start of a worker and of the model, which the first row waits for, and a file's second chance.

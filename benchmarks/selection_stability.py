@@ -25,7 +25,7 @@ from dgqa_infer.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import DgqaError, UsageError
-from dgqa_infer.folder import Selection as Files
+from dgqa_infer.inputs.finder import Selection as Files
 from dgqa_infer.pipeline import Pipeline
 from dgqa_training.selection import CLASSES, PAPER, Selection, ballots, overlap, select
 

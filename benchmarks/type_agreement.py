@@ -28,7 +28,7 @@ from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._selections import types_of
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_training.agreement import Agreement, agreement
 from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table

@@ -21,7 +21,7 @@ from typing import Any
 from dgqa_infer.card import Card
 from dgqa_infer.domains import words
 from dgqa_infer.errors import UsageError
-from dgqa_infer.globs import matches
+from dgqa_infer.inputs.globs import matches
 
 LEAST_PROBABILITY = 0.1
 """Distortions that are less probable are not in the rows."""

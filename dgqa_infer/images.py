@@ -19,9 +19,9 @@ from PIL import Image
 
 from dgqa_infer.decoders import colour, jpeg, pillow, png, raw
 from dgqa_infer.decoders.orientation import SIDEWAYS, Box, upright, upright_box
-from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.errors import ImageError
-from dgqa_infer.files import read_file
+from dgqa_infer.inputs.files import read_file
+from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.preprocessing import Pixels
 
 if TYPE_CHECKING:

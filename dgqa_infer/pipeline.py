@@ -21,9 +21,9 @@ import numpy as np
 
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.feed import Feed, Input
-from dgqa_infer.files import file_status
+from dgqa_infer.inputs.files import file_status
+from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.judging import Judge, Outcome, R, judge_batch
-from dgqa_infer.remote import is_remote
 from dgqa_infer.results import Failure
 from dgqa_infer.slots import SharedSlots
 from dgqa_infer.worker_process import WorkerProcess

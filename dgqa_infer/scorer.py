@@ -215,7 +215,7 @@ class Scorer:
         Raises:
             BackendError: the runtime failed, or no process can be started.
         """
-        from dgqa_infer.folder import Selection
+        from dgqa_infer.inputs.finder import Selection
         from dgqa_infer.pipeline import Pipeline
 
         named = (

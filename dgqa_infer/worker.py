@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.files import file_status, read_file
 from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.inputs.files import file_status, read_file
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 from dgqa_infer.slots import shrink_to_preview, views
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.folder import Selection
 from dgqa_infer.images import decode
+from dgqa_infer.inputs.finder import Selection
 
 MOST = 48
 """So many of the user's photographs are measured on at most, spread over what was named."""

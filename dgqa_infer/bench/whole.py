@@ -11,8 +11,8 @@ import numpy as np
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
 from dgqa_infer.bench.rounds import Effort, Way, rates
 from dgqa_infer.bundle import Bundle
-from dgqa_infer.files import read_file
 from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.inputs.files import read_file
 from dgqa_infer.pipeline import Pipeline
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_infer.results import Score

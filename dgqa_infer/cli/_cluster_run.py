@@ -17,7 +17,8 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary
 from dgqa_infer.drift import Profile
 from dgqa_infer.errors import UsageError
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.ray.connection import check_nodes, connected
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
@@ -27,7 +28,6 @@ from dgqa_infer.ray.resources import Resources, share_out
 from dgqa_infer.ray.run import finished, score_partitions
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.ray.stores import answer, check_stores
-from dgqa_infer.remote import is_remote
 
 
 @dataclass(slots=True)

@@ -139,7 +139,7 @@ class Run:
 
     def _not_done(self, inputs: Iterable[Input], log: RecoveryLog) -> Iterator[Input]:
         """The inputs that have no row yet; counts the others."""
-        from dgqa_infer.files import file_status
+        from dgqa_infer.inputs.files import file_status
 
         for found in inputs:
             path = found if isinstance(found, str) else found.path

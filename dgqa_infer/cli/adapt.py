@@ -97,7 +97,7 @@ def adapt(
     with extra("export"):
         from dgqa_export import adaptation
     from dgqa_infer.bundle import Bundle
-    from dgqa_infer.folder import Selection as Files
+    from dgqa_infer.inputs.finder import Selection as Files
 
     chosen = () if types is None else types_of(types)
     bundle = Bundle.load(model)
@@ -144,7 +144,7 @@ def _vote(
     """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
     from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._ballots import VoteFile, count_votes
-    from dgqa_infer.folder import Selection as Files
+    from dgqa_infer.inputs.finder import Selection as Files
     from dgqa_infer.pipeline import Pipeline
 
     with (

@@ -144,8 +144,8 @@ def score(
         from dgqa_infer.bundle import Bundle
         from dgqa_infer.cli._summary import Summary
         from dgqa_infer.drift import Profile
-        from dgqa_infer.folder import Selection
         from dgqa_infer.images import DecodeLimits
+        from dgqa_infer.inputs.finder import Selection
         from dgqa_infer.pipeline import Pipeline, WorkerLimits
         from dgqa_infer.scorer import Scorer
 
@@ -233,7 +233,7 @@ def _names(paths: list[str], *, null: bool) -> tuple[Iterable[str], bool]:
         return paths, True
     if len(paths) > 1:
         raise UsageError("- is the list of names on stdin, and must be the only PATH")
-    from dgqa_infer.folder import read_names
+    from dgqa_infer.inputs.finder import read_names
 
     return read_names(_STDIN, b"\0" if null else b"\n"), False
 

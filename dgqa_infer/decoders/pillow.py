@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageFile
 
-from dgqa_infer.decoders.sniff import Format
 from dgqa_infer.errors import ImageError
+from dgqa_infer.inputs.formats import Format
 
 _PLUGINS: dict[Format, tuple[str, str]] = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from dgqa_infer import remote
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs import remote
 from dgqa_infer.ray.dataset import import_ray
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.settings import where

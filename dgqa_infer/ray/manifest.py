@@ -8,7 +8,7 @@ from typing import Any
 
 from dgqa_infer.bundle import Bundle
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.settings import Settings
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from dgqa_infer import remote
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.feed import Input
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.ray.destination import Destination
 
 LARGEST = 5_000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from dgqa_infer import remote
 from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.inputs import remote
 
 _STORE_SECONDS = 15.0
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.folder import Selection
 from dgqa_infer.images import decode
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")

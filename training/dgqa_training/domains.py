@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS

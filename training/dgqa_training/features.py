@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import ModelError, UsageError
+from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS

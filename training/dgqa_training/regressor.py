@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from dgqa_infer.card import Calibration
-from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import checkpoints, datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS

@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from dgqa_infer.decoders.sniff import EXTENSIONS
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images import decode
+from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training import datasets
 from dgqa_training.loading import batches

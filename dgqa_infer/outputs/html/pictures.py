@@ -18,12 +18,12 @@ from dgqa_infer.domains import WORDS, is_kadid
 from dgqa_infer.drift import Profile, drift
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images import DecodeLimits
+from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.map_picture import tint
 from dgqa_infer.outputs.html.digest import Digest, Shown
 from dgqa_infer.pipeline import Pipeline
 from dgqa_infer.preprocessing import NVJPEG, Pixels
 from dgqa_infer.quality_map import QualityMap
-from dgqa_infer.remote import is_remote
 from dgqa_infer.results import Failure
 from dgqa_infer.scorer import Judgement, Scorer
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from dgqa_infer.decoders.sniff import HEAD_BYTES, describe_refused, sniff
+from dgqa_infer.inputs.formats import HEAD_BYTES, describe_refused, sniff
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dgqa_infer import Bundle, DecodeLimits, UsageError
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
 from dgqa_infer.ray.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dgqa_infer import BackendError, Bundle
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import Report, read_report, score_partition

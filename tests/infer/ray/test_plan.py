@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dgqa_infer import ImageError, UsageError
-from dgqa_infer.folder import Selection
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.plan import make_plan, read_names, read_plan
 

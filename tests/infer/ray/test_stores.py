@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from dgqa_infer import UsageError, remote
+from dgqa_infer import UsageError
+from dgqa_infer.inputs import remote
 from dgqa_infer.ray import stores
 from dgqa_infer.ray.stores import answer, check_stores
 

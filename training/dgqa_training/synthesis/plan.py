@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias
 from PIL import features
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.folder import Selection
 from dgqa_infer.images import decode
+from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
 from dgqa_training.labels import LABELLINGS, Labelling

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer import folder
 from dgqa_infer.errors import ImageError
-from dgqa_infer.folder import Selection, read_names
+from dgqa_infer.inputs import finder as folder
+from dgqa_infer.inputs.finder import Selection, read_names
 
 JPEG = b"\xff\xd8\xff\xe0"
 

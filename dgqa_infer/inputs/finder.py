@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dgqa_infer import remote
-from dgqa_infer.decoders.sniff import EXTENSIONS, HEAD_BYTES, sniff
 from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.feed import Input
-from dgqa_infer.globs import matches
+from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, sniff
+from dgqa_infer.inputs.globs import matches
 
 # So many names of one folder are read and sorted at a time.
 _PORTION = 20_000

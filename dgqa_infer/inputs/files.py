@@ -8,8 +8,8 @@ import stat
 from dataclasses import dataclass
 from io import FileIO
 
-from dgqa_infer import remote
 from dgqa_infer.errors import ImageError
+from dgqa_infer.inputs import remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def read_file(path: str | os.PathLike[str], file_bytes: int) -> ImageFile:
     """Read a whole file, if it is one and is not too large.
 
     Args:
-        path: of a file here, or an address that `dgqa_infer.remote` knows.
+        path: of a file here, or an address that `dgqa_infer.inputs.remote` knows.
         file_bytes: a larger one is refused.
 
     Raises:

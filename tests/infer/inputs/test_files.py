@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dgqa_infer import files
 from dgqa_infer.errors import ImageError
-from dgqa_infer.files import read_file
 from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.inputs import files
+from dgqa_infer.inputs.files import read_file
 
 LIMITS = DecodeLimits()
 

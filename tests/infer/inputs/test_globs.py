@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dgqa_infer.globs import matches
+from dgqa_infer.inputs.globs import matches
 
 
 @pytest.mark.parametrize(

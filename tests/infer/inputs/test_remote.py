@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dgqa_infer import remote
 from dgqa_infer.errors import ImageError
-from dgqa_infer.files import file_status
-from dgqa_infer.folder import Selection
 from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.files import file_status
+from dgqa_infer.inputs.finder import Selection
 
 pytest.importorskip("fsspec")
 

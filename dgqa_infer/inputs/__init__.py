@@ -1,0 +1,1 @@
+"""What the user names becomes files: folders, lists, archives and addresses."""
