@@ -26,8 +26,8 @@ from machine import machine, write_result
 from scipy.stats import spearmanr
 
 from dgqa_infer import Bundle, Scorer
-from dgqa_infer.decoders.nvjpeg import DeviceDecoder
-from dgqa_infer.images import CPU_DECODED, decode
+from dgqa_infer.images.decode import CPU_DECODED, decode
+from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 from dgqa_infer.pipeline import Pipeline
 from dgqa_infer.preprocessing import crops
 from dgqa_infer.results import Score

@@ -17,7 +17,7 @@ from dgqa_infer.results import Distortion, Failure, Score
 
 if TYPE_CHECKING:
     from dgqa_infer.bundle import Bundle
-    from dgqa_infer.images import DecodeLimits
+    from dgqa_infer.images.decode import DecodeLimits
     from dgqa_infer.scorer import Scorer
 
 __all__ = [

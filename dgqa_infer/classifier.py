@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.domains import require_kadid
-from dgqa_infer.images import DecodeLimits
+from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from dgqa_infer.bundle import Bundle
-from dgqa_infer.images import DecodeLimits
+from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result
 from dgqa_infer.workers import Task

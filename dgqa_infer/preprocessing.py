@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from dgqa_infer import resampling
 from dgqa_infer.errors import ModelError
+from dgqa_infer.images import resampling
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Box: TypeAlias = tuple[float, float, float, float]
@@ -105,7 +105,7 @@ class Preprocessing:
         return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
 
     def on_gpu(self) -> Preprocessing:
-        """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.decoders.nvjpeg`."""
+        """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.images.decoders.nvjpeg`."""
         return replace(self, id=f"{self.id}-{NVJPEG}", decoder=NVJPEG)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgqa_infer import resampling
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
@@ -23,13 +22,14 @@ from dgqa_infer.card import Domains
 from dgqa_infer.domains import is_kadid, words
 from dgqa_infer.drift import votes_of
 from dgqa_infer.errors import BackendError, ImageError, UsageError
-from dgqa_infer.images import DecodeLimits, Photograph, decode, from_array, from_pillow
+from dgqa_infer.images import resampling
+from dgqa_infer.images.decode import DecodeLimits, Photograph, decode, from_array, from_pillow
 from dgqa_infer.preprocessing import Pixels, crops, places
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
 
 if TYPE_CHECKING:
-    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+    from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
 T = TypeVar("T")
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
@@ -120,7 +120,7 @@ class Scorer:
         self.jpeg_device: str | None = None
         self._jpegs: DeviceDecoder | None = None
         if gpu_decode:
-            from dgqa_infer.decoders import nvjpeg
+            from dgqa_infer.images.decoders import nvjpeg
 
             # First: it is quick to say no.
             self.jpeg_device = nvjpeg.device_beside(device)
@@ -312,7 +312,7 @@ class Scorer:
     def _device_decoder(self) -> DeviceDecoder | None:
         """Of this process, for photographs that no worker decodes; started when the first one comes."""
         if self.jpeg_device is not None and self._jpegs is None:
-            from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+            from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
             self._jpegs = DeviceDecoder(self.jpeg_device, self.bundle.card.preprocessing)
         return self._jpegs

@@ -23,13 +23,13 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs.files import file_status, read_file
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 from dgqa_infer.slots import shrink_to_preview, views
 
 if TYPE_CHECKING:
-    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+    from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
 # A worker that its parent has lost sight of ends itself, so much later than its parent would have ended it.
 _GRACE_SECONDS = 10
@@ -139,7 +139,7 @@ def _on_device(settings: Mapping[str, Any], preprocessing: Preprocessing) -> Dev
     """What decodes JPEGs on a GPU, if one is to: random crops need the photograph at its full size."""
     if settings["jpeg_device"] is None or settings["seed"] is not None:
         return None
-    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+    from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
     return DeviceDecoder(settings["jpeg_device"], preprocessing)
 

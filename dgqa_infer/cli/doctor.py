@@ -130,8 +130,8 @@ def _gpus() -> list[dict[str, Any]]:
 
 def _decoders(model: str) -> list[dict[str, Any]]:
     from dgqa_infer.bundle import Bundle
-    from dgqa_infer.decoders.nvjpeg import DeviceDecoder, device_beside
     from dgqa_infer.gpu import gpus
+    from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder, device_beside
 
     device_beside("cuda")
     way = Bundle.load(model).card.preprocessing

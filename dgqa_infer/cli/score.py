@@ -144,7 +144,7 @@ def score(
         from dgqa_infer.bundle import Bundle
         from dgqa_infer.cli._summary import Summary
         from dgqa_infer.drift import Profile
-        from dgqa_infer.images import DecodeLimits
+        from dgqa_infer.images.decode import DecodeLimits
         from dgqa_infer.inputs.finder import Selection
         from dgqa_infer.pipeline import Pipeline, WorkerLimits
         from dgqa_infer.scorer import Scorer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onnx import ModelProto, TensorProto, checker, helper
 
-from dgqa_infer.decoders.nvjpeg import GRAPHS
+from dgqa_infer.images.decoders.nvjpeg import GRAPHS
 
 # Of `Resize`, ONNX Runtime's CUDA kernels knew 18 years before they knew 19; with another, a CPU would do it.
 _OPSET = 18

@@ -7,7 +7,7 @@ import pytest
 
 from dgqa_export.shrink_graph import shrink_graph
 from dgqa_infer import onnx_file
-from dgqa_infer.decoders.nvjpeg import GRAPHS
+from dgqa_infer.images.decoders.nvjpeg import GRAPHS
 
 
 @pytest.mark.parametrize("lying", [False, True])

@@ -17,7 +17,7 @@ from dgqa_infer.bundle import Bundle
 from dgqa_infer.domains import WORDS, is_kadid
 from dgqa_infer.drift import Profile, drift
 from dgqa_infer.errors import BackendError, ModelError
-from dgqa_infer.images import DecodeLimits
+from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.map_picture import tint
 from dgqa_infer.outputs.html.digest import Digest, Shown

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs import files
 from dgqa_infer.inputs.files import read_file
 

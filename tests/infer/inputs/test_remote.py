@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import file_status
 from dgqa_infer.inputs.finder import Selection

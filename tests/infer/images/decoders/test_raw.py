@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgqa_infer.decoders.raw import is_raw
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images.decode import DecodeLimits, decode
+from dgqa_infer.images.decoders.raw import is_raw
 
 BYTE, ASCII, SHORT, LONG, SRATIONAL = 1, 2, 3, 4, 10
 SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, SRATIONAL: 8}

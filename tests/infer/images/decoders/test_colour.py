@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images.decode import DecodeLimits, decode
 
 
 def scene(mode: str = "RGB", size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgqa_infer.decoders import colour, jpeg, pillow, png, raw
-from dgqa_infer.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.errors import ImageError
+from dgqa_infer.images.decoders import colour, jpeg, pillow, png, raw
+from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 from dgqa_infer.preprocessing import Pixels
 
 if TYPE_CHECKING:
-    from dgqa_infer.decoders.nvjpeg import DeviceDecoder
+    from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
 CORRUPT_DATA = "jpeg_corrupt_data"
 """The warning that a decoder made up parts of a picture whose data was damaged."""

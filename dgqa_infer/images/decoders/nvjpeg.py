@@ -26,9 +26,9 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer import gpu
-from dgqa_infer.decoders.orientation import SIDEWAYS, upright
-from dgqa_infer.decoders.pillow import open_as
 from dgqa_infer.errors import BackendError
+from dgqa_infer.images.decoders.orientation import SIDEWAYS, upright
+from dgqa_infer.images.decoders.pillow import open_as
 from dgqa_infer.preprocessing import Pixels, Preprocessing, shrink
 
 GRAPHS: Final = {

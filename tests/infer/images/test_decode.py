@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dgqa_infer import images
-from dgqa_infer.decoders import jpeg
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, decode
+from dgqa_infer.images import decode as images
+from dgqa_infer.images.decode import DecodeLimits, decode
+from dgqa_infer.images.decoders import jpeg
 
 ORIENTATION = 0x0112
 LIMITS = DecodeLimits()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgqa_infer import Scorer, UsageError, resampling
+from dgqa_infer import Scorer, UsageError
+from dgqa_infer.images import resampling
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,

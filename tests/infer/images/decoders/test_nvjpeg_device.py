@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from dgqa_infer import BackendError, Bundle, Scorer, UsageError, gpu
 from dgqa_infer.backends import onnx_runtime
 from dgqa_infer.cli._summary import Summary
-from dgqa_infer.decoders import nvjpeg
-from dgqa_infer.decoders.nvjpeg import DeviceDecoder, device_beside
 from dgqa_infer.images import decode
+from dgqa_infer.images.decoders import nvjpeg
+from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder, device_beside
 from dgqa_infer.preprocessing import Preprocessing, crops
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)

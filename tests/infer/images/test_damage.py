@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import DecodeLimits, Photograph, decode
+from dgqa_infer.images.decode import DecodeLimits, Photograph, decode
 
 ORIENTATION = 0x0112
 

@@ -1,0 +1,1 @@
+"""Bytes become an upright sRGB photograph, and the photograph becomes crops."""
