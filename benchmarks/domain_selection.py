@@ -30,7 +30,7 @@ from scipy.stats import spearmanr
 
 from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
 from dgqa_training.features import FeatureTable

@@ -18,7 +18,7 @@ from typing import Any
 from machine import RESULTS
 
 from dgqa_export.bundles import describe
-from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 
 SOURCES = {
     "accuracy_biq2021_dev": "agreement with mean opinion scores: 500 photographs of BIQ2021's training split",

@@ -21,7 +21,7 @@ import openvino
 from machine import machine, write_result
 
 from dgqa_infer import Bundle
-from dgqa_infer.bundle import QUALITY_GRAPH
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, crops
 

@@ -25,7 +25,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._selections import types_of
 from dgqa_infer.inputs.finder import Selection

@@ -16,7 +16,7 @@ from dgqa_infer.errors import BackendError, DgqaError, ImageError, ModelError, O
 from dgqa_infer.results import Distortion, Failure, Score
 
 if TYPE_CHECKING:
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.images.decode import DecodeLimits
     from dgqa_infer.scorer import Scorer
 

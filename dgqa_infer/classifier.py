@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.backends.choice import open_backend
-from dgqa_infer.bundle import DOMAIN_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.domains import require_kadid
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.preprocessing import Pixels

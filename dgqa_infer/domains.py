@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from dgqa_infer.card import PRISTINE, Domains
+from dgqa_infer.bundle.card import PRISTINE, Domains
 from dgqa_infer.errors import ModelError
 
 WORDS: Final[Mapping[str, str]] = MappingProxyType(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dgqa_infer.card import Card
+from dgqa_infer.bundle.card import Card
 from dgqa_infer.domains import words
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.globs import matches

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result

@@ -17,8 +17,8 @@ from PIL import Image
 
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
-from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
-from dgqa_infer.card import Domains
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.card import Domains
 from dgqa_infer.domains import is_kadid, words
 from dgqa_infer.drift import votes_of
 from dgqa_infer.errors import BackendError, ImageError, UsageError

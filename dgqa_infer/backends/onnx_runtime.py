@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer import onnx_file
 from dgqa_infer.backends.batches import crops_a_call, in_parts
 from dgqa_infer.backends.bound_session import LARGEST, BoundSession
+from dgqa_infer.bundle import onnx_file
 from dgqa_infer.errors import BackendError, UsageError
 
 _DEVICE = re.compile(r"cpu|cuda(?::\d+)?")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer import gpu, tensorrt_api
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cuda_memory import Cuda
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineRecord, Environment

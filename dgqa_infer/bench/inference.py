@@ -14,7 +14,7 @@ from dgqa_infer.backends.choice import choices, open_backend
 from dgqa_infer.bench import intervals
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
 from dgqa_infer.bench.rounds import Effort, durations, rates
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import BackendError
 from dgqa_infer.preprocessing import Pixels
 

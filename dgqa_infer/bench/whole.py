@@ -10,7 +10,7 @@ import numpy as np
 
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
 from dgqa_infer.bench.rounds import Effort, Way, rates
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.pipeline import Pipeline

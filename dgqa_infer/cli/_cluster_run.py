@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary

@@ -25,7 +25,7 @@ from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
     from dgqa_export.adaptation import Adapted
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.cli._ballots import Vote, VoteFile
 
 
@@ -96,7 +96,7 @@ def adapt(
         raise UsageError("--labels names photographs in one folder; give that folder alone")
     with extra("export"):
         from dgqa_export import adaptation
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.inputs.finder import Selection as Files
 
     chosen = () if types is None else types_of(types)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dgqa_infer.bench.figures import Figure
     from dgqa_infer.bench.photographs import Sample
     from dgqa_infer.bench.rounds import Effort
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
 
 _SIZES = (1, 2, 4, 8, 16)
 _SIZES_GPU = (*_SIZES, 32, 64)
@@ -67,7 +67,7 @@ def bench(
     from dgqa_infer.bench import figures
     from dgqa_infer.bench.conditions import busy, conditions
     from dgqa_infer.bench.rounds import Effort
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
 
     effort = Effort(rounds, seconds)
     before, earlier = figures.read(compare) if compare is not None else ({}, [])

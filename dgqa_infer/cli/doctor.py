@@ -14,7 +14,7 @@ from dgqa_infer.cli.models import engine_rows, shortened
 from dgqa_infer.errors import BackendError, DgqaError
 
 if TYPE_CHECKING:
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
 
 _PACKAGES = {
     "dgqa-infer": None,
@@ -129,7 +129,7 @@ def _gpus() -> list[dict[str, Any]]:
 
 
 def _decoders(model: str) -> list[dict[str, Any]]:
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.gpu import gpus
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder, device_beside
 
@@ -149,7 +149,7 @@ def _decoders(model: str) -> list[dict[str, Any]]:
 
 def _places(model: str) -> list[dict[str, Any]]:
     from dgqa_infer.backends.choice import choices
-    from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+    from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 
     bundle = Bundle.load(model)
     rows: list[dict[str, Any]] = []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dgqa_export.photographs import Split
     from dgqa_export.tensorrt import BuildOptions
     from dgqa_export.verification import DriftReport
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.engine_key import EngineRecord
 
 _OPSETS = (18, 23)

@@ -18,7 +18,7 @@ def models(
     json: JsonOption = None,
 ) -> None:
     """List the built-in bundles and the TensorRT engines that were built here; or print one bundle's card."""
-    from dgqa_infer.bundle import Bundle, built_in
+    from dgqa_infer.bundle.bundle import Bundle, built_in
 
     output = Output(json=json)
     if model is not None:

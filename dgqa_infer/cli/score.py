@@ -141,7 +141,7 @@ def score(
         if begun is None and many is None:
             begun = stack.enter_context(WorkerProcess())
         # Only now what takes time to import: a wrong option is told at once.
-        from dgqa_infer.bundle import Bundle
+        from dgqa_infer.bundle.bundle import Bundle
         from dgqa_infer.cli._summary import Summary
         from dgqa_infer.drift import Profile
         from dgqa_infer.images.decode import DecodeLimits

@@ -139,7 +139,7 @@ def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
 
 def _target(name: str) -> Profile:
     """Domain profile of the photographs that a bundle was trained for."""
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.domains import require_kadid
     from dgqa_infer.drift import Profile
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.ray.destination import Destination

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Result

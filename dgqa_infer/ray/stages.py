@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import UsageError
 from dgqa_infer.judging import Outcome
 from dgqa_infer.pipeline import Pipeline

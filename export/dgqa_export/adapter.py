@@ -9,8 +9,8 @@ from typing import Any
 
 from dgqa_export.bundles import describe
 from dgqa_export.head import replace_head, size
-from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.card import Calibration
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import ModelError
 from dgqa_training.moments import LinearHead, Moments
 

@@ -12,7 +12,7 @@ import onnx
 from dgqa_export.contract import QUALITY_OUTPUTS, check, parse
 from dgqa_export.graph import OPSET, export_quality
 from dgqa_export.precision import precision_of
-from dgqa_infer.card import DIRECTION, Calibration, Card
+from dgqa_infer.bundle.card import DIRECTION, Calibration, Card
 from dgqa_infer.errors import ModelError
 from dgqa_training.checkpoints import Checkpoint
 

@@ -12,7 +12,7 @@ from dgqa_export.tensorrt import BuildOptions
 from dgqa_export.verification import Candidates, DriftReport, backend_judge
 from dgqa_infer import gpu, tensorrt_api
 from dgqa_infer.backends.tensorrt import open_tensorrt
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineRecord
 from dgqa_infer.errors import BackendError

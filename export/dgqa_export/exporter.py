@@ -31,8 +31,8 @@ from dgqa_export.verification import (
 )
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
-from dgqa_infer.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.card import Card
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.card import Card
 from dgqa_infer.errors import BackendError, ModelError, OutputError
 from dgqa_infer.preprocessing import Pixels
 from dgqa_training import checkpoints

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dgqa_export.bundles import essentials
 from dgqa_export.contract import INPUT, parse
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import OutputError
 

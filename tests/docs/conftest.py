@@ -21,7 +21,7 @@ RATED = {"README.md", "docs/adapting.md"}
 """Pages that need all photographs, since ten ratings are the least; three do for the others."""
 PROFILED = """
 from dataclasses import replace
-from dgqa_infer.bundle import Bundle, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.drift import Profile
 bundle, profile = Bundle.load("dgqa-lite0"), Profile()
 profile.add([0, 1, 3, 25], photos=20)

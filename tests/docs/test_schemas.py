@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 from referencing import Registry, Resource
 
-from dgqa_infer.bundle import Bundle
-from dgqa_infer.card import Card
+from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.card import Card
 from dgqa_infer.cli._errors import ExitCode
 from dgqa_infer.errors import ERROR_CODES, ModelError
 from dgqa_infer.outputs.columns import COLUMNS, INTEGERS, NUMBERS

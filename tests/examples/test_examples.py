@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import Scorer
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 
 MODEL = "dgqa-lite0"
 

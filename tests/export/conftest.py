@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from dgqa_export import bundles, photographs
 from dgqa_export.graph import export_quality
-from dgqa_infer.bundle import Bundle, write_bundle
-from dgqa_infer.card import Calibration, Card
+from dgqa_infer.bundle.bundle import Bundle, write_bundle
+from dgqa_infer.bundle.card import Calibration, Card
 from dgqa_infer.preprocessing import Pixels, Preprocessing
 
 SIDE = 64

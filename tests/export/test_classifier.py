@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dgqa_export.classifier import add_classifier, load_classifier
-from dgqa_infer.bundle import Bundle, Calibration, Card, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.classifier import DomainClassifier
 from dgqa_infer.domains import CLASSES
 from dgqa_infer.errors import ModelError

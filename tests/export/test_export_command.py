@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from dgqa_infer import gpu
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli.app import main
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.errors import BackendError

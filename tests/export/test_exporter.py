@@ -17,7 +17,7 @@ from dgqa_export.contract import parse
 from dgqa_export.exporter import Source, export, load_source
 from dgqa_export.graph import export_domains
 from dgqa_export.precision import precision_of
-from dgqa_infer.bundle import Bundle, Domains, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, Domains, write_bundle
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 from dgqa_infer.preprocessing import Pixels
 

@@ -8,7 +8,7 @@ from dgqa_export.head import FeatureReader, replace_head, size, with_features
 from dgqa_export.packing import unpack
 from dgqa_infer import ModelError
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.preprocessing import crops
 
 

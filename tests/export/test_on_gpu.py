@@ -15,7 +15,7 @@ from dgqa_infer import gpu, tensorrt_api
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.tensorrt import open_tensorrt
-from dgqa_infer.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import BackendError

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from dgqa_export.shrink_graph import shrink_graph
-from dgqa_infer import onnx_file
+from dgqa_infer.bundle import onnx_file
 from dgqa_infer.images.decoders.nvjpeg import GRAPHS
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dgqa_export import triton
 from dgqa_export.triton import write_repository
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import OutputError
 

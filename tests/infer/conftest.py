@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from dgqa_infer.bundle import Bundle, Calibration, Card, Domains, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, Domains, write_bundle
 from dgqa_infer.preprocessing import Preprocessing
 
 CROP = 32

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli.app import main
 
 Run = Callable[..., tuple[int, str, str]]

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from dgqa_infer.bundle import Domains, write_bundle
+from dgqa_infer.bundle.bundle import Domains, write_bundle
 from dgqa_infer.domains import CLASSES
 
 FAVOURED = {"red": (0, 1, 3, 25), "green": (0, 1, 17, 25), "blue": (9, 8, 7, 6)}
@@ -194,7 +194,7 @@ def test_votes_are_those_of_the_rule_on_the_means_of_the_same_crops(
     select: Any, photos: Path, colour_bundle: Path
 ) -> None:
     """Recomputed from the photographs: mean colour of each crop, the matrix, four highest."""
-    from dgqa_infer.bundle import Bundle
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.images import decode
     from dgqa_infer.preprocessing import crops
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from dgqa_infer.bundle import Domains, write_bundle
+from dgqa_infer.bundle.bundle import Domains, write_bundle
 from dgqa_infer.domains import CLASSES, WORDS, require_kadid, words
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing, crops, random_crops

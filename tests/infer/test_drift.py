@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from dgqa_infer import ModelError, Scorer, UsageError
-from dgqa_infer.bundle import Domains, write_bundle
+from dgqa_infer.bundle.bundle import Domains, write_bundle
 from dgqa_infer.domains import CLASSES, WORDS
 from dgqa_infer.drift import LEAST, TOP, Profile, drift, votes_of
 

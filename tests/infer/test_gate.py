@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer.card import Card
+from dgqa_infer.bundle.card import Card
 from dgqa_infer.errors import UsageError
 from dgqa_infer.gate import Gate, read_gate
 

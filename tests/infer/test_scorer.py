@@ -124,7 +124,7 @@ def test_an_explanation_names_what_is_likeliest_first(tiny_bundle: Path) -> None
 
 
 def test_the_temperature_softens_probabilities(tmp_path: Path, models: Any) -> None:
-    from dgqa_infer.bundle import Domains
+    from dgqa_infer.bundle.bundle import Domains
 
     bundle = models.write(tmp_path / "warm", domains=Domains(("pristine", "a_blur", "b"), 10.0))
     with Scorer(bundle, device="cpu", explain=True) as scorer:
@@ -133,7 +133,7 @@ def test_the_temperature_softens_probabilities(tmp_path: Path, models: Any) -> N
 
 
 def test_explaining_without_a_domain_graph_is_refused(tmp_path: Path, models: Any) -> None:
-    from dgqa_infer.bundle import write_bundle
+    from dgqa_infer.bundle.bundle import write_bundle
 
     graphs = {"model.onnx": models.quality_graph().SerializeToString()}
     bundle = write_bundle(tmp_path / "plain", graphs, models.card(domains=None))
@@ -148,7 +148,7 @@ def test_what_is_not_a_number_is_a_failure_and_never_a_score(tmp_path: Path, mod
     for tensor in model.graph.initializer:
         if tensor.name == "scale":
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(0, np.float32), "scale"))
-    from dgqa_infer.bundle import write_bundle
+    from dgqa_infer.bundle.bundle import write_bundle
 
     bundle = write_bundle(
         tmp_path / "nan", {"model.onnx": model.SerializeToString()}, models.card(domains=None)

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import UsageError
-from dgqa_infer.card import Calibration
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import checkpoints, regressor
 from dgqa_training.loop import Crops, Recipe

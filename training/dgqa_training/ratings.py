@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from dgqa_infer.card import Calibration
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import UsageError
 from dgqa_training.moments import LinearHead
 

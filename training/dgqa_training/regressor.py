@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from dgqa_infer.card import Calibration
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.card import Calibration
+from dgqa_infer.bundle.card import Calibration
 from dgqa_training.labels import PRISTINE_LABEL
 
 STEPS = (20, 40, 60, 80)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.domains import WORDS, is_kadid
 from dgqa_infer.drift import Profile, drift
 from dgqa_infer.errors import BackendError, ModelError

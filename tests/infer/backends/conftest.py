@@ -22,7 +22,7 @@ import onnxruntime
 import pytest
 
 from dgqa_infer import gpu
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment, Profile
 

@@ -12,7 +12,7 @@ import pytest
 
 from dgqa_infer.backends import choice
 from dgqa_infer.backends.choice import choices, open_backend
-from dgqa_infer.bundle import Bundle, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.errors import BackendError, UsageError
 
 

@@ -13,7 +13,7 @@ import pytest
 from dgqa_infer import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.tensorrt import open_tensorrt
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineRecord, Environment, Profile
 from dgqa_infer.errors import BackendError

@@ -37,7 +37,7 @@ def test_a_mistyped_command_is_answered_with_one_that_is_there(cli: Any) -> None
 
 
 def test_help_imports_no_command() -> None:
-    heavy = {f"dgqa_infer.cli.{name}" for name in SUMMARIES} | {"numpy", "dgqa_infer.bundle"}
+    heavy = {f"dgqa_infer.cli.{name}" for name in SUMMARIES} | {"numpy", "dgqa_infer.bundle.bundle"}
     code = (
         "import sys; from dgqa_infer.cli.app import app; app(['--help'], standalone_mode=False); "
         f"print(sorted(set(sys.modules) & {heavy!r}))"

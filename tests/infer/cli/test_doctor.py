@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dgqa_infer import gpu
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineKey, Environment, Profile
 from dgqa_infer.errors import BackendError

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dgqa_infer.bundle import Bundle
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.outputs import html
 from dgqa_infer.outputs.html import HtmlSink, script_json
 from dgqa_infer.outputs.html.digest import Digest, compact

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from dgqa_infer import onnx_file
+from dgqa_infer.bundle import onnx_file
+from dgqa_infer.bundle.onnx_file import Port
 from dgqa_infer.errors import ModelError
-from dgqa_infer.onnx_file import Port
 
 
 def small_model(

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dgqa_infer import onnx_file
-from dgqa_infer.card import (
+from dgqa_infer.bundle import onnx_file
+from dgqa_infer.bundle.card import (
     DOMAIN_GRAPH,
     QUALITY_GRAPH,
     Calibration,

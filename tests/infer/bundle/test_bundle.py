@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from dgqa_infer.bundle import Bundle, Calibration, Card, built_in, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, built_in, write_bundle
 from dgqa_infer.errors import ModelError, OutputError
 
 

@@ -1,0 +1,1 @@
+"""A model on disk: its graphs, its card, and how crops are made for it."""
