@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dgqa_infer import Score, Scorer
 from dgqa_infer.images import decode
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.preprocessing import STANDARD, Pixels, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 

@@ -38,7 +38,7 @@ from dgqa_infer.bench.rounds import Effort
 from dgqa_infer.bench.whole import NothingJudge, parts
 from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.outputs import open_sink
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray import score_dataset
 from dgqa_infer.ray.connection import LOCAL, connected
 from dgqa_infer.ray.destination import Destination

@@ -31,7 +31,7 @@ from PIL import Image
 from dgqa_infer import Bundle, DecodeLimits, Scorer
 from dgqa_infer.images import decode
 from dgqa_infer.outputs.recovery import RecoveryLog
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_infer.results import Score
 

@@ -22,7 +22,7 @@ from machine import machine, write_result
 
 from dgqa_infer import Failure, Scorer
 from dgqa_infer.inputs.finder import Selection
-from dgqa_infer.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
 
 # Start of a worker and of the model, which the first row waits for, and a file's second chance.
 GRACE_SECONDS = 10.0

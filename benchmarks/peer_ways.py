@@ -32,7 +32,7 @@ Judge = Callable[[Iterable[str]], Iterator[float]]
 def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = False) -> Judge:
     """dgqa-infer as its command line runs it: workers, batches, the runtime that `--device auto` takes."""
     from dgqa_infer import Score, Scorer
-    from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.pipeline.pipeline import Pipeline
 
     if options[model] is None:
         raise RuntimeError(f"no bundle was named: --{model}")

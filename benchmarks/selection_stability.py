@@ -26,7 +26,7 @@ from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import DgqaError, UsageError
 from dgqa_infer.inputs.finder import Selection as Files
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_training.selection import CLASSES, PAPER, Selection, ballots, overlap, select
 
 SIZES = (20, 100, 300, 1000, 1500)

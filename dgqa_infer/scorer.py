@@ -216,7 +216,7 @@ class Scorer:
             BackendError: the runtime failed, or no process can be started.
         """
         from dgqa_infer.inputs.finder import Selection
-        from dgqa_infer.pipeline import Pipeline
+        from dgqa_infer.pipeline.pipeline import Pipeline
 
         named = (
             [os.fspath(path) for path in paths]

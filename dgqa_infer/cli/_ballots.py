@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._output import Output
     from dgqa_infer.drift import Profile
-    from dgqa_infer.feed import Input
-    from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.pipeline.pipeline import Pipeline
+    from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Failure
     from dgqa_training.selection import Selection
 

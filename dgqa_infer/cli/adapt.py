@@ -145,7 +145,7 @@ def _vote(
     from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._ballots import VoteFile, count_votes
     from dgqa_infer.inputs.finder import Selection as Files
-    from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.pipeline.pipeline import Pipeline
 
     with (
         DomainClassifier(bundle.path, device=device, batch_size=batch_size) as classifier,

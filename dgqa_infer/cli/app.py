@@ -11,7 +11,7 @@ from dgqa_infer.cli._commands import SETTINGS, Commands
 from dgqa_infer.cli._errors import report
 
 if TYPE_CHECKING:
-    from dgqa_infer.worker_process import WorkerProcess
+    from dgqa_infer.pipeline.process import WorkerProcess
 
 app = typer.Typer(
     name="dgqa-infer",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
-from dgqa_infer.worker_process import WorkerProcess
+from dgqa_infer.pipeline.process import WorkerProcess
 
 _OTHERWISE = frozenset({"-h", "--help", "--cluster"})
 

@@ -24,7 +24,7 @@ from dgqa_infer.cli._options import (
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._run import Run, Target
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.worker_process import WorkerProcess
+from dgqa_infer.pipeline.process import WorkerProcess
 
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
@@ -146,7 +146,7 @@ def score(
         from dgqa_infer.drift import Profile
         from dgqa_infer.images.decode import DecodeLimits
         from dgqa_infer.inputs.finder import Selection
-        from dgqa_infer.pipeline import Pipeline, WorkerLimits
+        from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
         from dgqa_infer.scorer import Scorer
 
         decode_limits = DecodeLimits(

@@ -86,7 +86,7 @@ def select(
     from dgqa_infer.cli._ballots import count_votes, no_votes
     from dgqa_infer.drift import drift
     from dgqa_infer.inputs.finder import Selection as Files
-    from dgqa_infer.pipeline import Pipeline
+    from dgqa_infer.pipeline.pipeline import Pipeline
 
     files = Files(include or (), exclude or (), recursive)
     target = None if against is None else _target(against)

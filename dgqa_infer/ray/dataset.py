@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.feed import Input
+from dgqa_infer.pipeline.read_ahead import Input
 from dgqa_infer.ray import columns
 from dgqa_infer.ray.resources import share_out
 from dgqa_infer.ray.settings import Settings

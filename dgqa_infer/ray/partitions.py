@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from dgqa_infer.outputs import open_sink
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.plan import read_names
 from dgqa_infer.ray.settings import Settings, where

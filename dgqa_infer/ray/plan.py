@@ -17,9 +17,9 @@ from itertools import chain, islice
 from typing import Any
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.feed import Input
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.pipeline.read_ahead import Input
 from dgqa_infer.ray.destination import Destination
 
 LARGEST = 5_000

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits
-from dgqa_infer.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Result
 from dgqa_infer.scorer import Scorer, check_gpu_decode
 

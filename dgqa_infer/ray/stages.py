@@ -16,8 +16,8 @@ import numpy as np
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import UsageError
-from dgqa_infer.judging import Outcome
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.ray import columns
 from dgqa_infer.ray.dataset import inputs, of_bytes, pool

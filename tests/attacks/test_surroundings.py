@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from dgqa_infer import Scorer
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.worker import _is_answer
 from dgqa_infer.results import Failure, Score
-from dgqa_infer.workers import _is_answer
 
 # What a decoder that has been taken over might say to its parent instead of the truth. Imported in the place
 # of ours, because it lies first on the path that is handed down.

@@ -11,7 +11,7 @@ from dgqa_infer.cli import entry
 WATCHED = """
 import sys
 from dgqa_infer.cli import entry
-from dgqa_infer.worker_process import WorkerProcess
+from dgqa_infer.pipeline.process import WorkerProcess
 
 begin = WorkerProcess.__init__
 

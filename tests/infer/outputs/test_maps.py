@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dgqa_infer.judging import Outcome
 from dgqa_infer.outputs.maps import MapFolder, place
+from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Failure, Score
 

@@ -11,7 +11,7 @@ import pytest
 
 from dgqa_infer import BackendError, Bundle
 from dgqa_infer.inputs.finder import Selection
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import Report, read_report, score_partition
 from dgqa_infer.ray.plan import make_plan

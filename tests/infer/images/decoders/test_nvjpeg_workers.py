@@ -12,7 +12,7 @@ from jpegs import exif, jpeg, scene
 from PIL import Image
 
 from dgqa_infer import BackendError, Failure, Score, Scorer
-from dgqa_infer.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
 from dgqa_infer.results import Result
 
 

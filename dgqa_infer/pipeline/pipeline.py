@@ -20,14 +20,14 @@ from typing import Any, Generic, Self
 import numpy as np
 
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
-from dgqa_infer.feed import Feed, Input
 from dgqa_infer.inputs.files import file_status
 from dgqa_infer.inputs.remote import is_remote
-from dgqa_infer.judging import Judge, Outcome, R, judge_batch
+from dgqa_infer.pipeline.predictor import Judge, Outcome, R, judge_batch
+from dgqa_infer.pipeline.process import WorkerProcess
+from dgqa_infer.pipeline.read_ahead import Feed, Input
+from dgqa_infer.pipeline.shared_memory import SharedSlots
+from dgqa_infer.pipeline.worker import Task, Worker
 from dgqa_infer.results import Failure
-from dgqa_infer.slots import SharedSlots
-from dgqa_infer.worker_process import WorkerProcess
-from dgqa_infer.workers import Task, Worker
 
 # Each worker is given one file beyond that in its hands, so that it never waits for this process.
 _TASKS_PER_WORKER = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dgqa_infer import Scorer
-from dgqa_infer.pipeline import Pipeline
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.results import Score
-from dgqa_infer.worker_process import WorkerProcess
 
 LATER = ("numpy", "PIL", "onnxruntime", "typer")
 
@@ -52,7 +52,7 @@ def test_one_that_died_before_there_was_work_costs_no_file(tiny_bundle: Path, fi
 
 def test_it_ends_by_itself_when_its_parent_is_gone() -> None:
     begin = (
-        "import os; from dgqa_infer.worker_process import WorkerProcess; "
+        "import os; from dgqa_infer.pipeline.process import WorkerProcess; "
         "print(WorkerProcess().pid, flush=True); os._exit(0)"
     )
     said = subprocess.run([sys.executable, "-c", begin], capture_output=True, text=True, check=True)
@@ -60,7 +60,7 @@ def test_it_ends_by_itself_when_its_parent_is_gone() -> None:
 
 
 def test_it_is_begun_before_anything_large_is_imported() -> None:
-    tell = f"import sys, dgqa_infer.worker_process; print([m for m in {LATER!r} if m in sys.modules])"
+    tell = f"import sys, dgqa_infer.pipeline.process; print([m for m in {LATER!r} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
 

@@ -24,13 +24,13 @@ _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
 # `-S`: what the site's files do to the path has been done here, and takes a tenth of a start.
 _BOOTSTRAP = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from dgqa_infer.worker import main; main(int(sys.argv[1]))"
+    "from dgqa_infer.pipeline.worker_main import main; main(int(sys.argv[1]))"
 )
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class WorkerProcess:
-    """One process that runs `dgqa_infer.worker`; a context manager that kills it in the end.
+    """One process that runs `dgqa_infer.pipeline.worker_main`; a context manager that kills it in the end.
 
     Attributes:
         pid: its number in the system.

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dgqa_infer.errors import ERROR_CODES
-from dgqa_infer.slots import SharedSlots
-from dgqa_infer.worker_process import WorkerProcess
+from dgqa_infer.pipeline.process import WorkerProcess
+from dgqa_infer.pipeline.shared_memory import SharedSlots
 
 _MAX_MESSAGE_BYTES = 1_000_000
 _STARTUP_SECONDS = 120.0
@@ -53,7 +53,7 @@ class Worker:
         """Tell a process what to do.
 
         Args:
-            settings: as `dgqa_infer.worker` reads them.
+            settings: as `dgqa_infer.pipeline.worker_main` reads them.
             slots: where crops go.
             process: one that was begun before; None for a new one.
         """

@@ -8,9 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits
+from dgqa_infer.pipeline.worker import Task
 from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result
-from dgqa_infer.workers import Task
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

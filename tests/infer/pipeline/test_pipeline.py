@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import BackendError, DecodeLimits, ImageError, Scorer, UsageError
-from dgqa_infer.judging import Outcome
-from dgqa_infer.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Score
 
 BAD_DECODER = """
@@ -142,7 +142,7 @@ def test_a_file_is_given_a_second_worker_when_the_first_one_dies(scorer: Scorer,
     assert said(run(scorer, paths)) == own_scores(paths)
 
 
-def children(command: bytes = b"dgqa_infer.worker") -> list[int]:
+def children(command: bytes = b"dgqa_infer.pipeline.worker_main") -> list[int]:
     """Processes of ours that decode."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -25,8 +25,8 @@ from PIL import Image
 from dgqa_infer.errors import ImageError
 from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs.files import file_status, read_file
+from dgqa_infer.pipeline.shared_memory import shrink_to_preview, views
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
-from dgqa_infer.slots import shrink_to_preview, views
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
