@@ -35,7 +35,7 @@ from dgqa_export import photographs, tensorrt
 from dgqa_export.exporter import Exported, Source, compare, export, load_source
 from dgqa_export.tensorrt import BuildOptions
 from dgqa_export.verification import backend_judge
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend

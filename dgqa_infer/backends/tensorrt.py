@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer import gpu, tensorrt_api
+from dgqa_infer import tensorrt_api
+from dgqa_infer.backends import gpu
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cuda_memory import Cuda
 from dgqa_infer.engine_cache import EngineCache

@@ -59,7 +59,7 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def _gpus() -> list[str]:
-    from dgqa_infer.gpu import gpus
+    from dgqa_infer.backends.gpu import gpus
 
     try:
         return [f"{found.name}, driver {found.driver}" for found in gpus()]

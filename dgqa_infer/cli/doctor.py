@@ -114,7 +114,7 @@ def _note(name: str) -> str:
 
 
 def _gpus() -> list[dict[str, Any]]:
-    from dgqa_infer.gpu import gpus
+    from dgqa_infer.backends.gpu import gpus
 
     return [
         {
@@ -129,8 +129,8 @@ def _gpus() -> list[dict[str, Any]]:
 
 
 def _decoders(model: str) -> list[dict[str, Any]]:
+    from dgqa_infer.backends.gpu import gpus
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.gpu import gpus
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder, device_beside
 
     device_beside("cuda")

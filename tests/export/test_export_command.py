@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli.app import main
 from dgqa_infer.engine_cache import EngineCache

@@ -11,7 +11,8 @@ from dgqa_export import tensorrt
 from dgqa_export.exporter import Source, compare, export
 from dgqa_export.tensorrt import BuildOptions
 from dgqa_export.verification import backend_judge
-from dgqa_infer import gpu, tensorrt_api
+from dgqa_infer import tensorrt_api
+from dgqa_infer.backends import gpu
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.tensorrt import open_tensorrt

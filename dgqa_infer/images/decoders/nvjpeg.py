@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.errors import BackendError
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, upright
 from dgqa_infer.images.decoders.pillow import open_as

@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment, Profile

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.tensorrt import open_tensorrt
 from dgqa_infer.bundle.bundle import Bundle

@@ -14,8 +14,8 @@ import pytest
 from jpegs import exif, jpeg, scene
 from numpy.typing import NDArray
 
-from dgqa_infer import BackendError, Bundle, Scorer, UsageError, gpu
-from dgqa_infer.backends import onnx_runtime
+from dgqa_infer import BackendError, Bundle, Scorer, UsageError
+from dgqa_infer.backends import gpu, onnx_runtime
 from dgqa_infer.cli._summary import Summary
 from dgqa_infer.images import decode
 from dgqa_infer.images.decoders import nvjpeg

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer import gpu
+from dgqa_infer.backends import gpu
 from dgqa_infer.errors import BackendError
 
 
