@@ -39,11 +39,11 @@ from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.backends.tensorrt import TensorRtBackend, open_tensorrt
+from dgqa_infer.backends.tensorrt.backend import TensorRtBackend, open_tensorrt
+from dgqa_infer.backends.tensorrt.cuda import Cuda
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.cuda_memory import Cuda
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import BackendError, DgqaError
 
 PROFILE = Profile(1, 8, 32)

@@ -11,9 +11,9 @@ from functools import partial
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
-from dgqa_infer.backends.tensorrt import open_tensorrt
+from dgqa_infer.backends.tensorrt.backend import open_tensorrt
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.errors import BackendError, UsageError
 
 DEVICES = ("cpu", "openvino", "cuda", "tensorrt", "tensorrt_rtx", "onnxruntime-tensorrt")

@@ -104,7 +104,7 @@ def _note(name: str) -> str:
         except (ImportError, OSError) as error:
             return f"it cannot be imported: {error}"
     if name in ("tensorrt", "tensorrt_rtx"):
-        from dgqa_infer import tensorrt_api
+        from dgqa_infer.backends.tensorrt import api as tensorrt_api
 
         try:
             tensorrt_api.load(name)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._options import JsonOption, QuietOption, bytes_of
 from dgqa_infer.cli._output import Output, Ticker
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dgqa_export.photographs import Split
     from dgqa_export.tensorrt import BuildOptions
     from dgqa_export.verification import DriftReport
+    from dgqa_infer.backends.tensorrt.engine_key import EngineRecord
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.engine_key import EngineRecord
 
 _OPSETS = (18, 23)
 
@@ -160,7 +160,7 @@ def _engines(
     """Engines by bundle, and the drift, theirs included."""
     from dgqa_export import engines
     from dgqa_export.verification import DriftReport
-    from dgqa_infer.engine_cache import EngineCache
+    from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
     if wanted is False:
         return {}, done.drift
@@ -190,7 +190,7 @@ def _repositories(
     done: Exported, records: dict[str, EngineRecord], profile: Profile, folder: Path | None
 ) -> list[Path]:
     from dgqa_export.triton import write_repository
-    from dgqa_infer.engine_cache import EngineCache
+    from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
     if folder is None:
         return []

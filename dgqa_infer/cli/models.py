@@ -44,7 +44,7 @@ def engine_rows() -> list[dict[str, Any]]:
     Raises:
         BackendError: the cache is open to others.
     """
-    from dgqa_infer.engine_cache import EngineCache
+    from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
     cache = EngineCache()
     return [

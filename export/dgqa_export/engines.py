@@ -10,12 +10,12 @@ from dgqa_export import photographs, tensorrt
 from dgqa_export.exporter import Report, Source, compare
 from dgqa_export.tensorrt import BuildOptions
 from dgqa_export.verification import Candidates, DriftReport, backend_judge
-from dgqa_infer import tensorrt_api
 from dgqa_infer.backends import gpu
-from dgqa_infer.backends.tensorrt import open_tensorrt
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
+from dgqa_infer.backends.tensorrt.backend import open_tensorrt
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineRecord
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineRecord
 from dgqa_infer.errors import BackendError
 
 

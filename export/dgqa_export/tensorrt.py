@@ -20,11 +20,11 @@ from dgqa_export.contract import INPUT, check, parse
 from dgqa_export.packing import unpack
 from dgqa_export.precision import precision_of
 from dgqa_export.quantization import symmetric
-from dgqa_infer import tensorrt_api
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment, Profile
 from dgqa_infer.errors import BackendError, UsageError
 
 Report = Callable[[str], None]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dgqa_export.bundles import essentials
 from dgqa_export.contract import INPUT, parse
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import OutputError
 
 QUEUE_DELAY = 2000

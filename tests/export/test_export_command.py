@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli.app import main
-from dgqa_infer.engine_cache import EngineCache
 from dgqa_infer.errors import BackendError
 from dgqa_infer.preprocessing import Pixels, Preprocessing
 from dgqa_training import checkpoints
@@ -143,7 +143,7 @@ def test_an_engine_that_cannot_be_built_is_an_error_where_it_was_asked_for(
     def missing(flavour: str | None = None) -> Any:
         raise BackendError("not installed")
 
-    monkeypatch.setattr("dgqa_infer.tensorrt_api.load", missing)
+    monkeypatch.setattr("dgqa_infer.backends.tensorrt.api.load", missing)
     code, _, err = run(small_bundle.path, "--fp32", "--engine")
     assert code == 2
     assert "error: there is no NVIDIA driver here" in err

@@ -11,14 +11,14 @@ from dgqa_export import tensorrt
 from dgqa_export.exporter import Source, compare, export
 from dgqa_export.tensorrt import BuildOptions
 from dgqa_export.verification import backend_judge
-from dgqa_infer import tensorrt_api
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.backends.tensorrt import open_tensorrt
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
+from dgqa_infer.backends.tensorrt.backend import open_tensorrt
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import BackendError
 from dgqa_infer.preprocessing import Pixels
 

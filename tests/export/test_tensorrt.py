@@ -20,11 +20,11 @@ from dgqa_export.packing import pack
 from dgqa_export.precision import to_fp16
 from dgqa_export.quantization import quantizable, quantize
 from dgqa_export.tensorrt import BuildOptions, build, build_for_bundle, environment
-from dgqa_infer import tensorrt_api
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import BackendError, ModelError, UsageError
 from dgqa_infer.preprocessing import Pixels
 

@@ -10,8 +10,8 @@ import pytest
 
 from dgqa_export import triton
 from dgqa_export.triton import write_repository
+from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.engine_key import Profile
 from dgqa_infer.errors import OutputError
 
 PROFILE = Profile(1, 8, 32)

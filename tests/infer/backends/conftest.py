@@ -22,9 +22,9 @@ import onnxruntime
 import pytest
 
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment, Profile
 
 VERSION = "11.4.0.106"
 HERE = Environment("tensorrt", VERSION, "NVIDIA Test 1", "9.0", "580.1")

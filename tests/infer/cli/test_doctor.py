@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, Environment, Profile
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineKey, Environment, Profile
 from dgqa_infer.errors import BackendError
 
 

@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer import tensorrt_api
 from dgqa_infer.backends import gpu
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
+from dgqa_infer.backends.tensorrt.cuda import Cuda
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineRecord, Environment
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.cuda_memory import Cuda
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineRecord, Environment
 from dgqa_infer.errors import BackendError
 
 _INPUT = "crops"

@@ -12,10 +12,10 @@ import pytest
 
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
-from dgqa_infer.backends.tensorrt import open_tensorrt
+from dgqa_infer.backends.tensorrt.backend import open_tensorrt
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
+from dgqa_infer.backends.tensorrt.engine_key import EngineRecord, Environment, Profile
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.engine_cache import EngineCache
-from dgqa_infer.engine_key import EngineRecord, Environment, Profile
 from dgqa_infer.errors import BackendError
 
 Store = Callable[..., EngineRecord]
@@ -220,7 +220,7 @@ def test_without_a_gpu_nothing_of_tensorrt_is_imported(
         raise BackendError("there is no NVIDIA driver here (libcuda.so.1 is not found)")
 
     monkeypatch.setattr(gpu, "gpus", none)
-    monkeypatch.setattr("dgqa_infer.tensorrt_api.load", lambda _: pytest.fail("imported"))
+    monkeypatch.setattr("dgqa_infer.backends.tensorrt.api.load", lambda _: pytest.fail("imported"))
     with pytest.raises(BackendError, match="no NVIDIA driver"):
         open_tensorrt(bundle, "model.onnx")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
 from dgqa_infer.errors import UsageError
 
 HERE = Environment("tensorrt", "11.4.0.106", "NVIDIA H100 80GB HBM3", "9.0", "580.82.07")
@@ -38,7 +38,7 @@ def test_every_part_changes_the_name_of_the_engines_files(change: dict[str, Any]
 
 
 def test_the_same_key_has_the_same_name_in_every_process() -> None:
-    program = f"from dgqa_infer.engine_key import *; print({KEY!r}.digest)"
+    program = f"from dgqa_infer.backends.tensorrt.engine_key import *; print({KEY!r}.digest)"
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, check=True)
     assert said.stdout.decode().strip() == KEY.digest

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dgqa_infer.engine_key import EngineKey, EngineRecord, Environment
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment
 from dgqa_infer.errors import BackendError, OutputError
 
 _MAX_SIDECAR_BYTES = 100_000

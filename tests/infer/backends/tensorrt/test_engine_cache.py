@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dgqa_infer import engine_cache
-from dgqa_infer.engine_cache import EngineCache, default_folder
-from dgqa_infer.engine_key import EngineKey, Environment, Profile
+from dgqa_infer.backends.tensorrt import engine_cache
+from dgqa_infer.backends.tensorrt.engine_cache import EngineCache, default_folder
+from dgqa_infer.backends.tensorrt.engine_key import EngineKey, Environment, Profile
 from dgqa_infer.errors import BackendError, OutputError
 
 HERE = Environment("tensorrt", "11.4.0.106", "NVIDIA H100", "9.0", "580.82.07")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer import tensorrt_api
+from dgqa_infer.backends.tensorrt import api as tensorrt_api
 from dgqa_infer.errors import BackendError
 
 INSTALL = r"pip install 'dgqa-infer\[tensorrt\]'"
