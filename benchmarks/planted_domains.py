@@ -20,7 +20,7 @@ from machine import machine
 
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import DgqaError
 from dgqa_training import checkpoints
 from dgqa_training.domain_report import HIGH_LEVELS

@@ -21,9 +21,9 @@ import numpy as np
 from machine import machine
 from numpy.typing import NDArray
 
-from dgqa_infer.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
+from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.errors import DgqaError, UsageError
 from dgqa_infer.inputs.finder import Selection as Files
 from dgqa_infer.pipeline.pipeline import Pipeline

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dgqa_infer.bundle.card import Card
-from dgqa_infer.domains import words
+from dgqa_infer.domains.classes import words
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.globs import matches
 

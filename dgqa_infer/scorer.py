@@ -19,8 +19,8 @@ from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import Domains
-from dgqa_infer.domains import is_kadid, words
-from dgqa_infer.drift import votes_of
+from dgqa_infer.domains.classes import is_kadid, words
+from dgqa_infer.domains.drift import votes_of
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images import resampling
 from dgqa_infer.images.decode import DecodeLimits, Photograph, decode, from_array, from_pillow

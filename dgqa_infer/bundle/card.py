@@ -93,7 +93,7 @@ class Domains:
         classes: name of each output in order, as a slug such as "motion_blur"; the first is "pristine".
         temperature: logits are divided by it before the softmax; fitted on held-out synthetic images.
         profile: domain profile of the photographs that the model was trained for, as
-            `dgqa_infer.drift.Profile.from_card` reads it; empty where the training wrote none.
+            `dgqa_infer.domains.drift.Profile.from_card` reads it; empty where the training wrote none.
     """
 
     classes: tuple[str, ...]

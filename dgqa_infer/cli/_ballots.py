@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._output import Output
-    from dgqa_infer.drift import Profile
+    from dgqa_infer.domains.classifier import DomainClassifier
+    from dgqa_infer.domains.drift import Profile
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Failure
@@ -70,8 +70,8 @@ def count_votes(
         begun: a vote that was broken off; as many inputs are passed over as it has seen.
         save: handed the vote from time to time.
     """
-    from dgqa_infer.classifier import DomainLogits
-    from dgqa_infer.drift import Profile, votes_of
+    from dgqa_infer.domains.classifier import DomainLogits
+    from dgqa_infer.domains.drift import Profile, votes_of
 
     vote = begun or Vote(Profile())
     with output.progress("looking at photographs", total) as bar:
@@ -158,7 +158,7 @@ class VoteFile:
         Raises:
             UsageError: the file holds another vote, or no vote.
         """
-        from dgqa_infer.drift import Profile
+        from dgqa_infer.domains.drift import Profile
         from dgqa_infer.results import Failure
 
         if not self.path.exists():

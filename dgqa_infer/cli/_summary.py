@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.drift import Drift, Profile, drift
+from dgqa_infer.domains.drift import Drift, Profile, drift
 from dgqa_infer.errors import UsageError
 
 

@@ -142,8 +142,8 @@ def _vote(
     output: Output,
 ) -> tuple[VoteFile, Vote]:
     """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
-    from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._ballots import VoteFile, count_votes
+    from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.inputs.finder import Selection as Files
     from dgqa_infer.pipeline.pipeline import Pipeline
 
@@ -180,7 +180,7 @@ def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> Non
 
 
 def _rows(adapted: Adapted) -> list[dict[str, Any]]:
-    from dgqa_infer.domains import WORDS
+    from dgqa_infer.domains.classes import WORDS
 
     words, scores = list(WORDS.values()), adapted.selection.scores
     if adapted.types is None:

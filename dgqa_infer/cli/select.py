@@ -22,7 +22,7 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.drift import Profile
+    from dgqa_infer.domains.drift import Profile
     from dgqa_infer.results import Failure
     from dgqa_training.selection import Selection
 
@@ -82,9 +82,9 @@ def select(
         model = against
     if chart is not None and not chart.parent.is_dir():
         raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
-    from dgqa_infer.classifier import DomainClassifier
     from dgqa_infer.cli._ballots import count_votes, no_votes
-    from dgqa_infer.drift import drift
+    from dgqa_infer.domains.classifier import DomainClassifier
+    from dgqa_infer.domains.drift import drift
     from dgqa_infer.inputs.finder import Selection as Files
     from dgqa_infer.pipeline.pipeline import Pipeline
 
@@ -140,8 +140,8 @@ def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
 def _target(name: str) -> Profile:
     """Domain profile of the photographs that a bundle was trained for."""
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.domains import require_kadid
-    from dgqa_infer.drift import Profile
+    from dgqa_infer.domains.classes import require_kadid
+    from dgqa_infer.domains.drift import Profile
 
     card = Bundle.load(name).card
     require_kadid(card.domains, card.name)
@@ -155,7 +155,7 @@ def _target(name: str) -> Profile:
 
 def _rows(selection: Selection, target: Profile | None) -> list[dict[str, Any]]:
     """Lines of the table, the highest score first."""
-    from dgqa_infer.domains import WORDS
+    from dgqa_infer.domains.classes import WORDS
 
     scores: Any = () if target is None else target.votes / (selection.rule.counted * target.photos)
     classes = list(zip(WORDS.values(), selection.scores, selection.intervals, strict=True))

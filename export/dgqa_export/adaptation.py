@@ -15,7 +15,7 @@ from dgqa_export.head import FeatureReader
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import is_name
-from dgqa_infer.drift import Profile
+from dgqa_infer.domains.drift import Profile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops

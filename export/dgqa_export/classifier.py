@@ -10,7 +10,7 @@ from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card, Domains
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
 from dgqa_training import checkpoints
 from dgqa_training.authors import import_classifier

@@ -9,8 +9,8 @@ import torch
 
 from dgqa_export.classifier import add_classifier, load_classifier
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
-from dgqa_infer.classifier import DomainClassifier
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
+from dgqa_infer.domains.classifier import DomainClassifier
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.authors import import_classifier

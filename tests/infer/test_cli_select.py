@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Domains, write_bundle
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 
 FAVOURED = {"red": (0, 1, 3, 25), "green": (0, 1, 17, 25), "blue": (9, 8, 7, 6)}
 """The four classes that a photograph of this colour votes for, by the bundle below."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import checkpoints, domain_report
 from dgqa_training.domain_pictures import learning_curve

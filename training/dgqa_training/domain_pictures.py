@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 
 
 def confusion_picture(matrix: NDArray[np.int64]) -> Figure:

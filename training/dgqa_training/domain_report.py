@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.domains import CLASSES
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_training import checkpoints
 from dgqa_training.domain_pictures import confusion_picture, learning_curve
 from dgqa_training.held_out import IDENTITIES, HeldOut, held_out_contents, judge

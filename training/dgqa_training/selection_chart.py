@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from dgqa_infer.domains import WORDS
+from dgqa_infer.domains.classes import WORDS
 from dgqa_training.selection import Rule, Selection
 
 Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont

@@ -14,8 +14,8 @@ from typing import Any, Final
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.domains import WORDS, is_kadid
-from dgqa_infer.drift import Profile, drift
+from dgqa_infer.domains.classes import WORDS, is_kadid
+from dgqa_infer.domains.drift import Profile, drift
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.inputs.remote import is_remote

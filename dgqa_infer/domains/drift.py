@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.domains import CLASSES, WORDS
+from dgqa_infer.domains.classes import CLASSES, WORDS
 from dgqa_infer.errors import ModelError, UsageError
 
 TOP: Final = 4

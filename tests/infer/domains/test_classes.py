@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from dgqa_infer.bundle.bundle import Domains, write_bundle
-from dgqa_infer.domains import CLASSES, WORDS, require_kadid, words
+from dgqa_infer.domains.classes import CLASSES, WORDS, require_kadid, words
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing, crops, random_crops
 from dgqa_infer.scorer import Scorer

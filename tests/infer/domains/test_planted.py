@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dgqa_infer.bundle.bundle import Bundle, built_in
-from dgqa_infer.domains import CLASSES, words
+from dgqa_infer.domains.classes import CLASSES, words
 from dgqa_infer.results import Score
 from dgqa_infer.scorer import DEFAULT_MODEL, Scorer
 
