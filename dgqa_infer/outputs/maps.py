@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from dgqa_infer.errors import OutputError
-from dgqa_infer.map_picture import overlay
 from dgqa_infer.outputs.files import whole_file
+from dgqa_infer.outputs.map_picture import overlay
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Result
 

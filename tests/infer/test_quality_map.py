@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import Scorer
-from dgqa_infer.map_picture import COLOURS, OPACITY, colours, overlay, tint
+from dgqa_infer.outputs.map_picture import COLOURS, OPACITY, colours, overlay, tint
 from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, places
 from dgqa_infer.quality_map import QualityMap
 

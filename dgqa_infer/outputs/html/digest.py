@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from dgqa_infer.domains.drift import Profile
 from dgqa_infer.errors import UsageError
-from dgqa_infer.map_picture import COLOURS
 from dgqa_infer.outputs import Row
+from dgqa_infer.outputs.map_picture import COLOURS
 from dgqa_infer.text import printable
 
 BARS: Final = 50

@@ -19,8 +19,8 @@ from dgqa_infer.domains.drift import Profile, drift
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.inputs.remote import is_remote
-from dgqa_infer.map_picture import tint
 from dgqa_infer.outputs.html.digest import Digest, Shown
+from dgqa_infer.outputs.map_picture import tint
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.preprocessing import NVJPEG, Pixels
 from dgqa_infer.quality_map import QualityMap
