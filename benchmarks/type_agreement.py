@@ -27,7 +27,7 @@ from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
-from dgqa_infer.cli._selections import types_of
+from dgqa_infer.cli._type_lists import types_of
 from dgqa_infer.inputs.finder import Selection
 from dgqa_training.agreement import Agreement, agreement
 from dgqa_training.bundle_evaluation import group_by_prefix

@@ -20,13 +20,13 @@ from dgqa_infer.cli._options import (
     WorkersOption,
 )
 from dgqa_infer.cli._output import Output
-from dgqa_infer.cli._selections import types_of
+from dgqa_infer.cli._type_lists import types_of
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
     from dgqa_export.adaptation import Adapted
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.cli._ballots import Vote, VoteFile
+    from dgqa_infer.cli._domain_votes import Vote, VoteFile
 
 
 class Rule(StrEnum):
@@ -109,7 +109,7 @@ def adapt(
     adaptation.refuse_unwritable(out)
     file, vote = _vote(bundle, paths, total, out, device, batch_size, workers, output)
     if not vote.profile.photos:
-        from dgqa_infer.cli._ballots import no_votes
+        from dgqa_infer.cli._domain_votes import no_votes
 
         report(no_votes(vote, paths))
         raise typer.Exit(ExitCode.NOTHING_SCORED)
@@ -142,7 +142,7 @@ def _vote(
     output: Output,
 ) -> tuple[VoteFile, Vote]:
     """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
-    from dgqa_infer.cli._ballots import VoteFile, count_votes
+    from dgqa_infer.cli._domain_votes import VoteFile, count_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.inputs.finder import Selection as Files
     from dgqa_infer.pipeline.pipeline import Pipeline

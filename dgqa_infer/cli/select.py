@@ -82,7 +82,7 @@ def select(
         model = against
     if chart is not None and not chart.parent.is_dir():
         raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
-    from dgqa_infer.cli._ballots import count_votes, no_votes
+    from dgqa_infer.cli._domain_votes import count_votes, no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.drift import drift
     from dgqa_infer.inputs.finder import Selection as Files

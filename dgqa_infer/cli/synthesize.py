@@ -10,7 +10,7 @@ import typer
 
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._output import Output
-from dgqa_infer.cli._selections import levels_of, types_of
+from dgqa_infer.cli._type_lists import levels_of, types_of
 
 if TYPE_CHECKING:
     from dgqa_training.kadid_scores import KadidScores

@@ -12,7 +12,7 @@ from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._options import QuietOption
 from dgqa_infer.cli._output import Output, Ticker
-from dgqa_infer.cli._selections import levels_of, types_of
+from dgqa_infer.cli._type_lists import levels_of, types_of
 
 if TYPE_CHECKING:
     from dgqa_training.loop import Progress, Recipe
