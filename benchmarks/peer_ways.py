@@ -62,7 +62,7 @@ def resnet50(_: dict[str, Any]) -> Judge:
     """
     import torch
 
-    from dgqa_training.networks import Head, QualityNetwork, build_backbone
+    from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
     from dgqa_training.protocols import random_crops
 
     network = QualityNetwork(build_backbone("resnet50"), Head(("layer4",))).eval()
@@ -147,8 +147,8 @@ def eager(options: dict[str, Any], training: dict[str, Any]) -> Callable[[Any], 
     """The bundle's network in PyTorch: with the weights of a checkpoint, else with random ones, as fast."""
     import torch
 
-    from dgqa_training import checkpoints
-    from dgqa_training.networks import Head, QualityNetwork, build_backbone
+    from dgqa_training.networks import checkpoints
+    from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 
     if options.get("checkpoint"):
         network = checkpoints.load(Path(options["checkpoint"])).network().eval()

@@ -30,7 +30,7 @@ from dgqa_training.distortions import DISTORTIONS
 from dgqa_training.evaluation import Evaluation, evaluate
 from dgqa_training.loop import Progress, Recipe, Training
 from dgqa_training.network_evaluation import predict
-from dgqa_training.networks import QualityNetwork, pretrained_backbone
+from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
 from dgqa_training.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
 from dgqa_training.published import GREEDY, SELECTED
 from dgqa_training.regressor import Plan, absolute_error, samples_of

@@ -14,7 +14,7 @@ from dgqa_export.graph import OPSET, export_quality
 from dgqa_export.precision import precision_of
 from dgqa_infer.bundle.card import DIRECTION, Calibration, Card
 from dgqa_infer.errors import ModelError
-from dgqa_training.checkpoints import Checkpoint
+from dgqa_training.networks.checkpoints import Checkpoint
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.08}
 """How far raw quality may move: the largest difference, for int8 the mean."""

@@ -12,9 +12,9 @@ from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_
 from dgqa_infer.bundle.card import Card, Domains
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
-from dgqa_training import checkpoints
-from dgqa_training.authors import import_classifier
-from dgqa_training.checkpoints import Checkpoint
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.networks.official_checkpoint import import_classifier
 
 
 def load_classifier(file: Path) -> Checkpoint:

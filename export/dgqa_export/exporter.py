@@ -35,7 +35,7 @@ from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_
 from dgqa_infer.bundle.card import Card
 from dgqa_infer.errors import BackendError, ModelError, OutputError
 from dgqa_infer.preprocessing import Pixels
-from dgqa_training import checkpoints
+from dgqa_training.networks import checkpoints
 
 Report: TypeAlias = Callable[[str], None]
 """Told what is being done, in a few words."""

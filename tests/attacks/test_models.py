@@ -50,7 +50,7 @@ def test_a_pickle_in_a_graph_s_place_is_not_unpickled(bundle: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["model.pth", "model.pth.tar", "model.safetensors"])
 def test_a_pickle_in_a_checkpoint_s_place_is_not_unpickled(tmp_path: Path, name: str) -> None:
-    checkpoints = pytest.importorskip("dgqa_training.checkpoints")
+    checkpoints = pytest.importorskip("dgqa_training.networks.checkpoints")
     mark = tmp_path / "pwned"
     path = tmp_path / name
     path.write_bytes(pickle.dumps(RunsACommand(mark)))

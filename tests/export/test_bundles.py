@@ -16,8 +16,8 @@ from dgqa_export.precision import to_fp16
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.checkpoints import Checkpoint
-from dgqa_training.networks import DomainNetwork, Head, build_backbone
+from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 
 PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=64, grid=5)
 

@@ -13,10 +13,10 @@ from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.domains.classifier import DomainClassifier
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.authors import import_classifier
-from dgqa_training.checkpoints import Checkpoint, save
-from dgqa_training.networks import DomainNetwork, Head
-from dgqa_training.resnet import ResNet50
+from dgqa_training.networks.checkpoints import Checkpoint, save
+from dgqa_training.networks.heads import DomainNetwork, Head
+from dgqa_training.networks.official_checkpoint import import_classifier
+from dgqa_training.networks.resnet import ResNet50
 
 PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=64, grid=5)
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.preprocessing import Preprocessing, crops
-from dgqa_training.checkpoints import Checkpoint
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
 from dgqa_training.loop import half_where_it_pays
-from dgqa_training.networks import DomainNetwork, Head, build_backbone
+from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgqa_training.networks import Head, QualityNetwork, build_backbone
+from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 from dgqa_training.probe import RidgeSums, fit_probe
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from dgqa_infer import UsageError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.networks import Head, QualityNetwork, build_backbone
+from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 from dgqa_training.regressor import Plan, samples_of
 from dgqa_training.reshaped_set import Joined, Thinning, add_contents
 from dgqa_training.samples import ImageCrops

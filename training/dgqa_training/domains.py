@@ -22,11 +22,12 @@ from torch.nn import functional
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
-from dgqa_training import checkpoints, datasets
+from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
-from dgqa_training.efficientnet_lite import STAGES as LITE_STAGES
 from dgqa_training.loop import CropSource, Progress, Recipe, Training, software
-from dgqa_training.networks import DomainNetwork, Head, pretrained_backbone
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.efficientnet_lite import STAGES as LITE_STAGES
+from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 TABLE = "dmos.csv"
@@ -48,7 +49,7 @@ class Plan:
     """What a domain classifier is trained on, and how.
 
     Attributes:
-        backbone: one of `dgqa_training.networks.BACKBONES`.
+        backbone: one of `dgqa_training.networks.heads.BACKBONES`.
         recipe: of the training.
         crop: side of a training crop, in pixels; scoring uses the preprocessing's. Smaller is faster.
         held_out: share of the contents that training never sees.

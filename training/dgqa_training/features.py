@@ -25,7 +25,7 @@ from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loading import batches
 from dgqa_training.loop import Crops, CropSource, half_where_it_pays
-from dgqa_training.networks import QualityNetwork
+from dgqa_training.networks.heads import QualityNetwork
 from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dgqa_training.features import pooled
 from dgqa_training.loop import CropSource
-from dgqa_training.networks import QualityNetwork
+from dgqa_training.networks.heads import QualityNetwork
 
 
 @dataclass(slots=True)

@@ -22,12 +22,13 @@ from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
-from dgqa_training import checkpoints, datasets
+from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.loading import batches
 from dgqa_training.loop import Crops, CropSource, Progress, Recipe, Training, half_where_it_pays, software
-from dgqa_training.networks import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
 from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
@@ -52,7 +53,7 @@ class Plan:
     Attributes:
         types: the selected distortion types, 1–25; DGQA's for LIVE in the Wild by default.
         levels: 1–5.
-        backbone: one of `dgqa_training.networks.BACKBONES`.
+        backbone: one of `dgqa_training.networks.heads.BACKBONES`.
         stages: that the head reads; empty for the backbone's default.
         network: "linear", or "package.module:Class" of a plug-in, see `networks.QualityModel`.
         ridge: penalty of the probe, see `probe.RidgeSums.solve`; 0 leaves the probe out.

@@ -20,8 +20,8 @@ from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli.app import main
 from dgqa_infer.errors import BackendError
 from dgqa_infer.preprocessing import Pixels, Preprocessing
-from dgqa_training import checkpoints
-from dgqa_training.networks import Head, QualityNetwork, build_backbone
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 
 SMALL = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=64, grid=5)
 Ran = tuple[int, Any, str]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.networks import Backbone, DomainNetwork, Head, build_backbone, quality_network
+from dgqa_training.networks.heads import Backbone, DomainNetwork, Head, build_backbone, quality_network
 
 FORMAT = "dgqa-checkpoint-1"
 Task: TypeAlias = Literal["quality", "domains"]
@@ -31,7 +31,7 @@ class Checkpoint:
 
     Attributes:
         task: "quality" or "domains".
-        backbone: one of `dgqa_training.networks.BACKBONES`.
+        backbone: one of `dgqa_training.networks.heads.BACKBONES`.
         head: what is read from the backbone.
         preprocessing: how photographs become the crops it was trained on.
         tensors: the network's state dict.

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgqa_infer.errors import ModelError
-from dgqa_training import efficientnet_lite
-from dgqa_training.efficientnet_lite import EfficientNetLite
-from dgqa_training.resnet import ResNet50, load_torchvision
+from dgqa_training.networks import efficientnet_lite
+from dgqa_training.networks.efficientnet_lite import EfficientNetLite
+from dgqa_training.networks.resnet import ResNet50, load_torchvision
 
 DOMAINS = 26
 """Classes of the domain classifier: 0 is pristine, 1–25 are KADID's distortion types."""

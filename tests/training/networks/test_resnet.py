@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dgqa_infer import ModelError
-from dgqa_training.resnet import ResNet50, load_torchvision
+from dgqa_training.networks.resnet import ResNet50, load_torchvision
 
 
 def _torchvision_state() -> dict[str, torch.Tensor]:

@@ -5,13 +5,13 @@ from dgqa_export.bundles import card_for, graph_of
 from dgqa_infer import ModelError, UsageError
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training import checkpoints
-from dgqa_training.hyper import HyperNetwork
 from dgqa_training.loop import Recipe
-from dgqa_training.networks import Head, build_backbone, quality_network
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.heads import Head, build_backbone, quality_network
+from dgqa_training.networks.hyper import HyperNetwork
 from dgqa_training.regressor import Plan, samples_of, train
 
-PLUGIN = "dgqa_training.hyper:HyperNetwork"
+PLUGIN = "dgqa_training.networks.hyper:HyperNetwork"
 SMALL = Preprocessing(id="test-short64-grid1-64", short_side=64, crop=64, grid=1)
 
 
@@ -72,7 +72,7 @@ def test_content_decides_how_distortions_are_weighed():
     ("name", "message"),
     [
         ("nowhere.to:Find", "can be imported"),
-        ("dgqa_training.hyper:Nothing", "can be imported"),
+        ("dgqa_training.networks.hyper:Nothing", "can be imported"),
         ("hyper", "can be imported"),
         ("torch.nn:Identity", "is no QualityModel"),
     ],

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dgqa_infer import ModelError
-from dgqa_training.networks import (
+from dgqa_training.networks.heads import (
     DomainNetwork,
     Head,
     QualityNetwork,

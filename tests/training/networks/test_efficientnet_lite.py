@@ -8,7 +8,13 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import ModelError
-from dgqa_training.efficientnet_lite import STAGES, VARIANTS, EfficientNetLite, load_weights, pretrained
+from dgqa_training.networks.efficientnet_lite import (
+    STAGES,
+    VARIANTS,
+    EfficientNetLite,
+    load_weights,
+    pretrained,
+)
 
 
 def _square(photograph: np.ndarray) -> torch.Tensor:

@@ -7,8 +7,8 @@ import torch
 
 from dgqa_infer import ModelError
 from dgqa_infer.preprocessing import STANDARD
-from dgqa_training import checkpoints
-from dgqa_training.networks import Head, QualityNetwork, build_backbone
+from dgqa_training.networks import checkpoints
+from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 
 
 @pytest.fixture(scope="module")

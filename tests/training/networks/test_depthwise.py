@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dgqa_training.depthwise import depthwise
+from dgqa_training.networks.depthwise import depthwise
 
 
 @pytest.mark.parametrize("kernel", [3, 5])

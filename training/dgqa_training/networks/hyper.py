@@ -5,7 +5,7 @@ what is in a photograph decides how its distortions are weighed. A network over 
 weights of the one that judges quality. Theirs generates four fully connected layers on pooled features; here
 it is one, applied at each position, so that the quality map stays exact.
 
-    dgqa-infer train regressor PRISTINE RUN --network dgqa_training.hyper:HyperNetwork --ridge 0
+    dgqa-infer train regressor PRISTINE RUN --network dgqa_training.networks.hyper:HyperNetwork --ridge 0
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dgqa_training.networks import Backbone, Head, Reader
+from dgqa_training.networks.heads import Backbone, Head, Reader
 
 _LOCAL = 64
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from dgqa_infer.errors import ModelError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.checkpoints import Checkpoint
-from dgqa_training.networks import DomainNetwork, Head
-from dgqa_training.resnet import ResNet50
+from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.networks.heads import DomainNetwork, Head
+from dgqa_training.networks.resnet import ResNet50
 
 PREPROCESSING = Preprocessing(id="full-grid5-224", short_side=32768, crop=224, grid=5)
 """They look at crops of 224 pixels without any resizing; no photograph's short side is longer than this."""

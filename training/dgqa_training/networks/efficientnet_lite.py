@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgqa_infer.errors import ModelError
-from dgqa_training.depthwise import depthwise
+from dgqa_training.networks.depthwise import depthwise
 
 STAGES = ("stem", "blocks1", "blocks2", "blocks3", "blocks4", "blocks5", "blocks6", "blocks7", "head")
 """Names of the maps of `EfficientNetLite.stages`, fine to coarse; strides 2, 2, 4, 8, 16, 16, 32, 32, 32."""

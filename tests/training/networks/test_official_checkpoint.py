@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dgqa_infer.errors import ModelError
-from dgqa_training.authors import PREPROCESSING, import_classifier
+from dgqa_training.networks.official_checkpoint import PREPROCESSING, import_classifier
 
 _LAYERS = ((4, 3, 64), (5, 4, 128), (6, 6, 256), (7, 3, 512))  # child's number, blocks, inner channels
 
@@ -128,7 +128,7 @@ def test_a_bare_state_dict_and_one_from_several_gpus_are_the_same(
 def test_it_survives_as_a_checkpoint_of_ours(
     state: OrderedDict[str, Tensor], save: Callable[[object], Path], tmp_path: Path
 ) -> None:
-    from dgqa_training import checkpoints
+    from dgqa_training.networks import checkpoints
 
     imported = import_classifier(save(state))
     checkpoints.save(tmp_path / "c.safetensors", imported)
