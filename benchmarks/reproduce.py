@@ -28,7 +28,7 @@ from dgqa_training import datasets
 from dgqa_training.datasets import LabelledSet
 from dgqa_training.distortions import DISTORTIONS
 from dgqa_training.evaluation import Evaluation, evaluate
-from dgqa_training.loop import Progress, Recipe, Training
+from dgqa_training.loop.loop import Progress, Recipe, Training
 from dgqa_training.network_evaluation import predict
 from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
 from dgqa_training.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from dgqa_infer.preprocessing import STANDARD
 from dgqa_training.domains import STAGES, cross_entropy, samples
-from dgqa_training.loop import CropSource, Progress, Recipe, Training, half_where_it_pays
+from dgqa_training.loop.crop_sources import SyntheticCrops
+from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training, half_where_it_pays
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone
-from dgqa_training.samples import SyntheticCrops
 
 BACKBONE, BATCH = "efficientnet_lite0", 32
 WAYS = ("all", "pointwise", "head")

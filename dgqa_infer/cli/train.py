@@ -15,11 +15,11 @@ from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
 
 if TYPE_CHECKING:
-    from dgqa_training.loop import Progress, Recipe
+    from dgqa_training.loop.loop import Progress, Recipe
 
 
 class Tuned(StrEnum):
-    """What of the network is trained, see `dgqa_training.loop.Recipe.tune`."""
+    """What of the network is trained, see `dgqa_training.loop.loop.Recipe.tune`."""
 
     ALL = "all"
     POINTWISE = "pointwise"
@@ -104,7 +104,7 @@ def regressor(
     """
     with extra("train"):
         from dgqa_training import regressor as training
-        from dgqa_training.loop import Recipe
+        from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,
@@ -175,7 +175,7 @@ def domains(
         from dgqa_training import domain_report
         from dgqa_training import domains as training
         from dgqa_training.held_out import CASES
-        from dgqa_training.loop import Recipe
+        from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,

@@ -11,7 +11,7 @@ from dgqa_infer import UsageError
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import regressor
-from dgqa_training.loop import Crops, Recipe
+from dgqa_training.loop.loop import Crops, Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.regressor import Plan
 from dgqa_training.scale import link

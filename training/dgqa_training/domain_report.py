@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_training.domain_pictures import confusion_picture, learning_curve
 from dgqa_training.held_out import IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.networks import checkpoints
-from dgqa_training.samples import PRISTINE
 from dgqa_training.temperature import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 HIGH_LEVELS = (3, 4, 5)

@@ -24,11 +24,11 @@ from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
-from dgqa_training.loop import CropSource, Progress, Recipe, Training, software
+from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training, software
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.efficientnet_lite import STAGES as LITE_STAGES
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone
-from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 TABLE = "dmos.csv"
 """The file by which a set in KADID-10k's layout is told from a folder of photographs."""

@@ -23,10 +23,10 @@ from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
-from dgqa_training.loading import batches
-from dgqa_training.loop import Crops, CropSource, half_where_it_pays
+from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.loading import batches
+from dgqa_training.loop.loop import Crops, CropSource, half_where_it_pays
 from dgqa_training.networks.heads import QualityNetwork
-from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 
 class Case(NamedTuple):

@@ -18,10 +18,10 @@ from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
-from dgqa_training.loading import batches
-from dgqa_training.loop import half_where_it_pays
+from dgqa_training.loop.crop_sources import PRISTINE
+from dgqa_training.loop.loading import batches
+from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
-from dgqa_training.samples import PRISTINE
 
 CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
 """Type and level of each image that is made of a content."""

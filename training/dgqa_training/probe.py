@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dgqa_training.features import pooled
-from dgqa_training.loop import CropSource
+from dgqa_training.loop.loop import CropSource
 from dgqa_training.networks.heads import QualityNetwork
 
 

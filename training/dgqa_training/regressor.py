@@ -25,14 +25,22 @@ from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
-from dgqa_training.loading import batches
-from dgqa_training.loop import Crops, CropSource, Progress, Recipe, Training, half_where_it_pays, software
+from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.loading import batches
+from dgqa_training.loop.loop import (
+    Crops,
+    CropSource,
+    Progress,
+    Recipe,
+    Training,
+    half_where_it_pays,
+    software,
+)
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
 from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
-from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 from dgqa_training.scale import link
 
 STAGES = {

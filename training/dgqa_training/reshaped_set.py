@@ -22,10 +22,10 @@ from dgqa_infer.images import decode
 from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training import datasets
-from dgqa_training.loading import batches
-from dgqa_training.loop import CropSource, half_where_it_pays
+from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop
+from dgqa_training.loop.loading import batches
+from dgqa_training.loop.loop import CropSource, half_where_it_pays
 from dgqa_training.reshaping import label_cube, pseudo_samples, thin_clusters
-from dgqa_training.samples import Synthetic, SyntheticCrops, centre_crop
 
 _BATCH = 32
 

@@ -5,7 +5,7 @@ from skimage import data
 
 from dgqa_infer import UsageError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training.samples import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 SMALL = Preprocessing(id="test", short_side=96, crop=64, grid=1)
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dgqa_infer import ModelError, UsageError
-from dgqa_training.loop import Crops, Recipe, Training, keep_depthwise
+from dgqa_training.loop.loop import Crops, Recipe, Training, keep_depthwise
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 
 

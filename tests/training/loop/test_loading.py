@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_training.loading import batches
+from dgqa_training.loop.loading import batches
 
 
 class Numbers(Dataset):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_training.loading import batches
+from dgqa_training.loop.loading import batches
 from dgqa_training.networks.checkpoints import read_tensors, write_tensors
 
 
