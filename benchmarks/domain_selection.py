@@ -34,7 +34,7 @@ from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
 from dgqa_training.features import FeatureTable
-from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.probe import RidgeSums
 from dgqa_training.published import GREEDY, SELECTED
 from dgqa_training.reshaping import choose_contents, thin_clusters

@@ -24,7 +24,7 @@ from dgqa_infer import Scorer
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
-from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "levels.png"
 PAIRS = tuple(combinations((0, *LEVELS), 2))

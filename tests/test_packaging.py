@@ -34,7 +34,7 @@ build_meta.build_sdist(out)
 
 @pytest.fixture(scope="module")
 def packaged(repository: Path) -> set[str]:
-    """Every file of our packages, as Python sees it: "dgqa_training/labels.py"."""
+    """Every file of our packages, as Python sees it: "dgqa_training/labels/labels.py"."""
     return {
         path.relative_to(repository / root).as_posix()
         for package, root in PACKAGES.items()

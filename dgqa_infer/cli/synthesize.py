@@ -13,7 +13,7 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import levels_of, types_of
 
 if TYPE_CHECKING:
-    from dgqa_training.kadid_scores import KadidScores
+    from dgqa_training.labels.kadid_scores import KadidScores
     from dgqa_training.synthesis import Plan, Settings, Written
 
 
@@ -63,8 +63,8 @@ def synthesize(
     Interrupted, the same command goes on where it was. Type 15 (denoise) is approximate.
     """
     with extra("train"):
-        from dgqa_training import kadid_scores as kadid
         from dgqa_training import synthesis
+        from dgqa_training.labels import kadid_scores as kadid
 
     output = Output(quiet=quiet)
     settings = synthesis.Settings(

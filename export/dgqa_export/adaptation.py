@@ -22,8 +22,8 @@ from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_training import agreement, ratings
 from dgqa_training.agreement import Agreement
 from dgqa_training.datasets import read_table
+from dgqa_training.labels.score_scale import link
 from dgqa_training.moments import LinearHead, Moments
-from dgqa_training.scale import link
 from dgqa_training.selection import Selection
 
 Rule = Literal["agreement", "resemblance"]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 
 CASES = 126
 """Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""

@@ -24,7 +24,8 @@ from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
-from dgqa_training.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import (
@@ -41,7 +42,6 @@ from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretraine
 from dgqa_training.probe import fit_probe
 from dgqa_training.published import SELECTED
 from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
-from dgqa_training.scale import link
 
 STAGES = {
     "efficientnet_lite0": ("blocks6", "blocks7", "head"),

@@ -14,8 +14,8 @@ from PIL import Image
 from scipy import stats
 
 from dgqa_training.distortions import DISTORTIONS, LEVELS
-from dgqa_training.full_reference import quality
-from dgqa_training.kadid_scores import read
+from dgqa_training.labels.full_reference import quality
+from dgqa_training.labels.kadid_scores import read
 from dgqa_training.synthesis import synthesize
 
 CONTENTS = ("kodak_kodim05.webp", "kodak_kodim23.webp")

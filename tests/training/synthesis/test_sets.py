@@ -14,7 +14,7 @@ from PIL import Image
 
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_training.datasets import load
-from dgqa_training.kadid_scores import built_in
+from dgqa_training.labels.kadid_scores import built_in
 from dgqa_training.synthesis import Settings, synthesize, workers, write_sheets
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dgqa_training.kadid_scores import KadidScores
-from dgqa_training.labels import dmos_by_rank
+from dgqa_training.labels.kadid_scores import KadidScores
+from dgqa_training.labels.labels import dmos_by_rank
 from dgqa_training.synthesis.plan import Plan, Reference
 
 Key = tuple[str, int, int]

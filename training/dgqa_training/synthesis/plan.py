@@ -19,7 +19,7 @@ from dgqa_infer.images import decode
 from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
-from dgqa_training.labels import LABELLINGS, Labelling
+from dgqa_training.labels.labels import LABELLINGS, Labelling
 from dgqa_training.synthesis._processes import Run
 from dgqa_training.synthesis.image import chosen_type
 

@@ -18,8 +18,8 @@ import numpy as np
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.images import decode
 from dgqa_training.distortions import ByteImage
-from dgqa_training.full_reference import quality
-from dgqa_training.kadid_scores import KadidScores, built_in
+from dgqa_training.labels.full_reference import quality
+from dgqa_training.labels.kadid_scores import KadidScores, built_in
 from dgqa_training.synthesis._files import is_part, make_folders, write_bytes, write_image
 from dgqa_training.synthesis._processes import Run
 from dgqa_training.synthesis.contact_sheet import contact_sheet

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgqa_training.labels import kadid_mean
-from dgqa_training.scale import STEPS, link
+from dgqa_training.labels.labels import kadid_mean
+from dgqa_training.labels.score_scale import STEPS, link
 
 
 @settings(max_examples=30, deadline=None)

@@ -3,7 +3,7 @@
 A summary travels with the package (`kadid10k_scores.csv`), so that labels can be had without KADID-10k; it
 was written by this module from KADID-10k's own table:
 
-    python -m dgqa_training.kadid_scores path/to/dmos.csv
+    python -m dgqa_training.labels.kadid_scores path/to/dmos.csv
 
 KADID-10k: H. Lin, V. Hosu, D. Saupe, QoMEX 2019. Its DMOS runs from 1 to 5 and *higher is better*.
 """

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dgqa_training.kadid_scores import built_in
-from dgqa_training.labels import PRISTINE_LABEL, kadid_mean, kadid_quantile, to_label
+from dgqa_training.labels.kadid_scores import built_in
+from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean, kadid_quantile, to_label
 
 # Mean labels of KADID contents rescaled to 0–10, levels 1, 3, 5, and their standard deviation: averages over
 # the 24 contents of SynDR-IQA's additional_samples.pkl (docs/distortions.md, "Severity").

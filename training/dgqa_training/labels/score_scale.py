@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.bundle.card import Calibration
-from dgqa_training.labels import PRISTINE_LABEL
+from dgqa_training.labels.labels import PRISTINE_LABEL
 
 STEPS = (20, 40, 60, 80)
 """Scores at which the link is kept, beside the ends; between them it is a straight line."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.kadid_scores import PROBABILITIES, built_in, read, write
+from dgqa_training.labels.kadid_scores import PROBABILITIES, built_in, read, write
 
 OFFICIAL = "dist_img,ref_img,dmos,var"
 OTHER = "ref_name,dist_name,dmos,std"

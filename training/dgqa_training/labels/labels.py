@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_training.kadid_scores import PROBABILITIES, KadidScores, built_in
+from dgqa_training.labels.kadid_scores import PROBABILITIES, KadidScores, built_in
 
 PRISTINE_LABEL = 10.0
 """Label of an undistorted image."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dgqa_training.full_reference import quality
+from dgqa_training.labels.full_reference import quality
 
 
 @pytest.fixture(scope="module")

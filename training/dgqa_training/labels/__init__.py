@@ -1,0 +1,1 @@
+"""Labels for synthetic images, without anybody's rating of them."""
