@@ -22,8 +22,8 @@ from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import DgqaError
-from dgqa_training.domain_report import HIGH_LEVELS
-from dgqa_training.held_out import HeldOut
+from dgqa_training.classifier.held_out import HeldOut
+from dgqa_training.classifier.report import HIGH_LEVELS
 from dgqa_training.networks import checkpoints
 from dgqa_training.selection import select
 

@@ -172,9 +172,9 @@ def domains(
     Interrupted, the same command goes on where it was.
     """
     with extra("train"):
-        from dgqa_training import domain_report
-        from dgqa_training import domains as training
-        from dgqa_training.held_out import CASES
+        from dgqa_training.classifier import report as domain_report
+        from dgqa_training.classifier import training
+        from dgqa_training.classifier.held_out import CASES
         from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
     recipe = Recipe(

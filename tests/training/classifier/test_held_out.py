@@ -11,8 +11,8 @@ from PIL import Image
 
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.preprocessing import Preprocessing, crops
+from dgqa_training.classifier.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
-from dgqa_training.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone

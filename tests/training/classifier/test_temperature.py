@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.temperature import expected_calibration_error, fit_temperature, negative_log_likelihood
+from dgqa_training.classifier.temperature import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
 
 
 @pytest.mark.parametrize("truth", [0.5, 1.0, 2.5])

@@ -5,8 +5,8 @@ from skimage import data
 
 from dgqa_infer import UsageError
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training import domains
-from dgqa_training.held_out import held_out_contents
+from dgqa_training.classifier import training as domains
+from dgqa_training.classifier.held_out import held_out_contents
 from dgqa_training.loop.loop import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.synthesis import Settings, plan_set, workers, write_set

@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.domains.classes import CLASSES
-from dgqa_training.domain_pictures import confusion_picture, learning_curve
-from dgqa_training.held_out import IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.classifier.figures import confusion_picture, learning_curve
+from dgqa_training.classifier.held_out import IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.classifier.temperature import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
 from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.networks import checkpoints
-from dgqa_training.temperature import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 HIGH_LEVELS = (3, 4, 5)
 _RESAMPLES = 2000

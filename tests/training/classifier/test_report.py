@@ -11,9 +11,9 @@ from PIL import Image
 
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training import domain_report
-from dgqa_training.domain_pictures import learning_curve
-from dgqa_training.held_out import CASES, HeldOut
+from dgqa_training.classifier import report as domain_report
+from dgqa_training.classifier.figures import learning_curve
+from dgqa_training.classifier.held_out import CASES, HeldOut
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 

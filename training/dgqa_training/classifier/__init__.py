@@ -1,0 +1,1 @@
+"""The domain classifier: its training, and what is reported of it."""
