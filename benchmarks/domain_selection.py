@@ -36,8 +36,8 @@ from dgqa_training.datasets import read_table
 from dgqa_training.features import FeatureTable
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.probe import RidgeSums
-from dgqa_training.published import GREEDY, SELECTED
 from dgqa_training.reshaping import choose_contents, thin_clusters
+from dgqa_training.selection.published import GREEDY, SELECTED
 
 CONTENTS, TYPES, LEVELS, RIDGE = 81, 25, 5, 10.0
 SEEDS, RANDOM_SETS, DRAWS = 5, 10, 2000

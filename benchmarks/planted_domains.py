@@ -25,7 +25,7 @@ from dgqa_infer.errors import DgqaError
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.classifier.report import HIGH_LEVELS
 from dgqa_training.networks import checkpoints
-from dgqa_training.selection import select
+from dgqa_training.selection.votes import select
 
 NEEDED = 20
 """Of 25 types."""

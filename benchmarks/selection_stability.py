@@ -27,7 +27,7 @@ from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.errors import DgqaError, UsageError
 from dgqa_infer.inputs.finder import Selection as Files
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_training.selection import CLASSES, PAPER, Selection, ballots, overlap, select
+from dgqa_training.selection.votes import CLASSES, PAPER, Selection, ballots, overlap, select
 
 SIZES = (20, 100, 300, 1000, 1500)
 REPEATS = 500

@@ -33,7 +33,7 @@ from dgqa_training.agreement import Agreement, agreement
 from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
 from dgqa_training.moments import Moments
-from dgqa_training.published import SELECTED
+from dgqa_training.selection.published import SELECTED
 
 SIZES, REPEATS = (20, 50, 100, 300, 1000), 50
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "type_agreement.png"

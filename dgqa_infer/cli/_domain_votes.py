@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Failure
-    from dgqa_training.selection import Selection
+    from dgqa_training.selection.votes import Selection
 
 _NAMED = 10
 """Photographs without a vote that are named to a person; the JSON names all."""
@@ -47,7 +47,7 @@ class Vote:
 
     def selection(self) -> Selection:
         """What DGQA's rule makes of the votes; there must be some."""
-        from dgqa_training.selection import Selection
+        from dgqa_training.selection.votes import Selection
 
         return Selection(tuple(self.profile.votes.tolist()), self.profile.photos)
 

@@ -24,7 +24,7 @@ from dgqa_infer.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from dgqa_infer.domains.drift import Profile
     from dgqa_infer.results import Failure
-    from dgqa_training.selection import Selection
+    from dgqa_training.selection.votes import Selection
 
 _DEFAULT = "dgqa-lite0"
 
@@ -174,7 +174,7 @@ def _rows(selection: Selection, target: Profile | None) -> list[dict[str, Any]]:
 
 def _draw(path: Path, selection: Selection) -> None:
     from dgqa_infer.outputs.files import whole_file
-    from dgqa_training.selection_chart import chart
+    from dgqa_training.selection.chart import chart
 
     try:
         with whole_file(path) as file:

@@ -24,10 +24,10 @@ from dgqa_training.agreement import Agreement
 from dgqa_training.datasets import read_table
 from dgqa_training.labels.score_scale import link
 from dgqa_training.moments import LinearHead, Moments
-from dgqa_training.selection import Selection
+from dgqa_training.selection.votes import Selection
 
 Rule = Literal["agreement", "resemblance"]
-"""How types are chosen: by `dgqa_training.agreement`, or by DGQA's rule, `dgqa_training.selection`."""
+"""How types are chosen: by `dgqa_training.agreement`, or by DGQA's rule, `dgqa_training.selection.votes`."""
 
 SAMPLE = agreement.ENOUGH
 """Photographs that types are chosen by, at most."""

@@ -118,7 +118,7 @@ def test_one_photograph_says_little() -> None:
 
 
 def test_votes_are_those_of_the_selection() -> None:
-    selection = pytest.importorskip("dgqa_training.selection")
+    selection = pytest.importorskip("dgqa_training.selection.votes")
     logits = np.random.default_rng(1).normal(size=(50, 26)).round(1)
     for row, chosen in zip(logits, selection.ballots(logits), strict=True):
         assert votes_of(row) == tuple(chosen)

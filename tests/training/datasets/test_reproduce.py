@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dgqa_training.evaluation import evaluate
-from dgqa_training.published import GREEDY, SELECTED
+from dgqa_training.selection.published import GREEDY, SELECTED
 
 Build = Callable[[str, Path, list[tuple[str, float]]], None]
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.selection import Ballot, Rule, Selection, overlap, select
+from dgqa_training.selection.votes import Ballot, Rule, Selection, overlap, select
 
 Array = NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def test_overlap_is_common_types_of_all() -> None:
 
 def test_the_rule_needs_neither_torch_nor_scipy() -> None:
     code = (
-        "import sys, dgqa_training.selection; "
+        "import sys, dgqa_training.selection.votes; "
         "sys.exit(any(name in sys.modules for name in ('torch', 'scipy', 'skimage', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

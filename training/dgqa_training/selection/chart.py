@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from dgqa_infer.domains.classes import WORDS
-from dgqa_training.selection import Rule, Selection
+from dgqa_training.selection.votes import Rule, Selection
 
 Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
