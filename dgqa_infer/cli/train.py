@@ -228,7 +228,7 @@ def moments(
     """
     with extra("train"):
         from dgqa_training import features as training
-        from dgqa_training.moments import Moments
+        from dgqa_training.adaptation.moments import Moments
         from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
         from dgqa_training.regressor import Plan
     output = Output(quiet=quiet)

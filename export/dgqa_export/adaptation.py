@@ -19,15 +19,15 @@ from dgqa_infer.domains.drift import Profile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
-from dgqa_training import agreement, ratings
-from dgqa_training.agreement import Agreement
+from dgqa_training.adaptation import agreement, ratings
+from dgqa_training.adaptation.agreement import Agreement
+from dgqa_training.adaptation.moments import LinearHead, Moments
 from dgqa_training.datasets import read_table
 from dgqa_training.labels.score_scale import link
-from dgqa_training.moments import LinearHead, Moments
 from dgqa_training.selection.votes import Selection
 
 Rule = Literal["agreement", "resemblance"]
-"""How types are chosen: by `dgqa_training.agreement`, or by DGQA's rule, `dgqa_training.selection.votes`."""
+"""How types are chosen: by `dgqa_training.adaptation.agreement`, or by DGQA's rule, `dgqa_training.selection.votes`."""
 
 SAMPLE = agreement.ENOUGH
 """Photographs that types are chosen by, at most."""

@@ -12,7 +12,7 @@ from dgqa_export.head import replace_head, size
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import ModelError
-from dgqa_training.moments import LinearHead, Moments
+from dgqa_training.adaptation.moments import LinearHead, Moments
 
 
 def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:

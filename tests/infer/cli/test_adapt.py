@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.domains.drift import Profile
 from dgqa_infer.scorer import Scorer
-from dgqa_training.moments import Moments
+from dgqa_training.adaptation.moments import Moments
 
 
 @pytest.fixture(scope="session")

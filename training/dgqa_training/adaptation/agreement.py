@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from dgqa_training.moments import Moments
+from dgqa_training.adaptation.moments import Moments
 
 LEAST = 20
 """Fewer photographs say too little."""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from dgqa_training.agreement import Agreement, agreement, of_judgements
-from dgqa_training.moments import Moments
+from dgqa_training.adaptation.agreement import Agreement, agreement, of_judgements
+from dgqa_training.adaptation.moments import Moments
 
 TYPES = 25
 

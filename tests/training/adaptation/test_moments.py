@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import ModelError, UsageError
+from dgqa_training.adaptation.moments import LinearHead, Moments
 from dgqa_training.labels.labels import kadid_mean
-from dgqa_training.moments import LinearHead, Moments
 from dgqa_training.probe import RidgeSums
 
 WIDTH = 12

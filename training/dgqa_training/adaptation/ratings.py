@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import UsageError
-from dgqa_training.moments import LinearHead
+from dgqa_training.adaptation.moments import LinearHead
 
 ENOUGH = 10
 """Ratings below which nothing is fitted."""

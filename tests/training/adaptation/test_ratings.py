@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import linregress
 
 from dgqa_infer import UsageError
-from dgqa_training.moments import LinearHead
-from dgqa_training.ratings import agreement, bend, calibration
+from dgqa_training.adaptation.moments import LinearHead
+from dgqa_training.adaptation.ratings import agreement, bend, calibration
 
 
 def photographs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
