@@ -33,9 +33,9 @@ from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
-from dgqa_training.features import FeatureTable
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
-from dgqa_training.probe import RidgeSums
+from dgqa_training.regressor.features import FeatureTable
+from dgqa_training.regressor.linear_probe import RidgeSums
 from dgqa_training.reshaping import choose_contents, thin_clusters
 from dgqa_training.selection.published import GREEDY, SELECTED
 

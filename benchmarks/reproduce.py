@@ -32,7 +32,7 @@ from dgqa_training.loop.loop import Progress, Recipe, Training
 from dgqa_training.network_evaluation import predict
 from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
 from dgqa_training.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
-from dgqa_training.regressor import Plan, absolute_error, samples_of
+from dgqa_training.regressor.training import Plan, absolute_error, samples_of
 from dgqa_training.selection.published import GREEDY, SELECTED
 
 ALL_TYPES = tuple(DISTORTIONS)

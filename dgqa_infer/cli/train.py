@@ -103,8 +103,8 @@ def regressor(
     linear probe. With --epochs 0 the probe is the result. Interrupted, the same command goes on where it was.
     """
     with extra("train"):
-        from dgqa_training import regressor as training
         from dgqa_training.loop.loop import Recipe
+        from dgqa_training.regressor import training
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,
@@ -227,10 +227,10 @@ def moments(
     The features are those that the regressor's head reads; all 25 types at all 5 levels are needed.
     """
     with extra("train"):
-        from dgqa_training import features as training
         from dgqa_training.adaptation.moments import Moments
         from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
-        from dgqa_training.regressor import Plan
+        from dgqa_training.regressor import features as training
+        from dgqa_training.regressor.training import Plan
     output = Output(quiet=quiet)
     plan = Plan(backbone=backbone)
     images, _ = training.cases(source, plan.preprocessing)

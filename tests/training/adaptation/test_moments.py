@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dgqa_infer import ModelError, UsageError
 from dgqa_training.adaptation.moments import LinearHead, Moments
 from dgqa_training.labels.labels import kadid_mean
-from dgqa_training.probe import RidgeSums
+from dgqa_training.regressor.linear_probe import RidgeSums
 
 WIDTH = 12
 

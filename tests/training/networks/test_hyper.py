@@ -9,7 +9,7 @@ from dgqa_training.loop.loop import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, build_backbone, quality_network
 from dgqa_training.networks.hyper import HyperNetwork
-from dgqa_training.regressor import Plan, samples_of, train
+from dgqa_training.regressor.training import Plan, samples_of, train
 
 PLUGIN = "dgqa_training.networks.hyper:HyperNetwork"
 SMALL = Preprocessing(id="test-short64-grid1-64", short_side=64, crop=64, grid=1)

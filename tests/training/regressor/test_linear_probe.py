@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
-from dgqa_training.probe import RidgeSums, fit_probe
+from dgqa_training.regressor.linear_probe import RidgeSums, fit_probe
 
 
 def test_sums_taken_in_parts_solve_ridge_regression_on_standardised_features():

@@ -10,11 +10,11 @@ from skimage import data
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.preprocessing import Preprocessing
-from dgqa_training import regressor
 from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.loop import Crops, Recipe
 from dgqa_training.networks import checkpoints
-from dgqa_training.regressor import Plan
+from dgqa_training.regressor import training as regressor
+from dgqa_training.regressor.training import Plan
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
 PROBE = Plan(types=(1, 10), levels=(2, 5), recipe=Recipe(epochs=0), preprocessing=SMALL)

@@ -1,0 +1,1 @@
+"""The quality regressor: tuned networks, and linear heads on frozen features."""
