@@ -36,7 +36,7 @@ from dgqa_training.datasets import read_table
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.regressor.features import FeatureTable
 from dgqa_training.regressor.linear_probe import RidgeSums
-from dgqa_training.reshaping import choose_contents, thin_clusters
+from dgqa_training.reshaping.algorithms import choose_contents, thin_clusters
 from dgqa_training.selection.published import GREEDY, SELECTED
 
 CONTENTS, TYPES, LEVELS, RIDGE = 81, 25, 5, 10.0

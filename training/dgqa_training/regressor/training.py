@@ -40,7 +40,7 @@ from dgqa_training.loop.loop import (
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.regressor.linear_probe import fit_probe
-from dgqa_training.reshaped_set import CentreSource, Thinning, add_contents
+from dgqa_training.reshaping.training_set import CentreSource, Thinning, add_contents
 from dgqa_training.selection.published import SELECTED
 
 STAGES = {

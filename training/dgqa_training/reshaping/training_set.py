@@ -25,7 +25,7 @@ from dgqa_training import datasets
 from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import CropSource, half_where_it_pays
-from dgqa_training.reshaping import label_cube, pseudo_samples, thin_clusters
+from dgqa_training.reshaping.algorithms import label_cube, pseudo_samples, thin_clusters
 
 _BATCH = 32
 

@@ -14,7 +14,7 @@ from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.loop.crop_sources import ImageCrops
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 from dgqa_training.regressor.training import Plan, samples_of
-from dgqa_training.reshaped_set import Joined, Thinning, add_contents
+from dgqa_training.reshaping.training_set import Joined, Thinning, add_contents
 
 SMALL = Preprocessing(id="test-short64-grid1-64", short_side=64, crop=64, grid=1)
 

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from dgqa_infer.errors import UsageError
 from dgqa_training.datasets import Sample
-from dgqa_training.reshaping import (
+from dgqa_training.reshaping.algorithms import (
     choose_contents,
     label_cube,
     linked_clusters,

@@ -1,0 +1,1 @@
+"""SynDR-IQA: the synthetic set is reshaped, by DDCUp and DRCDown."""
