@@ -16,8 +16,8 @@ from typing import Any
 from machine import machine, write_result
 
 from dgqa_infer import Scorer
-from dgqa_training.bundle_evaluation import group_by_prefix, predict, report
 from dgqa_training.datasets import read_table
+from dgqa_training.evaluation.of_bundle import group_by_prefix, predict, report
 
 FIGURES = ("srcc", "krcc", "plcc")
 

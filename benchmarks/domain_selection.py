@@ -31,8 +31,8 @@ from scipy.stats import spearmanr
 from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
+from dgqa_training.evaluation.of_bundle import group_by_prefix
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.regressor.features import FeatureTable
 from dgqa_training.regressor.linear_probe import RidgeSums

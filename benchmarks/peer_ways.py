@@ -62,8 +62,8 @@ def resnet50(_: dict[str, Any]) -> Judge:
     """
     import torch
 
+    from dgqa_training.evaluation.protocols import random_crops
     from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
-    from dgqa_training.protocols import random_crops
 
     network = QualityNetwork(build_backbone("resnet50"), Head(("layer4",))).eval()
     generator = np.random.default_rng(0)

@@ -27,11 +27,11 @@ from dgqa_infer.errors import DgqaError
 from dgqa_training import datasets
 from dgqa_training.datasets import LabelledSet
 from dgqa_training.distortions import DISTORTIONS
-from dgqa_training.evaluation import Evaluation, evaluate
+from dgqa_training.evaluation.metrics import Evaluation, evaluate
+from dgqa_training.evaluation.of_network import predict
+from dgqa_training.evaluation.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
 from dgqa_training.loop.loop import Progress, Recipe, Training
-from dgqa_training.network_evaluation import predict
 from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
-from dgqa_training.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
 from dgqa_training.regressor.training import Plan, absolute_error, samples_of
 from dgqa_training.selection.published import GREEDY, SELECTED
 

@@ -31,8 +31,8 @@ from dgqa_infer.cli._type_lists import types_of
 from dgqa_infer.inputs.finder import Selection
 from dgqa_training.adaptation.agreement import Agreement, agreement
 from dgqa_training.adaptation.moments import Moments
-from dgqa_training.bundle_evaluation import group_by_prefix
 from dgqa_training.datasets import read_table
+from dgqa_training.evaluation.of_bundle import group_by_prefix
 from dgqa_training.selection.published import SELECTED
 
 SIZES, REPEATS = (20, 50, 100, 300, 1000), 50

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dgqa_infer.results import Failure
-    from dgqa_training.bundle_evaluation import Predictions, Report
     from dgqa_training.datasets import LabelledSet
-    from dgqa_training.evaluation import Evaluation
+    from dgqa_training.evaluation.metrics import Evaluation
+    from dgqa_training.evaluation.of_bundle import Predictions, Report
 
 _NAMED = 10
 """Images without a score that are named to a person; the JSON names all."""
@@ -64,7 +64,7 @@ def evaluate(
     out = Output(json=json, quiet=quiet)
     data = _labelled(public_set, labels, higher_is_better)
     with extra("train"):
-        from dgqa_training import bundle_evaluation
+        from dgqa_training.evaluation import of_bundle as bundle_evaluation
     groups = _groups(data, group_by, group_by_prefix)
     first = _predict(model, data, device, out)
     second = _predict(versus, data, device, out) if versus is not None else None
@@ -103,7 +103,7 @@ def _labelled(
 
 
 def _groups(data: LabelledSet, column: str | None, letters: int | None) -> list[str] | None:
-    from dgqa_training import bundle_evaluation
+    from dgqa_training.evaluation import of_bundle as bundle_evaluation
 
     if column is not None and letters is not None:
         raise UsageError("--group-by and --group-by-prefix exclude each other")
@@ -114,7 +114,7 @@ def _groups(data: LabelledSet, column: str | None, letters: int | None) -> list[
 
 def _predict(model: str, data: LabelledSet, device: str, out: Output) -> Predictions:
     from dgqa_infer.scorer import Scorer
-    from dgqa_training import bundle_evaluation
+    from dgqa_training.evaluation import of_bundle as bundle_evaluation
 
     total = len(data.scores)
     with Scorer(model, device=device) as scorer, out.progress(scorer.model_id, total) as bar:

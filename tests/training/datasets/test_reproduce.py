@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from torch import Tensor, nn
 
-from dgqa_training.evaluation import evaluate
+from dgqa_training.evaluation.metrics import evaluate
 from dgqa_training.selection.published import GREEDY, SELECTED
 
 Build = Callable[[str, Path, list[tuple[str, float]]], None]

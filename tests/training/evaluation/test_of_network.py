@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from dgqa_infer.errors import ImageError
 from dgqa_infer.preprocessing import Preprocessing, crops
 from dgqa_training.datasets import Sample
-from dgqa_training.network_evaluation import predict
-from dgqa_training.protocols import OURS, PAPERS, Protocol
+from dgqa_training.evaluation.of_network import predict
+from dgqa_training.evaluation.protocols import OURS, PAPERS, Protocol
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.evaluation import Evaluation, Interval, evaluate
-from dgqa_training.protocols import OURS, PAPERS, Outcome, best_epoch, random_crops, table
+from dgqa_training.evaluation.metrics import Evaluation, Interval, evaluate
+from dgqa_training.evaluation.protocols import OURS, PAPERS, Outcome, best_epoch, random_crops, table
 
 
 def evaluation(srcc: float, plcc: float = 0.5) -> Evaluation:

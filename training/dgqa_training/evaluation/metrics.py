@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.correlation import Vector, Weights, kendall, logistic_mapping, pearson, spearman
+from dgqa_training.evaluation.correlation import Vector, Weights, kendall, logistic_mapping, pearson, spearman
 
 Figure: TypeAlias = Callable[[Weights], Vector]
 """Weights [draws, n] → one number a draw, [draws]."""

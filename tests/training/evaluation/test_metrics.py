@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.evaluation import compare, evaluate, evaluate_groups
+from dgqa_training.evaluation.metrics import compare, evaluate, evaluate_groups
 
 
 def correlated(seed: int, count: int, correlation: float) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +76,7 @@ def test_the_same_seed_draws_the_same_images() -> None:
 def test_draws_in_several_blocks_are_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = correlated(5, 50, 0.5)
     whole = evaluate(x, y)
-    monkeypatch.setattr("dgqa_training.evaluation._BLOCK", 50 * 64)
+    monkeypatch.setattr("dgqa_training.evaluation.metrics._BLOCK", 50 * 64)
     assert evaluate(x, y).srcc == whole.srcc
 
 

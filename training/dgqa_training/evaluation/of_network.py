@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 from dgqa_infer.images import decode
 from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
 from dgqa_training.datasets import Sample
+from dgqa_training.evaluation.protocols import PAPERS, Protocol, random_crops
 from dgqa_training.loop.loading import batches
-from dgqa_training.protocols import PAPERS, Protocol, random_crops
 
 
 class _Stacks(Dataset[Tensor]):

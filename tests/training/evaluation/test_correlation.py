@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dgqa_training.correlation import kendall, logistic_mapping, pearson, spearman
+from dgqa_training.evaluation.correlation import kendall, logistic_mapping, pearson, spearman
 
 COEFFICIENTS = {
     "pearson": (pearson, stats.pearsonr),

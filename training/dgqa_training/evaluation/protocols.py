@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.preprocessing import Pixels
-from dgqa_training.correlation import spearman
-from dgqa_training.evaluation import Evaluation, evaluate
+from dgqa_training.evaluation.correlation import spearman
+from dgqa_training.evaluation.metrics import Evaluation, evaluate
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from dgqa_infer.errors import UsageError
 from dgqa_infer.results import Failure, Score
 from dgqa_infer.scorer import Scorer
 from dgqa_training.datasets import LabelledSet, Sample
-from dgqa_training.evaluation import Comparison, Evaluation, compare, evaluate, evaluate_groups
-from dgqa_training.protocols import OURS, Protocol
+from dgqa_training.evaluation.metrics import Comparison, Evaluation, compare, evaluate, evaluate_groups
+from dgqa_training.evaluation.protocols import OURS, Protocol
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import pytest
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.results import Failure
-from dgqa_training.bundle_evaluation import Predictions, group_by_column, report, versus
 from dgqa_training.datasets import DATASETS, LabelledSet, Sample
-from dgqa_training.evaluation import compare, evaluate
+from dgqa_training.evaluation.metrics import compare, evaluate
+from dgqa_training.evaluation.of_bundle import Predictions, group_by_column, report, versus
 
 
 def labelled(scores: list[float], name: str = "live") -> LabelledSet:
