@@ -36,7 +36,9 @@ EXTRAS = {
     "cpu,parquet": "import dgqa_infer.outputs.parquet, pyarrow.parquet",
     "cpu,ray": "import dgqa_infer.ray, ray.data",
     "cpu,remote": "import dgqa_infer.inputs.remote, fsspec, aiohttp, s3fs, gcsfs",
-    "cpu,train": "import dgqa_training.regressor.training, dgqa_training.classifier.training, dgqa_training.synthesis",
+    "cpu,train": (
+        "import dgqa_training.regressor.training, dgqa_training.classifier.training, dgqa_training.synthesis"
+    ),
     "export": "import dgqa_export.exporter, dgqa_export.adaptation",
 }
 """Extras that are installed together → what can be imported then. Scoring needs a runtime beside others."""

@@ -40,7 +40,7 @@ __all__ = [
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # NumPy and Pillow take a third of a second to import; who only catches an error need not wait for them.
-_LAZY = {"Bundle": "bundle", "DecodeLimits": "images", "Scorer": "scorer"}
+_LAZY = {"Bundle": "bundle.bundle", "DecodeLimits": "images.decode", "Scorer": "scorer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,7 @@ __all__ = [
     "write_bundle",
 ]
 
-_MODELS = Path(__file__).parent / "models"
+_MODELS = Path(__file__).parent.parent / "models"
 _CARD = "card.json"
 _FILES = (_CARD, QUALITY_GRAPH, DOMAIN_GRAPH)
 _MAX_CARD_BYTES = 4_000_000

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Self
 
 _ENDING_SECONDS = 0.5
-_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 # `-P` and a path of our own choosing: nothing is imported from a folder of photographs that holds a numpy.py.
 # `-S`: what the site's files do to the path has been done here, and takes a tenth of a start.
 _BOOTSTRAP = (

@@ -27,7 +27,7 @@ from dgqa_training.labels.score_scale import link
 from dgqa_training.selection.votes import Selection
 
 Rule = Literal["agreement", "resemblance"]
-"""How types are chosen: by `dgqa_training.adaptation.agreement`, or by DGQA's rule, `dgqa_training.selection.votes`."""
+"""How types are chosen: `dgqa_training.adaptation.agreement`, or DGQA's rule, `dgqa_training.selection.votes`."""
 
 SAMPLE = agreement.ENOUGH
 """Photographs that types are chosen by, at most."""

@@ -1,4 +1,4 @@
-"""The graphs that shrink a photograph where it was decoded, on a GPU: `dgqa_infer/decoders/*.onnx`.
+"""The graphs that shrink a photograph where it was decoded, on a GPU: `dgqa_infer/images/decoders/*.onnx`.
 
     python -m dgqa_export.shrink_graph
 

@@ -48,7 +48,8 @@ print([name for name in heavy if name in sys.modules], file=sys.stderr)
 
 def test_a_worker_never_has_a_runtime_in_its_memory() -> None:
     heavy = ["onnxruntime", "torch", "typer"]
-    code = f"import sys, dgqa_infer.pipeline.worker_main; print([name for name in {heavy} if name in sys.modules])"
+    worker = "dgqa_infer.pipeline.worker_main"
+    code = f"import sys, {worker}; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
 

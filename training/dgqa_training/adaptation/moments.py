@@ -27,7 +27,7 @@ CASES = 126
 """Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""
 
 _DOMAINS, _LEVELS = 26, 5
-_BUILT_IN = Path(__file__).parent / "built_in"
+_BUILT_IN = Path(__file__).parent.parent / "built_in"
 _STAND_INS = 100  # for each type and level
 _LEAST = 1e-6  # of a feature's deviation: one that never changes says nothing
 

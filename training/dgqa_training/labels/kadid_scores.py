@@ -57,7 +57,7 @@ class KadidScores:
 
 def built_in() -> KadidScores:
     """The summary that travels with the package."""
-    table = resources.files("dgqa_training").joinpath(_BUILT_IN)
+    table = resources.files("dgqa_training.labels").joinpath(_BUILT_IN)
     rows = np.loadtxt(table.read_text("utf-8").splitlines()[1:], delimiter=",")
     cells = rows[:, 2:].reshape(*_SHAPE, -1)
     return KadidScores(cells[..., 0], cells[..., 1], cells[..., 2:])
