@@ -26,10 +26,10 @@ from machine import machine, write_result
 from scipy.stats import spearmanr
 
 from dgqa_infer import Bundle, Scorer
+from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import CPU_DECODED, decode
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.preprocessing import crops
 from dgqa_infer.results import Score
 
 ROUNDS = 3

@@ -29,10 +29,12 @@ from machine import machine, write_result
 from PIL import Image
 
 from dgqa_infer import Bundle, DecodeLimits, Scorer
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images import decode
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 from dgqa_infer.outputs.recovery import RecoveryLog
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_infer.results import Score
 
 WORKERS = 2

@@ -23,7 +23,8 @@ from machine import machine, write_result
 from dgqa_infer import Bundle
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import Pixels, crops
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 
 PHOTOGRAPHS, WARM_UP = 40, 5
 

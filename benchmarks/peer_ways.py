@@ -48,7 +48,7 @@ def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = F
 def plain(options: dict[str, Any]) -> Judge:
     """What one would write first: Pillow, the same crops, the same network in eager PyTorch, one by one."""
     from dgqa_infer import Bundle
-    from dgqa_infer.preprocessing import crops
+    from dgqa_infer.images.crops import crops
 
     card = Bundle.load(options["model"]).card
     network = eager(options, card.training)

@@ -26,8 +26,10 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from dgqa_infer import Scorer
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 
 ASPECT = 4 / 3
 ROUNDS = 3

@@ -23,7 +23,7 @@ import torch
 from machine import machine, write_result
 from numpy.typing import NDArray
 
-from dgqa_infer.preprocessing import STANDARD
+from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_training.classifier.training import STAGES, cross_entropy, samples
 from dgqa_training.loop.crop_sources import SyntheticCrops
 from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training, half_where_it_pays

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgqa_infer.preprocessing import Box
+from dgqa_infer.images.arrays import Box
 
 # What a crop says of a place at its very edge counts so little beside one that has the place in its middle.
 _LEAST_WEIGHT = 1e-3

@@ -20,11 +20,12 @@ from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import Domains
 from dgqa_infer.domains.classes import is_kadid, words
-from dgqa_infer.domains.drift import votes_of
+from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images import resampling
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops, places
 from dgqa_infer.images.decode import DecodeLimits, Photograph, decode, from_array, from_pillow
-from dgqa_infer.preprocessing import Pixels, crops, places
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
 

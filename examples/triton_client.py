@@ -15,8 +15,9 @@ import json
 import numpy as np
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import Preprocessing, crops
+from dgqa_infer.images.crops import crops
 
 
 def main() -> None:

@@ -11,10 +11,12 @@ import numpy as np
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
 from dgqa_infer.bench.rounds import Effort, Way, rates
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 from dgqa_infer.results import Score
 from dgqa_infer.scorer import Scorer
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeVar
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing
 
 CARD_FORMAT = 1
 QUALITY_GRAPH = "model.onnx"

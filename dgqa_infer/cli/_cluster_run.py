@@ -15,7 +15,7 @@ from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary
-from dgqa_infer.domains.drift import Profile
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.finder import Selection
 from dgqa_infer.inputs.remote import is_remote

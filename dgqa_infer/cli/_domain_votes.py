@@ -15,7 +15,7 @@ from dgqa_infer.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from dgqa_infer.cli._output import Output
     from dgqa_infer.domains.classifier import DomainClassifier
-    from dgqa_infer.domains.drift import Profile
+    from dgqa_infer.domains.profile import Profile
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Failure
@@ -71,7 +71,7 @@ def count_votes(
         save: handed the vote from time to time.
     """
     from dgqa_infer.domains.classifier import DomainLogits
-    from dgqa_infer.domains.drift import Profile, votes_of
+    from dgqa_infer.domains.profile import Profile, votes_of
 
     vote = begun or Vote(Profile())
     with output.progress("looking at photographs", total) as bar:
@@ -158,7 +158,7 @@ class VoteFile:
         Raises:
             UsageError: the file holds another vote, or no vote.
         """
-        from dgqa_infer.domains.drift import Profile
+        from dgqa_infer.domains.profile import Profile
         from dgqa_infer.results import Failure
 
         if not self.path.exists():

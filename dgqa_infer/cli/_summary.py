@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.domains.drift import Drift, Profile, drift
+from dgqa_infer.domains.drift import Drift, drift
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import UsageError
 
 

@@ -143,7 +143,7 @@ def score(
         # Only now what takes time to import: a wrong option is told at once.
         from dgqa_infer.bundle.bundle import Bundle
         from dgqa_infer.cli._summary import Summary
-        from dgqa_infer.domains.drift import Profile
+        from dgqa_infer.domains.profile import Profile
         from dgqa_infer.images.decode import DecodeLimits
         from dgqa_infer.inputs.finder import Selection
         from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits

@@ -22,7 +22,7 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.domains.drift import Profile
+    from dgqa_infer.domains.profile import Profile
     from dgqa_infer.results import Failure
     from dgqa_training.selection.votes import Selection
 
@@ -141,7 +141,7 @@ def _target(name: str) -> Profile:
     """Domain profile of the photographs that a bundle was trained for."""
     from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.domains.classes import require_kadid
-    from dgqa_infer.domains.drift import Profile
+    from dgqa_infer.domains.profile import Profile
 
     card = Bundle.load(name).card
     require_kadid(card.domains, card.name)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.domains.classes import require_kadid
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
-from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure
 
 

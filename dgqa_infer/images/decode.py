@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.errors import ImageError
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decoders import colour, jpeg, pillow, png, raw
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
-from dgqa_infer.preprocessing import Pixels
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder

@@ -13,7 +13,7 @@ import numpy as np
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.preprocessing import Box, Pixels
+    from dgqa_infer.images.arrays import Box, Pixels
 
 _FILTERS = {"bilinear": "bilinear", "bicubic": "catmull_rom", "lanczos": "lanczos3"}
 """Pillow's names → this library's, for the same filters."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.quality_map import QualityMap
 
 COLOURS: Final = ((140, 22, 40), (224, 104, 60), (250, 226, 150), (122, 184, 196), (32, 84, 150))

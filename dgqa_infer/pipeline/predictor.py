@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.pipeline.worker import Task
-from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.results import Failure, Result
 
 R = TypeVar("R")

@@ -9,7 +9,8 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from dgqa_infer.preprocessing import Pixels, Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.images.arrays import Pixels
 
 
 class SharedSlots:

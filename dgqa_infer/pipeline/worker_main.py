@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops, random_crops
 from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs.files import file_status, read_file
 from dgqa_infer.pipeline.shared_memory import shrink_to_preview, views
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops, random_crops
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder

@@ -16,9 +16,9 @@ import numpy as np
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import UsageError
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome
-from dgqa_infer.preprocessing import Pixels
 from dgqa_infer.ray import columns
 from dgqa_infer.ray.dataset import inputs, of_bytes, pool
 from dgqa_infer.ray.resources import Resources, share_out

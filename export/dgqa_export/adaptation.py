@@ -15,10 +15,12 @@ from dgqa_export.head import FeatureReader
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import is_name
-from dgqa_infer.domains.drift import Profile
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 from dgqa_training.adaptation import agreement, ratings
 from dgqa_training.adaptation.agreement import Agreement
 from dgqa_training.adaptation.moments import LinearHead, Moments
@@ -27,7 +29,7 @@ from dgqa_training.labels.score_scale import link
 from dgqa_training.selection.votes import Selection
 
 Rule = Literal["agreement", "resemblance"]
-"""How types are chosen: `dgqa_training.adaptation.agreement`, or DGQA's rule, `dgqa_training.selection.votes`."""
+"""How types are chosen: those that agree, or those that the photographs resemble (DGQA's rule)."""
 
 SAMPLE = agreement.ENOUGH
 """Photographs that types are chosen by, at most."""

@@ -16,7 +16,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from dgqa_export.contract import INPUT
 from dgqa_export.quantization import Ranges
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 METHODS = ("minmax", "percentile", "entropy")
 """All values; 99.999 % of them; or those that lose the least information (Kullback–Leibler)."""

@@ -34,7 +34,7 @@ from dgqa_infer.backends.openvino import OpenVinoBackend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card
 from dgqa_infer.errors import BackendError, ModelError, OutputError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 from dgqa_training.networks import checkpoints
 
 Report: TypeAlias = Callable[[str], None]

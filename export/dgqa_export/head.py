@@ -14,7 +14,7 @@ from dgqa_export.contract import parse
 from dgqa_export.packing import pack, unpack
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 FEATURES = "features"
 """Name of the output that `with_features` adds."""

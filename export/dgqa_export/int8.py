@@ -21,7 +21,7 @@ from dgqa_export.quantization import Ranges, quantizable, quantize
 from dgqa_export.verification import MIN_SRCC
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 MIN_PHOTOGRAPHS = 16
 """Fewer say too little about ranges, and nothing about order."""

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images import decode
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import crops
 from dgqa_infer.inputs.finder import Selection
-from dgqa_infer.preprocessing import Pixels, Preprocessing, crops
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
 _MOST = 500  # photographs to verify on; more say nothing new

@@ -18,7 +18,7 @@ from torch import nn
 
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 Judge: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
 """Crops uint8 [n, side, side, 3] → quality float32 [n] on the label scale."""

@@ -22,7 +22,7 @@ RATED = {"README.md", "docs/adapting.md"}
 PROFILED = """
 from dataclasses import replace
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
-from dgqa_infer.domains.drift import Profile
+from dgqa_infer.domains.profile import Profile
 bundle, profile = Bundle.load("dgqa-lite0"), Profile()
 profile.add([0, 1, 3, 25], photos=20)
 domains = replace(bundle.card.domains, profile=profile.as_card())

@@ -16,7 +16,8 @@ from dgqa_export import bundles, photographs
 from dgqa_export.graph import export_quality
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration, Card
-from dgqa_infer.preprocessing import Pixels, Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.images.arrays import Pixels
 
 SIDE = 64
 PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=SIDE, grid=5)

@@ -14,8 +14,8 @@ from dgqa_export.contract import parse
 from dgqa_export.packing import pack
 from dgqa_export.precision import to_fp16
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 

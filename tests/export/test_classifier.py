@@ -9,10 +9,10 @@ import torch
 
 from dgqa_export.classifier import add_classifier, load_classifier
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.domains.classifier import DomainClassifier
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.networks.checkpoints import Checkpoint, save
 from dgqa_training.networks.heads import DomainNetwork, Head
 from dgqa_training.networks.official_checkpoint import import_classifier

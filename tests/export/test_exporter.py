@@ -19,7 +19,7 @@ from dgqa_export.graph import export_domains
 from dgqa_export.precision import precision_of
 from dgqa_infer.bundle.bundle import Bundle, Domains, write_bundle
 from dgqa_infer.errors import ModelError, OutputError, UsageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 
 @pytest.fixture(scope="module")

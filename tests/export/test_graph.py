@@ -16,7 +16,7 @@ from dgqa_export.contract import check
 from dgqa_export.graph import export_domains, export_quality
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 SIDE = 64
 

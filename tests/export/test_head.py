@@ -9,7 +9,7 @@ from dgqa_export.packing import unpack
 from dgqa_infer import ModelError
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.preprocessing import crops
+from dgqa_infer.images.crops import crops
 
 
 @pytest.fixture(scope="module")

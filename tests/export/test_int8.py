@@ -13,7 +13,7 @@ from dgqa_export.precision import precision_of
 from dgqa_export.quantization import quantize
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 
 @pytest.fixture(scope="module")

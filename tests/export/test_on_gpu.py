@@ -20,7 +20,7 @@ from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import BackendError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 pytestmark = pytest.mark.gpu
 

@@ -13,7 +13,7 @@ from dgqa_export.contract import check, parse
 from dgqa_export.precision import backbone_nodes, precision_of, to_fp16
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 
 @pytest.fixture(scope="module")

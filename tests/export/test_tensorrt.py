@@ -26,7 +26,7 @@ from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.backends.tensorrt.engine_key import Profile
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import BackendError, ModelError, UsageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from torch import nn
 from dgqa_export.verification import Judge, backend_judge, network_judge, verify
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.08}
 

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, Domains, write_bundle
-from dgqa_infer.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
 
 CROP = 32
 PREPROCESSING = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=CROP, grid=5)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import Scorer
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
+from dgqa_infer.images.crops import crops, places
 from dgqa_infer.outputs.map_picture import COLOURS, OPACITY, colours, overlay, tint
-from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, places
 from dgqa_infer.quality_map import QualityMap
 
 SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)

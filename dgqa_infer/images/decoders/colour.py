@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 GREY = 128
 """What stands behind transparent parts."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 Verdict = Literal["sound", "corrupt", "unknown"]
 

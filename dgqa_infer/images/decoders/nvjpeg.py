@@ -26,10 +26,12 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.backends import gpu
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import BackendError
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, upright
 from dgqa_infer.images.decoders.pillow import open_as
-from dgqa_infer.preprocessing import Pixels, Preprocessing, shrink
 
 GRAPHS: Final = {
     False: Path(__file__).with_name("shrink.onnx"),

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of a picture, in its pixels."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
 _REDUCED = 1

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dgqa_infer.domains.drift import Profile
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.map_picture import COLOURS

@@ -14,15 +14,17 @@ from typing import Any, Final
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.preprocessing import NVJPEG
 from dgqa_infer.domains.classes import WORDS, is_kadid
-from dgqa_infer.domains.drift import Profile, drift
+from dgqa_infer.domains.drift import drift
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import BackendError, ModelError
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.outputs.html.digest import Digest, Shown
 from dgqa_infer.outputs.map_picture import tint
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.preprocessing import NVJPEG, Pixels
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Failure
 from dgqa_infer.scorer import Judgement, Scorer

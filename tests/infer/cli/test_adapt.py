@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.domains.drift import Profile
+from dgqa_infer.domains.profile import Profile
 from dgqa_infer.scorer import Scorer
 from dgqa_training.adaptation.moments import Moments
 

@@ -17,9 +17,10 @@ from PIL import Image
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.cli.app import main
 from dgqa_infer.errors import BackendError
-from dgqa_infer.preprocessing import Pixels, Preprocessing
+from dgqa_infer.images.arrays import Pixels
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from dgqa_infer.bundle.bundle import Domains, write_bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES, WORDS, require_kadid, words
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing, crops, random_crops
+from dgqa_infer.images.crops import crops, random_crops
 from dgqa_infer.scorer import Scorer
 
 SMALL = Preprocessing(id="test", short_side=64, crop=32, grid=5)

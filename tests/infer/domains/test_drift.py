@@ -17,7 +17,8 @@ from PIL import Image
 from dgqa_infer import ModelError, Scorer, UsageError
 from dgqa_infer.bundle.bundle import Domains, write_bundle
 from dgqa_infer.domains.classes import CLASSES, WORDS
-from dgqa_infer.domains.drift import LEAST, TOP, Profile, drift, votes_of
+from dgqa_infer.domains.drift import LEAST, drift
+from dgqa_infer.domains.profile import TOP, Profile, votes_of
 
 ballots = st.lists(st.sets(st.integers(0, 25), min_size=4, max_size=4).map(sorted), min_size=1, max_size=30)
 

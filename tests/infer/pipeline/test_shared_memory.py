@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dgqa_infer import Scorer
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.shared_memory import SharedSlots, shrink_to_preview, views
 from dgqa_infer.pipeline.worker import _is_answer
-from dgqa_infer.preprocessing import Preprocessing
 
 SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)
 GOOD = {"size": 1, "mtime": 1.0, "width": 40, "height": 30, "warnings": []}

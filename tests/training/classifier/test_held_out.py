@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_infer.preprocessing import Preprocessing, crops
+from dgqa_infer.images.crops import crops
 from dgqa_training.classifier.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.loop import half_where_it_pays

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
-from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.classifier import report as domain_report
 from dgqa_training.classifier.figures import learning_curve
 from dgqa_training.classifier.held_out import CASES, HeldOut

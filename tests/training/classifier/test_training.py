@@ -4,7 +4,7 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import UsageError
-from dgqa_infer.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.classifier import training as domains
 from dgqa_training.classifier.held_out import held_out_contents
 from dgqa_training.loop.loop import Recipe

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError
-from dgqa_infer.preprocessing import Preprocessing, crops
+from dgqa_infer.images.crops import crops
 from dgqa_training.datasets import Sample
 from dgqa_training.evaluation.of_network import predict
 from dgqa_training.evaluation.protocols import OURS, PAPERS, Protocol

@@ -4,7 +4,7 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import UsageError
-from dgqa_infer.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 
 SMALL = Preprocessing(id="test", short_side=96, crop=64, grid=1)

@@ -6,7 +6,7 @@ import safetensors.torch
 import torch
 
 from dgqa_infer import ModelError
-from dgqa_infer.preprocessing import STANDARD
+from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 

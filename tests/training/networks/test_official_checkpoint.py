@@ -107,7 +107,7 @@ def test_the_imported_network_gives_the_authors_logits(
 
 
 def test_photographs_are_not_shrunk_for_it() -> None:
-    from dgqa_infer.preprocessing import shrink
+    from dgqa_infer.images.crops import shrink
 
     image = np.zeros((700, 900, 3), np.uint8)
     assert shrink(image, PREPROCESSING) is image

@@ -9,7 +9,7 @@ from skimage import data
 
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.card import Calibration
-from dgqa_infer.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.loop import Crops, Recipe
 from dgqa_training.networks import checkpoints

@@ -10,7 +10,7 @@ from skimage import data
 from torch import nn
 
 from dgqa_infer import UsageError
-from dgqa_infer.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.loop.crop_sources import ImageCrops
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 from dgqa_training.regressor.training import Plan, samples_of

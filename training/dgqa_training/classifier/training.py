@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.formats import EXTENSIONS
-from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
+from dgqa_infer.images.crops import crops, shrink
 from dgqa_training.datasets import Sample
 from dgqa_training.evaluation.protocols import PAPERS, Protocol, random_crops
 from dgqa_training.loop.loading import batches

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
-from dgqa_infer.preprocessing import Pixels
+from dgqa_infer.images.arrays import Pixels
 from dgqa_training.evaluation.correlation import spearman
 from dgqa_training.evaluation.metrics import Evaluation, evaluate
 

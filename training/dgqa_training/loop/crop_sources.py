@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images import decode
-from dgqa_infer.preprocessing import Preprocessing, shrink
+from dgqa_infer.images.crops import shrink
 from dgqa_training.distortions import distort, to_bytes
 
 PRISTINE = 0

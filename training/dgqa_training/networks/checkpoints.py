@@ -13,8 +13,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.networks.heads import Backbone, DomainNetwork, Head, build_backbone, quality_network
 
 FORMAT = "dgqa-checkpoint-1"

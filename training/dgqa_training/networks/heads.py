@@ -1,6 +1,6 @@
 """The networks: a backbone of `BACKBONES`, and a head that says quality or domain.
 
-Input is the same for all: crops as `dgqa_infer.preprocessing.crops` makes them, uint8 [n, h, w, 3], RGB
+Input is the same for all: crops as `dgqa_infer.images.crops.crops` makes them, uint8 [n, h, w, 3], RGB
 0–255. Normalisation is inside the network, so what is trained is what is exported.
 """
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import Preprocessing
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head
 from dgqa_training.networks.resnet import ResNet50

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from dgqa_infer.bundle.card import Calibration
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.formats import EXTENSIONS
-from dgqa_infer.preprocessing import STANDARD, Preprocessing
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean

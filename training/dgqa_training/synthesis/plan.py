@@ -14,10 +14,11 @@ from typing import Any, Literal, TypeAlias
 
 from PIL import features
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images import decode
+from dgqa_infer.images.crops import shrink
 from dgqa_infer.inputs.finder import Selection
-from dgqa_infer.preprocessing import Preprocessing, shrink
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
 from dgqa_training.labels.labels import LABELLINGS, Labelling
 from dgqa_training.synthesis._processes import Run

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 from dgqa_infer import Bundle, ImageError
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.images import decode
+from dgqa_infer.images.crops import crops, shrink
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 from dgqa_infer.images.decoders.pillow import open_as
-from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
 Nearly: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_infer.preprocessing import STANDARD, Preprocessing, crops, shrink
+from dgqa_infer.images.crops import crops, shrink
 
 WAY = Preprocessing(id="short32-grid5-16", short_side=32, crop=16, grid=5)
 

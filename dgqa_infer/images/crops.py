@@ -5,23 +5,14 @@ Training, evaluation, export, calibration and benchmarks call it too, so a score
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from dgqa_infer.errors import ModelError
+from dgqa_infer.bundle.preprocessing import GRIDS, Preprocessing
 from dgqa_infer.images import resampling
-
-Pixels: TypeAlias = NDArray[np.uint8]
-Box: TypeAlias = tuple[float, float, float, float]
-"""Left, upper, right and lower edge."""
-
-NVJPEG: Final = "nvjpeg"
-"""The decoder on NVIDIA's GPUs, as ids name it."""
+from dgqa_infer.images.arrays import Box, Pixels
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -29,93 +20,8 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# Where the crops lie, as shares of the room that each axis leaves: (x, y).
-_CENTRE = (0.5, 0.5)
-_CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
-_GRIDS: dict[int, tuple[tuple[float, float], ...]] = {
-    1: (_CENTRE,),
-    5: (*_CORNERS, _CENTRE),
-    9: tuple((x, y) for y in (0.0, 0.5, 1.0) for x in (0.0, 0.5, 1.0)),
-}
 
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    """How a photograph becomes crops; stored in a bundle's card.
-
-    Attributes:
-        id: name of this way; other pixels need another id.
-        short_side: a photograph whose short side is longer is shrunk to it, in pixels; never enlarged to it.
-        crop: side of a crop, in pixels.
-        grid: number of crops: 1 (centre), 5 (corners and centre) or 9 (three by three).
-        filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
-        decoded_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short
-            side keeps so many pixels; None for always at its full size.
-        decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs; None where the CPU does all.
-    """
-
-    id: str
-    short_side: int
-    crop: int
-    grid: int
-    filter: str = "bicubic"
-    decoded_side: int | None = None
-    decoder: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.grid not in _GRIDS:
-            raise ModelError(f"preprocessing {self.id!r}: grid is {self.grid}, not one of {sorted(_GRIDS)}")
-        if self.filter not in _FILTERS:
-            raise ModelError(
-                f"preprocessing {self.id!r}: filter is {self.filter!r}, not one of {sorted(_FILTERS)}"
-            )
-        if not 1 <= self.crop <= self.short_side:
-            raise ModelError(
-                f"preprocessing {self.id!r}: crop {self.crop} does not fit short_side {self.short_side}"
-            )
-        if self.decoded_side is not None and self.decoded_side < self.short_side:
-            raise ModelError(
-                f"preprocessing {self.id!r}: decoded_side {self.decoded_side} is below "
-                f"short_side {self.short_side}"
-            )
-        if self.decoder not in (None, NVJPEG):
-            raise ModelError(f"preprocessing {self.id!r}: decoder is {self.decoder!r}, not {NVJPEG!r}")
-
-    @classmethod
-    def from_card(cls, data: Mapping[str, Any]) -> Preprocessing:
-        """Read the card's `preprocessing` object.
-
-        Raises:
-            ModelError: a field is missing, unknown, of the wrong type or out of range.
-        """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise ModelError(f"preprocessing in the card does not fit: {error}") from error
-
-    def as_card(self) -> dict[str, Any]:
-        """The card's `preprocessing` object."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def scaled(self) -> Preprocessing:
-        """The same, with JPEGs decoded at no less than 2 1/4 times the short side that is needed.
-
-        At less, scores move further than fp16 may move them: `benchmarks/scaled_decoding.py` measures it.
-        """
-        return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
-
-    def on_gpu(self) -> Preprocessing:
-        """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.images.decoders.nvjpeg`."""
-        return replace(self, id=f"{self.id}-{NVJPEG}", decoder=NVJPEG)
-
-
-STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
-"""What the built-in models are trained and scored with."""
-
-
-def shrink(
-    image: Pixels, preprocessing: Preprocessing, box: tuple[float, float, float, float] | None = None
-) -> Pixels:
+def shrink(image: Pixels, preprocessing: Preprocessing, box: Box | None = None) -> Pixels:
     """Shrink a photograph to the preprocessing's short side; a smaller one is returned as it is.
 
     Args:
@@ -155,7 +61,7 @@ def _restoring(scale: float) -> ImageFilter.Kernel:
 
 
 def crops(
-    image: Pixels, preprocessing: Preprocessing, box: tuple[float, float, float, float] | None = None
+    image: Pixels, preprocessing: Preprocessing, box: Box | None = None
 ) -> tuple[Pixels, tuple[str, ...]]:
     """Cut the fixed grid of crops out of a photograph. No randomness, ever.
 
@@ -173,7 +79,7 @@ def crops(
     """
     image = shrink(image, preprocessing, box)
     room_x, room_y = _room(image, preprocessing)
-    grid = _GRIDS[preprocessing.grid]
+    grid = GRIDS[preprocessing.grid]
     return _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)
 
 
@@ -191,7 +97,7 @@ def places(height: int, width: int, preprocessing: Preprocessing) -> tuple[Box, 
     scale = min(1.0, preprocessing.short_side / min(height, width))
     height, width = round(height * scale), round(width * scale)
     side = min(preprocessing.crop, height, width)
-    corners = [(round(x * (width - side)), round(y * (height - side))) for x, y in _GRIDS[preprocessing.grid]]
+    corners = [(round(x * (width - side)), round(y * (height - side))) for x, y in GRIDS[preprocessing.grid]]
     return tuple(
         (left / width, top / height, (left + side) / width, (top + side) / height) for left, top in corners
     )

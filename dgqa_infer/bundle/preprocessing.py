@@ -1,0 +1,104 @@
+"""How a photograph becomes crops: the specification that a bundle's card holds.
+
+`dgqa_infer.images.crops` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from dgqa_infer.errors import ModelError
+
+NVJPEG: Final = "nvjpeg"
+"""The decoder on NVIDIA's GPUs, as ids name it."""
+
+FILTERS: Final = ("bilinear", "bicubic", "lanczos")
+"""Pillow's antialiased filters that a card may name."""
+
+_CENTRE = (0.5, 0.5)
+_CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+GRIDS: Final[Mapping[int, tuple[tuple[float, float], ...]]] = MappingProxyType(
+    {
+        1: (_CENTRE,),
+        5: (*_CORNERS, _CENTRE),
+        9: tuple((x, y) for y in (0.0, 0.5, 1.0) for x in (0.0, 0.5, 1.0)),
+    }
+)
+"""Number of crops → where they lie, as shares of the room that each axis leaves: (x, y)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a photograph becomes crops; stored in a bundle's card.
+
+    Attributes:
+        id: name of this way; other pixels need another id.
+        short_side: a photograph whose short side is longer is shrunk to it, in pixels; never enlarged to it.
+        crop: side of a crop, in pixels.
+        grid: number of crops: 1 (centre), 5 (corners and centre) or 9 (three by three).
+        filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
+        decoded_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short
+            side keeps so many pixels; None for always at its full size.
+        decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs; None where the CPU does all.
+    """
+
+    id: str
+    short_side: int
+    crop: int
+    grid: int
+    filter: str = "bicubic"
+    decoded_side: int | None = None
+    decoder: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid not in GRIDS:
+            raise ModelError(f"preprocessing {self.id!r}: grid is {self.grid}, not one of {sorted(GRIDS)}")
+        if self.filter not in FILTERS:
+            raise ModelError(
+                f"preprocessing {self.id!r}: filter is {self.filter!r}, not one of {sorted(FILTERS)}"
+            )
+        if not 1 <= self.crop <= self.short_side:
+            raise ModelError(
+                f"preprocessing {self.id!r}: crop {self.crop} does not fit short_side {self.short_side}"
+            )
+        if self.decoded_side is not None and self.decoded_side < self.short_side:
+            raise ModelError(
+                f"preprocessing {self.id!r}: decoded_side {self.decoded_side} is below "
+                f"short_side {self.short_side}"
+            )
+        if self.decoder not in (None, NVJPEG):
+            raise ModelError(f"preprocessing {self.id!r}: decoder is {self.decoder!r}, not {NVJPEG!r}")
+
+    @classmethod
+    def from_card(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Read the card's `preprocessing` object.
+
+        Raises:
+            ModelError: a field is missing, unknown, of the wrong type or out of range.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise ModelError(f"preprocessing in the card does not fit: {error}") from error
+
+    def as_card(self) -> dict[str, Any]:
+        """The card's `preprocessing` object."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def scaled(self) -> Preprocessing:
+        """The same, with JPEGs decoded at no less than 2 1/4 times the short side that is needed.
+
+        At less, scores move further than fp16 may move them: `benchmarks/scaled_decoding.py` measures it.
+        """
+        return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
+
+    def on_gpu(self) -> Preprocessing:
+        """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.images.decoders.nvjpeg`."""
+        return replace(self, id=f"{self.id}-{NVJPEG}", decoder=NVJPEG)
+
+
+STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
+"""What the built-in models are trained and scored with."""
