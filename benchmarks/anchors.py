@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dgqa_infer import Score, Scorer
 from dgqa_infer.bundle.preprocessing import STANDARD
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 

@@ -24,7 +24,7 @@ import PIL
 import scipy
 from PIL import features
 
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage, DistortionType
 from dgqa_training.synthesis import synthesize
 

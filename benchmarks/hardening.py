@@ -30,9 +30,9 @@ from PIL import Image
 
 from dgqa_infer import Bundle, DecodeLimits, Scorer
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_infer.outputs.recovery import RecoveryLog
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.results import Score

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 
 from dgqa_infer import Scorer
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 

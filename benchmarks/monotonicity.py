@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from dgqa_infer import Scorer
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 
 SIGMAS = (1, 2, 5)
 QUALITIES = (40, 20, 7)

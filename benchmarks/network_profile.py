@@ -22,9 +22,9 @@ from machine import machine, write_result
 
 from dgqa_infer import Bundle
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 
 PHOTOGRAPHS, WARM_UP = 40, 5
 

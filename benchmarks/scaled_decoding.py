@@ -27,9 +27,9 @@ from scipy.stats import spearmanr
 
 from dgqa_infer import Scorer
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 
 ASPECT = 4 / 3
 ROUNDS = 3

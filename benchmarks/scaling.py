@@ -33,7 +33,7 @@ from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.processes import memory_mb, tree
 from dgqa_infer.bench.rounds import Effort, Way, rates
 from dgqa_infer.bench.whole import NothingJudge, parts
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 from dgqa_infer.pipeline.pipeline import Pipeline
 
 MEGAPIXELS = (0.2, 1, 4, 12, 24, 50)

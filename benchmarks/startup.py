@@ -16,7 +16,7 @@ from pathlib import Path
 from machine import machine, write_result
 
 from dgqa_infer.bench.startup import starts
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 
 TARGETS = {"import dgqa_infer": 0.15, "dgqa-infer --help": 0.3, "score one photograph": 1.0}
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer import Scorer
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 
 Frame = NDArray[np.uint8]
 

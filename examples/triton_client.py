@@ -16,8 +16,8 @@ import numpy as np
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 
 
 def main() -> None:

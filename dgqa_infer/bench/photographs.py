@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import Selection
 
 MOST = 48

@@ -18,9 +18,9 @@ from dgqa_infer.bundle.card import is_name
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.profile import Profile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_training.adaptation import agreement, ratings
 from dgqa_training.adaptation.agreement import Agreement
 from dgqa_training.adaptation.moments import LinearHead, Moments

@@ -12,9 +12,9 @@ from PIL import Image, ImageFilter
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import Selection
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")

@@ -16,7 +16,7 @@ DECODE = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (700_000_000, 700_000_000))
 from dgqa_infer.errors import ImageError
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 said = []
 for size in map(int, sys.argv[1:]):

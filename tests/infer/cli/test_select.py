@@ -195,8 +195,8 @@ def test_votes_are_those_of_the_rule_on_the_means_of_the_same_crops(
 ) -> None:
     """Recomputed from the photographs: mean colour of each crop, the matrix, four highest."""
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.images import decode
     from dgqa_infer.images.crops import crops
+    from dgqa_infer.images.decode import decode
 
     matrix = np.zeros((3, 26))
     for row, classes in zip(matrix, FAVOURED.values(), strict=True):

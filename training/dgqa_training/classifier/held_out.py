@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops, shrink
+from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.loop.loading import batches

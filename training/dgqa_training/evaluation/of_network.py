@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import crops, shrink
+from dgqa_infer.images.decode import decode
 from dgqa_training.datasets import Sample
 from dgqa_training.evaluation.protocols import PAPERS, Protocol, random_crops
 from dgqa_training.loop.loading import batches

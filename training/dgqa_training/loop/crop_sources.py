@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import distort, to_bytes
 
 PRISTINE = 0

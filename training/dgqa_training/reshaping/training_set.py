@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.formats import EXTENSIONS
 from dgqa_training import datasets
 from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop

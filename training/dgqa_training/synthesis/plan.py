@@ -16,8 +16,8 @@ from PIL import features
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import Selection
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
 from dgqa_training.labels.labels import LABELLINGS, Labelling

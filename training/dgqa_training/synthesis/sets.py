@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.images import decode
+from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import ByteImage
 from dgqa_training.labels.full_reference import quality
 from dgqa_training.labels.kadid_scores import KadidScores, built_in

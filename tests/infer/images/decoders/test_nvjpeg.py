@@ -18,8 +18,8 @@ from PIL import ImageCms
 
 from dgqa_infer import Bundle, ImageError
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import crops, shrink
+from dgqa_infer.images.decode import decode
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 from dgqa_infer.images.decoders.pillow import open_as
 

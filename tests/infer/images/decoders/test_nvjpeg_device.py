@@ -18,8 +18,8 @@ from dgqa_infer import BackendError, Bundle, Scorer, UsageError
 from dgqa_infer.backends import gpu, onnx_runtime
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.cli._summary import Summary
-from dgqa_infer.images import decode
 from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_infer.images.decoders import nvjpeg
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder, device_beside
 
