@@ -73,10 +73,14 @@ def test_a_decoder_that_lies_costs_its_own_file(
     import dgqa_infer
 
     package = tmp_path / "path" / "dgqa_infer"
-    package.mkdir(parents=True)
     true = Path(dgqa_infer.__file__).parent
-    (package / "__init__.py").write_text(f"__path__ = [{str(package)!r}, {str(true)!r}]")
-    (package / "worker.py").write_text(LIAR.format(worker=str(true / "worker.py"), size=23_456, lie=lie))
+    for name in ("", "pipeline"):
+        (package / name).mkdir(parents=True)
+        folders = [str(package / name), str(true / name)]
+        (package / name / "__init__.py").write_text(f"__path__ = {folders!r}")
+    worker = true / "pipeline" / "worker_main.py"
+    liar = LIAR.format(worker=str(worker), size=23_456, lie=lie)
+    (package / "pipeline" / "worker_main.py").write_text(liar)
     monkeypatch.syspath_prepend(package.parent)
     with Scorer(tiny_bundle, device="cpu", batch_size=1) as scorer, Pipeline(scorer, workers=1) as pipeline:
         before, lied, after = [outcome.result for outcome in pipeline.run(files)]
