@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dgqa_infer.cli._output import Output
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.profile import Profile
+    from dgqa_infer.inputs.files import Input
     from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Failure
     from dgqa_training.selection.votes import Selection
 

@@ -19,10 +19,10 @@ from dgqa_infer.outputs import FORMATS, Sink, open_sink
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
+    from dgqa_infer.inputs.files import Input
     from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.pipeline.read_ahead import Input
     from dgqa_infer.results import Result
 
 _STDOUT = "-"

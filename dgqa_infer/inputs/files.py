@@ -7,9 +7,13 @@ import os
 import stat
 from dataclasses import dataclass
 from io import FileIO
+from typing import TypeAlias
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs import remote
+
+Input: TypeAlias = str | ImageError
+"""A path to score, or the error that an input became before it was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from itertools import islice
 
 from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.files import Input
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, sniff
 from dgqa_infer.inputs.globs import matches
-from dgqa_infer.pipeline.read_ahead import Input
 
 # So many names of one folder are read and sorted at a time.
 _PORTION = 20_000

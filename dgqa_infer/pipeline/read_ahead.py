@@ -6,15 +6,12 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from typing import Self, TypeAlias
+from typing import Self
 
-from dgqa_infer.errors import ImageError
+from dgqa_infer.inputs.files import Input
 
 _AHEAD = 512
 _LOOK_UP_SECONDS = 0.2
-
-Input: TypeAlias = str | ImageError
-"""A path to score, or the error that an input became before it was read."""
 
 
 class Feed:

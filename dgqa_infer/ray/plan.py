@@ -18,8 +18,8 @@ from typing import Any
 
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.files import Input
 from dgqa_infer.inputs.finder import Selection
-from dgqa_infer.pipeline.read_ahead import Input
 from dgqa_infer.ray.destination import Destination
 
 LARGEST = 5_000

@@ -20,8 +20,8 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.ray import columns
-from dgqa_infer.ray.dataset import inputs, of_bytes, pool
 from dgqa_infer.ray.resources import Resources, share_out
+from dgqa_infer.ray.rows import inputs, of_bytes, pool
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.results import Failure
 from dgqa_infer.scorer import Scorer
