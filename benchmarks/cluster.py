@@ -36,7 +36,7 @@ from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.rounds import Effort
 from dgqa_infer.bench.whole import NothingJudge, parts
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.outputs import open_sink
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray import score_dataset
@@ -127,7 +127,7 @@ class Bench:
         self.cores = cores
         self._scratch = scratch
         self._numbers = count()
-        self._found = [found for found in Selection().find([str(photographs)]) if isinstance(found, str)]
+        self._found = [found for found in InputFinder().find([str(photographs)]) if isinstance(found, str)]
         self.spreads: list[float] = []
 
     def turns(self, ways: dict[str, Way], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Bench:
         with self.settings.on(self.cores, 1).open() as (_, pipeline), rows.open("wb") as file:
             began = time.perf_counter()
             with open_sink("parquet", file) as sink:
-                for outcome in pipeline.run(Selection().find([str(folder)])):
+                for outcome in pipeline.run(InputFinder().find([str(folder)])):
                     sink.write(outcome.row())
             return time.perf_counter() - began
 
@@ -167,7 +167,7 @@ class Bench:
             destination = self.fresh()
             began = time.perf_counter()
             largest = math.ceil(photographs / (PARTITIONS * actors))
-            plan = make_plan([str(folder)], Selection(), destination, actors=actors, largest=largest)
+            plan = make_plan([str(folder)], InputFinder(), destination, actors=actors, largest=largest)
             resources = Resources(cores, 0, actors, actors)
             done = list(
                 score_partitions(
@@ -278,7 +278,7 @@ class Bench:
         def seconds(partitions: int) -> float:
             destination = self.fresh()
             names = [f"{self._scratch}/gone-{number}" for number in range(partitions)]
-            plan = make_plan(names, Selection(), destination, actors=1, largest=1)
+            plan = make_plan(names, InputFinder(), destination, actors=1, largest=1)
             began = time.perf_counter()
             todo = list(plan.partitions)
             for _ in score_partitions(

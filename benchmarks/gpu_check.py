@@ -42,11 +42,11 @@ from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.tensorrt.backend import TensorRtBackend, open_tensorrt
 from dgqa_infer.backends.tensorrt.cuda import Cuda
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import BackendError, DgqaError
 
-PROFILE = Profile(1, 8, 32)
+PROFILE = BatchProfile(1, 8, 32)
 BATCHES = (1, 2, 5, 8, 32)
 WARM_UP, RUNS = 20, 200
 ENGINES = ("tensorrt", "tensorrt_rtx")

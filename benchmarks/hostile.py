@@ -21,7 +21,7 @@ import numpy as np
 from machine import machine, write_result
 
 from dgqa_infer import Failure, Scorer
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
 
 # Start of a worker and of the model, which the first row waits for, and a file's second chance.
@@ -63,7 +63,7 @@ def replay(corpus: Path, model: str) -> dict[str, Any]:
         Pipeline(scorer, workers=1) as pipeline,
     ):
         began = before = time.perf_counter()
-        for outcome in pipeline.run(Selection(include=["*"]).find([str(corpus)])):
+        for outcome in pipeline.run(InputFinder(include=["*"]).find([str(corpus)])):
             now = time.perf_counter()
             gaps.append(now - before)
             before = now

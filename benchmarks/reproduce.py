@@ -32,7 +32,7 @@ from dgqa_training.evaluation.of_network import predict
 from dgqa_training.evaluation.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
 from dgqa_training.loop.loop import Progress, Recipe, Training
 from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
-from dgqa_training.regressor.training import Plan, absolute_error, samples_of
+from dgqa_training.regressor.training import RegressorConfig, absolute_error, samples_of
 from dgqa_training.selection.published import GREEDY, SELECTED
 
 ALL_TYPES = tuple(DISTORTIONS)
@@ -140,14 +140,14 @@ def train_and_evaluate(
 ) -> dict[str, dict[str, Evaluation]]:
     """One training and what came of it: protocol's name → target → figures."""
     recipe = Recipe(epochs=options.epochs, batch=options.batch, seed=seed)
-    plan = Plan(types=types, backbone=options.backbone, ridge=0, recipe=recipe)
+    config = RegressorConfig(types=types, backbone=options.backbone, ridge=0, recipe=recipe)
     words = "all" if types == ALL_TYPES else "-".join(map(str, types))
     folder = options.out / f"types-{words}-seed{seed}"
-    source, facts = samples_of(options.kadid, plan)
+    source, facts = samples_of(options.kadid, config)
     torch.manual_seed(seed)
-    network = build(plan, options.weights)
+    network = build(config, options.weights)
     # A run that is resumed with another target would lack the epochs before; then it is another run.
-    settings = {"plan": plan.record(), "targets": sorted(targets), **facts}
+    settings = {"plan": config.record(), "targets": sorted(targets), **facts}
     training = Training(
         network,
         source,
@@ -165,7 +165,7 @@ def train_and_evaluate(
                 network,
                 target.samples,
                 protocol,
-                preprocessing=plan.preprocessing,
+                preprocessing=config.preprocessing,
                 device=options.device,
                 workers=options.workers,
                 seed=seed,
@@ -188,9 +188,9 @@ def train_and_evaluate(
     }
 
 
-def build(plan: Plan, weights: Path | None) -> nn.Module:
+def build(config: RegressorConfig, weights: Path | None) -> nn.Module:
     """The authors' network: an ImageNet backbone and a random linear head."""
-    return QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
+    return QualityNetwork(pretrained_backbone(config.backbone, weights), config.head)
 
 
 def papers_figures(folder: Path, name: str, target: LabelledSet) -> Evaluation:

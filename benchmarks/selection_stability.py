@@ -25,9 +25,9 @@ from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.errors import DgqaError, UsageError
-from dgqa_infer.inputs.finder import Selection as Files
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_training.selection.votes import CLASSES, PAPER, Selection, ballots, overlap, select
+from dgqa_training.selection.votes import CLASSES, PAPER, DomainSelection, ballots, overlap, select
 
 SIZES = (20, 100, 300, 1000, 1500)
 REPEATS = 500
@@ -109,7 +109,7 @@ def logits(photos: Path, classifier: DomainClassifier, seed: int | None, kept: P
         return found
     rows = []
     with Pipeline(classifier, seed=seed) as pipeline, Output().progress(f"{crops} crops") as bar:
-        for outcome in pipeline.run(Files().find([str(photos)])):
+        for outcome in pipeline.run(InputFinder().find([str(photos)])):
             if not isinstance(outcome.result, DomainLogits):
                 raise UsageError(f"{outcome.result.path}: {outcome.result.message}")
             rows.append(outcome.result.logits)
@@ -132,7 +132,7 @@ def of_size(grid: Logits, size: int) -> dict[str, Any]:
     np.put_along_axis(voted, ballots(grid), 1, axis=1)
     generator = np.random.default_rng(size)
     chosen = [
-        Selection(tuple(voted[generator.integers(len(grid), size=size)].sum(0).tolist()), size).selected
+        DomainSelection(tuple(voted[generator.integers(len(grid), size=size)].sum(0).tolist()), size).selected
         for _ in range(REPEATS)
     ]
     overlaps = np.array([overlap(reference, each) for each in chosen])
@@ -145,7 +145,7 @@ def of_size(grid: Logits, size: int) -> dict[str, Any]:
     }
 
 
-def described(selection: Selection) -> dict[str, Any]:
+def described(selection: DomainSelection) -> dict[str, Any]:
     return {
         "selected": list(selection.selected),
         "undecided": list(selection.undecided),

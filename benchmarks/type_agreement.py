@@ -28,7 +28,7 @@ from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import types_of
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_training.adaptation.agreement import Agreement, agreement
 from dgqa_training.adaptation.moments import Moments
 from dgqa_training.datasets import read_table
@@ -56,7 +56,7 @@ def main() -> None:
     bundle = Bundle.load(arguments.model)
     ridge = float(bundle.card.training["plan"]["ridge"])
     moments = Moments.built_in(str(bundle.card.training["plan"]["backbone"]))
-    unrated = [Path(path) for path in Selection().find([str(arguments.photos)]) if isinstance(path, str)]
+    unrated = [Path(path) for path in InputFinder().find([str(arguments.photos)]) if isinstance(path, str)]
     rated = read_table(arguments.labels, arguments.folder)
     with Output().progress("looking", len(unrated) + len(rated.samples)) as bar:
         reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))

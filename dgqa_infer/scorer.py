@@ -216,7 +216,7 @@ class Scorer:
         Raises:
             BackendError: the runtime failed, or no process can be started.
         """
-        from dgqa_infer.inputs.finder import Selection
+        from dgqa_infer.inputs.finder import InputFinder
         from dgqa_infer.pipeline.pipeline import Pipeline
 
         named = (
@@ -225,7 +225,7 @@ class Scorer:
             else (os.fspath(path) for path in paths)
         )
         with Pipeline(self, workers=workers) as pipeline:
-            found = Selection(recursive=recursive).find(named, patterns=False)
+            found = InputFinder(recursive=recursive).find(named, patterns=False)
             for outcome in pipeline.run(found):
                 yield outcome.result
 

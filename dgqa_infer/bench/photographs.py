@@ -12,7 +12,7 @@ from PIL import Image
 
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images.decode import decode
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 
 MOST = 48
 """So many of the user's photographs are measured on at most, spread over what was named."""
@@ -45,7 +45,7 @@ def chosen(named: Sequence[str]) -> Sample:
     Raises:
         UsageError: there is none that can be decoded.
     """
-    found = [path for path in islice(Selection().find(named), _LISTED) if isinstance(path, str)]
+    found = [path for path in islice(InputFinder().find(named), _LISTED) if isinstance(path, str)]
     step = max(1, -(-len(found) // MOST))
     sample = _sample(", ".join(named), found[::step])
     if not sample.paths:

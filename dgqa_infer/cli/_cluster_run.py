@@ -15,15 +15,15 @@ from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.ray.connection import check_nodes, connected
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
 from dgqa_infer.ray.partitions import Report
-from dgqa_infer.ray.plan import Plan, make_plan, read_plan
+from dgqa_infer.ray.plan import PartitionPlan, make_plan, read_plan
 from dgqa_infer.ray.resources import Resources, share_out
 from dgqa_infer.ray.run import finished, score_partitions
 from dgqa_infer.ray.settings import Settings
@@ -82,7 +82,7 @@ def run(
     target: ClusterTarget,
     names: Iterable[str],
     patterns: bool,
-    selection: Selection,
+    selection: InputFinder,
     bundle: Bundle,
     settings: Settings,
     out: Output,
@@ -135,7 +135,7 @@ def run(
         for report in score_partitions(left, destination, target.format, settings, resources, folder):
             told.add(report)
     if (domains := bundle.card.domains) is not None:
-        told.target = Profile.from_card(domains.profile)
+        told.target = DomainProfile.from_card(domains.profile)
     told.compare()
     return told
 
@@ -158,7 +158,7 @@ def _claim(
         raise
 
 
-def _begin(plan: Plan, left: int, resources: Resources, nodes: int) -> str:
+def _begin(plan: PartitionPlan, left: int, resources: Resources, nodes: int) -> str:
     share = f" and {resources.gpus:g} GPU" if resources.gpus else ""
     return (
         f"{plan.inputs:,} photographs in {sum(plan.groups):,} partitions, {left:,} to do:"

@@ -15,11 +15,11 @@ from dgqa_infer.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from dgqa_infer.cli._output import Output
     from dgqa_infer.domains.classifier import DomainClassifier
-    from dgqa_infer.domains.profile import Profile
+    from dgqa_infer.domains.profile import DomainProfile
     from dgqa_infer.inputs.files import Input
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.results import Failure
-    from dgqa_training.selection.votes import Selection
+    from dgqa_training.selection.votes import DomainSelection
 
 _NAMED = 10
 """Photographs without a vote that are named to a person; the JSON names all."""
@@ -37,7 +37,7 @@ class Vote:
         failures: those that could not be read.
     """
 
-    profile: Profile
+    profile: DomainProfile
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -45,11 +45,11 @@ class Vote:
         """How many were looked at."""
         return self.profile.photos + len(self.failures)
 
-    def selection(self) -> Selection:
+    def selection(self) -> DomainSelection:
         """What DGQA's rule makes of the votes; there must be some."""
-        from dgqa_training.selection.votes import Selection
+        from dgqa_training.selection.votes import DomainSelection
 
-        return Selection(tuple(self.profile.votes.tolist()), self.profile.photos)
+        return DomainSelection(tuple(self.profile.votes.tolist()), self.profile.photos)
 
 
 def count_votes(
@@ -71,9 +71,9 @@ def count_votes(
         save: handed the vote from time to time.
     """
     from dgqa_infer.domains.classifier import DomainLogits
-    from dgqa_infer.domains.profile import Profile, votes_of
+    from dgqa_infer.domains.profile import DomainProfile, votes_of
 
-    vote = begun or Vote(Profile())
+    vote = begun or Vote(DomainProfile())
     with output.progress("looking at photographs", total) as bar:
         bar.advance(vote.photographs)
         before, began = vote.photographs, time.monotonic()
@@ -158,7 +158,7 @@ class VoteFile:
         Raises:
             UsageError: the file holds another vote, or no vote.
         """
-        from dgqa_infer.domains.profile import Profile
+        from dgqa_infer.domains.profile import DomainProfile
         from dgqa_infer.results import Failure
 
         if not self.path.exists():
@@ -166,7 +166,7 @@ class VoteFile:
         try:
             record = json.loads(self.path.read_bytes().decode("utf-8", "surrogateescape"))
             failures = [Failure(**failure) for failure in record["failures"]]
-            profile = Profile.from_card(record["profile"]) or Profile()
+            profile = DomainProfile.from_card(record["profile"]) or DomainProfile()
             question = record["question"]
         except (ValueError, KeyError, TypeError, ModelError) as error:
             raise UsageError(f"{self.path} holds no votes: {error}; remove it to start anew") from error

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.domains.drift import Drift, drift
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.drift import DomainDrift, drift
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 
 
@@ -46,9 +46,9 @@ class Summary:
     passed_over: Mapping[str, int] = field(default_factory=Counter)
     gate: Mapping[str, Any] | None = None
     interrupted: bool = False
-    target: Profile | None = None
-    profile: Profile = field(default_factory=Profile)
-    drift: Drift | None = None
+    target: DomainProfile | None = None
+    profile: DomainProfile = field(default_factory=DomainProfile)
+    drift: DomainDrift | None = None
     cpu_decoded: int = 0
     _began: float = field(default_factory=time.monotonic)
 

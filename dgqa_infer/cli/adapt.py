@@ -74,7 +74,7 @@ def adapt(
         ),
     ] = None,
     finetune: Annotated[
-        bool, typer.Option("--finetune", help="Let --labels bend the ranking, where that helps.")
+        bool, typer.Option("--finetune", help="Let --labels change the ranking, where that helps.")
     ] = False,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 8,
@@ -97,14 +97,16 @@ def adapt(
     with extra("export"):
         from dgqa_export import adaptation
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.inputs.finder import Selection as Files
+    from dgqa_infer.inputs.finder import InputFinder
 
     chosen = () if types is None else types_of(types)
     bundle = Bundle.load(model)
     known = adaptation.moments_for(bundle, moments)
-    total = sum(1 for _ in Files().find(paths))
+    total = sum(1 for _ in InputFinder().find(paths))
     every = max(1, math.ceil(total / adaptation.SAMPLE))
-    sample = [Path(each) for each in islice(Files().find(paths), 0, None, every) if isinstance(each, str)]
+    sample = [
+        Path(each) for each in islice(InputFinder().find(paths), 0, None, every) if isinstance(each, str)
+    ]
     rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
     adaptation.refuse_unwritable(out)
     file, vote = _vote(bundle, paths, total, out, device, batch_size, workers, output)
@@ -144,7 +146,7 @@ def _vote(
     """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
     from dgqa_infer.cli._domain_votes import VoteFile, count_votes
     from dgqa_infer.domains.classifier import DomainClassifier
-    from dgqa_infer.inputs.finder import Selection as Files
+    from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
     with (
@@ -155,7 +157,7 @@ def _vote(
         begun = file.load()
         if begun:
             output.note(f"going on after {begun.photographs:,} photographs, which {file.path} remembers")
-        return file, count_votes(pipeline, Files().find(paths), output, total, begun, file.save)
+        return file, count_votes(pipeline, InputFinder().find(paths), output, total, begun, file.save)
 
 
 def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> None:
@@ -170,10 +172,10 @@ def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> Non
             f"only {vote.profile.photos} photographs: too few to tell which types agree, and the selection "
             "of those that they resemble is unreliable"
         )
-    if adapted.bent is not None and not adapted.bent.helped:
+    if adapted.finetuned is not None and not adapted.finetuned.helped:
         output.warn(
             f"the ratings were left out of the ranking: with them it agrees no better with ratings that it "
-            f"has not seen ({adapted.bent.after:.3f}, without {adapted.bent.before:.3f})"
+            f"has not seen ({adapted.finetuned.after:.3f}, without {adapted.finetuned.before:.3f})"
         )
     where = " ".join(paths)
     output.note(f"use it with: dgqa-infer score {where} --model {adapted.bundle.path}")
@@ -193,6 +195,6 @@ def _rows(adapted: Adapted) -> list[dict[str, Any]]:
     ]
     rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})
     rows.append({"": "verified", "what": "largest difference of raw", "value": f"{adapted.drift:.1e}"})
-    if adapted.agreement is not None:
-        rows.append({"": "agrees", "what": "SRCC with your ratings", "value": f"{adapted.agreement:.3f}"})
+    if adapted.srcc is not None:
+        rows.append({"": "agrees", "what": "SRCC with your ratings", "value": f"{adapted.srcc:.3f}"})
     return rows

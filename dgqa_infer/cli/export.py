@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._options import JsonOption, QuietOption, bytes_of
 from dgqa_infer.cli._output import Output, Ticker
@@ -98,7 +98,7 @@ def export(
     they are beyond the tolerances of the model's card, nothing is written and the exit code is 1.
     """
     output = Output(json=json, quiet=quiet)
-    profile = Profile.parse(batch)
+    profile = BatchProfile.parse(batch)
     precisions = [word for word, wanted in (("fp32", fp32), ("fp16", fp16), ("int8", int8)) if wanted] or [
         "fp32"
     ]
@@ -187,7 +187,7 @@ def _engines(
 
 
 def _repositories(
-    done: Exported, records: dict[str, EngineRecord], profile: Profile, folder: Path | None
+    done: Exported, records: dict[str, EngineRecord], profile: BatchProfile, folder: Path | None
 ) -> list[Path]:
     from dgqa_export.triton import write_repository
     from dgqa_infer.backends.tensorrt.engine_cache import EngineCache

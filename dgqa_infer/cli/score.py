@@ -143,9 +143,9 @@ def score(
         # Only now what takes time to import: a wrong option is told at once.
         from dgqa_infer.bundle.bundle import Bundle
         from dgqa_infer.cli._summary import Summary
-        from dgqa_infer.domains.profile import Profile
+        from dgqa_infer.domains.profile import DomainProfile
         from dgqa_infer.images.decode import DecodeLimits
-        from dgqa_infer.inputs.finder import Selection
+        from dgqa_infer.inputs.finder import InputFinder
         from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
         from dgqa_infer.scorer import Scorer
 
@@ -166,7 +166,7 @@ def score(
             from dgqa_infer.gate import read_gate
 
             criteria = read_gate(gate, bundle.card)
-        selection = Selection(include or (), exclude or (), recursive)
+        selection = InputFinder(include or (), exclude or (), recursive)
         if many is not None:
             from dgqa_infer.cli import _cluster_run
             from dgqa_infer.ray.settings import Settings
@@ -215,7 +215,7 @@ def score(
         )
         told = Summary(bundle.model_id, passed_over=selection.passed_over)
         if (domains := bundle.card.domains) is not None:
-            told.target = Profile.from_card(domains.profile)
+            told.target = DomainProfile.from_card(domains.profile)
         run = Run(out, target, log, criteria, told, pipeline, folder)
         code = run.go(selection.find(names, patterns=patterns))
         told.backend, told.device = scorer.backend, scorer.device

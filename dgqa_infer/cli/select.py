@@ -22,9 +22,9 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from dgqa_infer.domains.profile import Profile
+    from dgqa_infer.domains.profile import DomainProfile
     from dgqa_infer.results import Failure
-    from dgqa_training.selection.votes import Selection
+    from dgqa_training.selection.votes import DomainSelection
 
 _DEFAULT = "dgqa-lite0"
 
@@ -85,10 +85,10 @@ def select(
     from dgqa_infer.cli._domain_votes import count_votes, no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.drift import drift
-    from dgqa_infer.inputs.finder import Selection as Files
+    from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
-    files = Files(include or (), exclude or (), recursive)
+    files = InputFinder(include or (), exclude or (), recursive)
     target = None if against is None else _target(against)
     with (
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
@@ -118,7 +118,7 @@ def select(
     raise typer.Exit(ExitCode.SOME_FAILED if failures else ExitCode.OK)
 
 
-def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
+def _document(selection: DomainSelection, failures: list[Failure]) -> dict[str, Any]:
     def by_class(values: tuple[Any, ...]) -> dict[str, Any]:
         return {str(number): value for number, value in enumerate(values)}
 
@@ -137,15 +137,15 @@ def _document(selection: Selection, failures: list[Failure]) -> dict[str, Any]:
     }
 
 
-def _target(name: str) -> Profile:
+def _target(name: str) -> DomainProfile:
     """Domain profile of the photographs that a bundle was trained for."""
     from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.domains.classes import require_kadid
-    from dgqa_infer.domains.profile import Profile
+    from dgqa_infer.domains.profile import DomainProfile
 
     card = Bundle.load(name).card
     require_kadid(card.domains, card.name)
-    profile = Profile.from_card(card.domains.profile) if card.domains else None
+    profile = DomainProfile.from_card(card.domains.profile) if card.domains else None
     if profile is None:
         raise ModelError(
             f"{card.name} does not say which photographs it was trained for: its card has no domains.profile"
@@ -153,7 +153,7 @@ def _target(name: str) -> Profile:
     return profile
 
 
-def _rows(selection: Selection, target: Profile | None) -> list[dict[str, Any]]:
+def _rows(selection: DomainSelection, target: DomainProfile | None) -> list[dict[str, Any]]:
     """Lines of the table, the highest score first."""
     from dgqa_infer.domains.classes import WORDS
 
@@ -172,7 +172,7 @@ def _rows(selection: Selection, target: Profile | None) -> list[dict[str, Any]]:
     ]
 
 
-def _draw(path: Path, selection: Selection) -> None:
+def _draw(path: Path, selection: DomainSelection) -> None:
     from dgqa_infer.outputs.files import whole_file
     from dgqa_training.selection.chart import chart
 
@@ -183,7 +183,7 @@ def _draw(path: Path, selection: Selection) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _comment(selection: Selection, out: Output) -> None:
+def _comment(selection: DomainSelection, out: Output) -> None:
     """What a careful reader should know, on stderr."""
     types = ",".join(map(str, selection.selected))
     out.note(f"{selection.photos:,} photographs select the types {types or 'none'}")

@@ -14,7 +14,7 @@ from dgqa_infer.cli._type_lists import levels_of, types_of
 
 if TYPE_CHECKING:
     from dgqa_training.labels.kadid_scores import KadidScores
-    from dgqa_training.synthesis import Plan, Settings, Written
+    from dgqa_training.synthesis import Settings, SynthesisPlan, Written
 
 
 def synthesize(
@@ -97,7 +97,7 @@ def _make(
     scores: KadidScores | None,
     contact_sheet: bool,
     jobs: int,
-) -> tuple[Plan, Written]:
+) -> tuple[SynthesisPlan, Written]:
     from dgqa_training import synthesis
 
     with synthesis.workers(jobs) as run:

@@ -116,7 +116,7 @@ def regressor(
         ema=ema,
         seed=seed,
     )
-    plan = training.Plan(
+    config = training.RegressorConfig(
         types=types_of(types),
         levels=levels_of(levels),
         backbone=backbone,
@@ -125,11 +125,11 @@ def regressor(
         recipe=recipe,
         thin=thin,
     )
-    samples, facts = training.samples_of(source, plan, add, weights)
+    samples, facts = training.samples_of(source, config, add, weights)
     with output.progress("training", _steps(recipe, len(samples)) + bool(ridge) * len(samples)) as bar:
         training.train(
             samples,
-            plan,
+            config,
             run,
             facts,
             weights=weights,
@@ -187,12 +187,12 @@ def domains(
         ema=ema,
         seed=seed,
     )
-    plan = training.Plan(backbone=backbone, recipe=recipe, crop=crop)
-    references, kept = training.split(source, plan)
+    config = training.ClassifierConfig(backbone=backbone, recipe=recipe, crop=crop)
+    references, kept = training.split(source, config)
     with output.progress("training", _steps(recipe, len(training.samples(references)))) as bar:
         training.train(
             source,
-            plan,
+            config,
             run,
             weights=weights,
             device=device,
@@ -230,17 +230,17 @@ def moments(
         from dgqa_training.adaptation.moments import Moments
         from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
         from dgqa_training.regressor import features as training
-        from dgqa_training.regressor.training import Plan
+        from dgqa_training.regressor.training import RegressorConfig
     output = Output(quiet=quiet)
-    plan = Plan(backbone=backbone)
-    images, _ = training.cases(source, plan.preprocessing)
-    network = QualityNetwork(pretrained_backbone(backbone, weights), plan.head)
+    config = RegressorConfig(backbone=backbone)
+    images, _ = training.cases(source, config.preprocessing)
+    network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
     with output.progress("looking at images", len(images)) as bar:
         table = training.extract(
             network,
             source,
-            plan.preprocessing,
-            {"backbone": backbone, "stages": list(plan.head.stages)},
+            config.preprocessing,
+            {"backbone": backbone, "stages": list(config.head.stages)},
             seed=seed,
             device=device,
             workers=workers,

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from dgqa_infer.domains.classes import WORDS
-from dgqa_infer.domains.profile import TOP, Profile, ballot_matrix
+from dgqa_infer.domains.profile import TOP, DomainProfile, ballot_matrix
 from dgqa_infer.errors import UsageError
 
 LEAST: Final = 0.05
@@ -35,7 +35,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class DomainDrift:
     """How far photographs are from those that a model was trained for.
 
     Attributes:
@@ -88,7 +88,7 @@ class Drift:
         )
 
 
-def drift(here: Profile, there: Profile, seed: int = 0) -> Drift:
+def drift(here: DomainProfile, there: DomainProfile, seed: int = 0) -> DomainDrift:
     """Compare photographs with those that a model was trained for.
 
     Args:
@@ -102,7 +102,7 @@ def drift(here: Profile, there: Profile, seed: int = 0) -> Drift:
     if not here.photos or not there.photos:
         raise UsageError("domain profiles can be compared where both have at least one photograph")
     changes = here.shares - there.shares
-    return Drift(
+    return DomainDrift(
         distance=float(np.abs(changes).sum() / 2),
         threshold=_threshold(here, there, seed),
         photos=here.photos,
@@ -111,7 +111,7 @@ def drift(here: Profile, there: Profile, seed: int = 0) -> Drift:
     )
 
 
-def _threshold(here: Profile, there: Profile, seed: int) -> float:
+def _threshold(here: DomainProfile, there: DomainProfile, seed: int) -> float:
     kinds, counts = ballot_matrix(here.ballots + there.ballots)
     chances = counts / counts.sum()
     generator = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ def votes_of(logits: NDArray[np.floating[Any]]) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
-class Profile:
+class DomainProfile:
     """How often each ballot was cast; its size is bounded by the number of ballots that there can be.
 
     Attributes:

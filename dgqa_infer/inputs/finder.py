@@ -27,7 +27,7 @@ _GLOB = frozenset("*?[")
 
 
 @dataclass(slots=True)
-class Selection:
+class InputFinder:
     """Which files in a folder are scored, and how many were not.
 
     Attributes:

@@ -20,11 +20,11 @@ from typing import Any, Generic, Self
 import numpy as np
 
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
-from dgqa_infer.inputs.files import file_status
+from dgqa_infer.inputs.files import Input, file_status
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.pipeline.predictor import Judge, Outcome, R, judge_batch
 from dgqa_infer.pipeline.process import WorkerProcess
-from dgqa_infer.pipeline.read_ahead import Feed, Input
+from dgqa_infer.pipeline.read_ahead import Feed
 from dgqa_infer.pipeline.shared_memory import SharedSlots
 from dgqa_infer.pipeline.worker import Task, Worker
 from dgqa_infer.results import Failure

@@ -8,7 +8,7 @@ from typing import Any
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.settings import Settings
 
@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def manifest(
-    bundle: Bundle, settings: Settings, format: str, sources: Sequence[str], selection: Selection
+    bundle: Bundle, settings: Settings, format: str, sources: Sequence[str], selection: InputFinder
 ) -> dict[str, Any]:
     """All that decides what the rows are.
 

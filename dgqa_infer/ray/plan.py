@@ -19,7 +19,7 @@ from typing import Any
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import Input
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
 
 LARGEST = 5_000
@@ -32,7 +32,7 @@ _NAMES = "_dgqa/names"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PartitionPlan:
     """What there is to do.
 
     Attributes:
@@ -52,30 +52,30 @@ class Plan:
             yield from (_name(group, number) for number in range(count))
 
 
-def read_plan(destination: Destination) -> Plan | None:
+def read_plan(destination: Destination) -> PartitionPlan | None:
     """The plan of an earlier run; None where it has none, or was stopped before it was complete."""
     if (data := destination.read(_PLAN)) is None:
         return None
     found = json.loads(data)
-    return Plan(tuple(found["groups"]), found["inputs"], Counter(found["passed_over"]))
+    return PartitionPlan(tuple(found["groups"]), found["inputs"], Counter(found["passed_over"]))
 
 
 def make_plan(
     named: Iterable[str],
-    selection: Selection,
+    selection: InputFinder,
     destination: Destination,
     *,
     actors: int,
     largest: int = LARGEST,
     patterns: bool = True,
     told: Callable[[int], None] = lambda _: None,
-) -> Plan:
+) -> PartitionPlan:
     """List what is named and write it down.
 
     Several addresses are listed side by side, where none lies within another; all else one after the other.
 
     Args:
-        named: files, folders, addresses and patterns, as `Selection.find` takes them.
+        named: files, folders, addresses and patterns, as `InputFinder.find` takes them.
         selection: which files in folders are scored.
         destination: where the plan goes.
         actors: that will score; few photographs are divided so that each has some.
@@ -88,7 +88,7 @@ def make_plan(
         OutputError: the plan cannot be written.
     """
 
-    def write(group: int, names: Iterable[str], chosen: Selection) -> tuple[int, int]:
+    def write(group: int, names: Iterable[str], chosen: InputFinder) -> tuple[int, int]:
         found = _reachable(chosen.find(names, patterns=patterns), names)
         count = inputs = 0
         for part in _divided(found, largest, actors):
@@ -105,7 +105,9 @@ def make_plan(
     with ThreadPoolExecutor(min(32, len(groups))) as threads:
         written = list(threads.map(write, range(len(groups)), groups, chosen))
     passed_over = sum((each.passed_over for each in chosen), Counter[str]())
-    plan = Plan(tuple(count for count, _ in written), sum(inputs for _, inputs in written), passed_over)
+    plan = PartitionPlan(
+        tuple(count for count, _ in written), sum(inputs for _, inputs in written), passed_over
+    )
     text = {"groups": plan.groups, "inputs": plan.inputs, "passed_over": dict(passed_over)}
     destination.write(_PLAN, json.dumps(text).encode())
     return plan

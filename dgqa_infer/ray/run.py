@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dgqa_infer.errors import BackendError, DgqaError
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import REPORTS, PartitionScorer, Report, read_report
-from dgqa_infer.ray.plan import Plan
+from dgqa_infer.ray.plan import PartitionPlan
 from dgqa_infer.ray.resources import Resources
 from dgqa_infer.ray.settings import Settings
 
 _READERS = 16
 
 
-def finished(plan: Plan, destination: Destination) -> list[Report]:
+def finished(plan: PartitionPlan, destination: Destination) -> list[Report]:
     """What earlier runs have done of a plan. Partitions of which a part could not be read are forgotten.
 
     A store may have been out of reach for a while; what it would not give then it may give now.

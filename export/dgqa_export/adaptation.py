@@ -16,7 +16,7 @@ from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import is_name
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
@@ -26,7 +26,7 @@ from dgqa_training.adaptation.agreement import Agreement
 from dgqa_training.adaptation.moments import LinearHead, Moments
 from dgqa_training.datasets import read_table
 from dgqa_training.labels.score_scale import link
-from dgqa_training.selection.votes import Selection
+from dgqa_training.selection.votes import DomainSelection
 
 Rule = Literal["agreement", "resemblance"]
 """How types are chosen: those that agree, or those that the photographs resemble (DGQA's rule)."""
@@ -63,17 +63,17 @@ class Adapted:
             be told.
         kept: rank correlation of the new and the old model on the sample.
         drift: largest difference of raw between the bundle and its head on the sample.
-        agreement: rank correlation with the user's ratings; None without them.
-        bent: what ratings did to the ranking; None where they were not to.
+        srcc: rank correlation with the user's ratings; None without them.
+        finetuned: what ratings did to the ranking; None where they were not to.
     """
 
     bundle: Bundle
-    selection: Selection
+    selection: DomainSelection
     types: Agreement | None
     kept: float
     drift: float
-    agreement: float | None
-    bent: ratings.Bent | None
+    srcc: float | None
+    finetuned: ratings.FinetuneResult | None
 
     def record(self) -> dict[str, Any]:
         """JSON-able, for programs."""
@@ -86,8 +86,8 @@ class Adapted:
             "training": dict(self.bundle.card.training),
             "srcc_with_the_model_before": round(self.kept, 5),
             "largest_difference_when_verified": self.drift,
-            "srcc_with_your_ratings": None if self.agreement is None else round(self.agreement, 5),
-            "ratings_bent_the_ranking": bool(self.bent and self.bent.helped),
+            "srcc_with_your_ratings": None if self.srcc is None else round(self.srcc, 5),
+            "ratings_bent_the_ranking": bool(self.finetuned and self.finetuned.helped),
         }
 
 
@@ -158,7 +158,7 @@ def rated(table: Path, folder: Path, scale: str | None) -> Rated:
 
 def adapt(
     bundle: Bundle,
-    profile: Profile,
+    profile: DomainProfile,
     moments: Moments,
     out: Path,
     sample: Sequence[Path],
@@ -177,12 +177,12 @@ def adapt(
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
         sample: some of the photographs, `SAMPLE` of them spread over all: types are chosen by them, and the
-            new bundle is verified on them. Of fewer than `agreement.LEAST` nobody can tell who agrees; the
+            new bundle is verified on them. Of fewer than `agreement.LEAST` nobody can tell which agree; the
             types that they resemble are chosen then.
         types: to train on, whatever the rule would choose.
         rule: how types are chosen.
         rated: photographs that the user rated; they set the scale of the scores.
-        finetune: let ratings bend the ranking, where that helps.
+        finetune: let ratings change the ranking, where that helps.
         observe: told how many photographs more were looked at.
 
     Raises:
@@ -190,7 +190,7 @@ def adapt(
         ModelError: what was written is not what was trained.
         OutputError: the bundle cannot be written.
     """
-    selection = Selection(tuple(profile.votes.tolist()), profile.photos)
+    selection = DomainSelection(tuple(profile.votes.tolist()), profile.photos)
     ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
     reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
     way = bundle.card.preprocessing
@@ -204,16 +204,16 @@ def adapt(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
             "keep the model as it is, or name --types"
         )
-    head, bent, agrees = moments.solve(chosen, ridge), None, None
+    head, finetuned, srcc = moments.solve(chosen, ridge), None, None
     if rated is not None:
         features, here = features_of(reader, rated.paths, way, observe)
         given = rated.ratings[here]
         if finetune:
-            bent = ratings.bend(head, features, moments.basis, given)
-            head = bent.head
+            finetuned = ratings.finetune(head, features, moments.basis, given)
+            head = finetuned.head
         raw = features @ head.weights + head.bias
         calibration = ratings.calibration(raw, given, rated.bounds)
-        agrees = ratings.agreement(raw, given)
+        srcc = ratings.srcc(raw, given)
     else:
         calibration = link(*moments.stand_ins(head, chosen))
     training = {
@@ -223,7 +223,7 @@ def adapt(
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),
-        "ratings_bent_the_ranking": bool(bent and bent.helped),
+        "ratings_bent_the_ranking": bool(finetuned and finetuned.helped),
     }
     written = adapter.write(
         bundle,
@@ -236,7 +236,7 @@ def adapt(
     )
     paths = [path for path, read in zip(sample, readable, strict=True) if read][:_VERIFIED]
     kept, drift = _verify(bundle, written, head, seen[:_VERIFIED], paths)
-    return Adapted(written, selection, agreeing, kept, drift, agrees, bent)
+    return Adapted(written, selection, agreeing, kept, drift, srcc, finetuned)
 
 
 def _verify(
@@ -251,7 +251,7 @@ def _verify(
     drift = float(np.abs(features @ head.weights + head.bias - new).max())
     if not drift <= after.card.tolerances["fp16"]:
         raise ModelError(f"{after.path}: its raw scores are off by {drift:.2g}; do not use it, report a bug")
-    return (ratings.agreement(old, new) if len(sample) > 1 else 1.0), drift
+    return (ratings.srcc(old, new) if len(sample) > 1 else 1.0), drift
 
 
 def _raw(bundle: Bundle, sample: Sequence[Path]) -> NDArray[np.float64]:

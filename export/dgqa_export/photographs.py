@@ -15,7 +15,7 @@ from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import decode
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
 _MOST = 500  # photographs to verify on; more say nothing new
@@ -30,7 +30,7 @@ def files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    found = [Path(name) for name in Selection().find([str(folder)]) if isinstance(name, str)]
+    found = [Path(name) for name in InputFinder().find([str(folder)]) if isinstance(name, str)]
     if not found:
         raise UsageError(f"{folder} holds no photographs")
     return found

@@ -23,14 +23,14 @@ from dgqa_export.quantization import symmetric
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt import api as tensorrt_api
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineKey, EngineRecord, Environment
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import BackendError, UsageError
 
 Report = Callable[[str], None]
 """Told what TensorRT is doing, in its words; from any thread."""
 
-DEFAULT_PROFILE = Profile(1, 8, 32)
+DEFAULT_PROFILE = BatchProfile(1, 8, 32)
 
 _NO_GPU = "none"
 _FLAGS = {
@@ -51,7 +51,7 @@ class BuildOptions:
         stripped: without the weights, which are put in at load from the graph. Small on disk.
     """
 
-    profile: Profile = DEFAULT_PROFILE
+    profile: BatchProfile = DEFAULT_PROFILE
     workspace: int = 1 << 30
     version_compatible: bool = False
     hardware_compatible: bool = False

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dgqa_export.bundles import essentials
 from dgqa_export.contract import INPUT, parse
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import OutputError
 
@@ -28,7 +28,9 @@ _PLATFORMS = {
 }
 
 
-def write_repository(folder: Path, bundle: Bundle, profile: Profile, plan: bytes | None = None) -> list[Path]:
+def write_repository(
+    folder: Path, bundle: Bundle, profile: BatchProfile, plan: bytes | None = None
+) -> list[Path]:
     """Write a bundle's quality graph, and its engine if there is one, as models of a repository.
 
     Args:
@@ -61,7 +63,7 @@ def write_repository(folder: Path, bundle: Bundle, profile: Profile, plan: bytes
     return written
 
 
-def config(name: str, variant: str, bundle: Bundle, profile: Profile) -> str:
+def config(name: str, variant: str, bundle: Bundle, profile: BatchProfile) -> str:
     """The text of a model's `config.pbtxt`, after Triton's `model_config.proto`.
 
     Args:

@@ -34,7 +34,7 @@ _SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class ScoreDrift:
     """How far one candidate's scores lie from the reference's.
 
     Attributes:
@@ -73,7 +73,7 @@ class Drift:
 class DriftReport:
     """All candidates against one reference."""
 
-    drifts: tuple[Drift, ...]
+    drifts: tuple[ScoreDrift, ...]
 
     @property
     def passed(self) -> bool:
@@ -81,7 +81,7 @@ class DriftReport:
         return all(drift.passed for drift in self.drifts)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One JSON-able record a candidate: the fields of `Drift`, and `passed`."""
+        """One JSON-able record a candidate: the fields of `ScoreDrift`, and `passed`."""
         return [{**asdict(drift), "passed": drift.passed} for drift in self.drifts]
 
 
@@ -121,7 +121,7 @@ def verify(
         largest_batch: the MAX of the batch sizes that are compared.
 
     Returns:
-        One `Drift` a candidate, in their order.
+        One `ScoreDrift` a candidate, in their order.
 
     Raises:
         ModelError: there are no photographs, a precision has no tolerance, or a judge returns NaN or
@@ -145,7 +145,7 @@ def verify(
     for name, (precision, judge) in candidates.items():
         difference = np.abs(np.subtract(found[name], right))
         drifts.append(
-            Drift(
+            ScoreDrift(
                 candidate=name,
                 reference=reference_name,
                 precision=precision,

@@ -22,8 +22,8 @@ RATED = {"README.md", "docs/adapting.md"}
 PROFILED = """
 from dataclasses import replace
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
-from dgqa_infer.domains.profile import Profile
-bundle, profile = Bundle.load("dgqa-lite0"), Profile()
+from dgqa_infer.domains.profile import DomainProfile
+bundle, profile = Bundle.load("dgqa-lite0"), DomainProfile()
 profile.add([0, 1, 3, 25], photos=20)
 domains = replace(bundle.card.domains, profile=profile.as_card())
 graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files}

@@ -93,9 +93,9 @@ def server(lone_graph: Path, tmp_path: Path) -> Iterator[str]:
     from tritonclient.grpc import service_pb2
 
     from dgqa_export.triton import write_repository
-    from dgqa_infer.backends.tensorrt.engine_key import Profile
+    from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 
-    (folder,) = write_repository(tmp_path, Bundle.load(MODEL), Profile(1, 8, 32))
+    (folder,) = write_repository(tmp_path, Bundle.load(MODEL), BatchProfile(1, 8, 32))
     session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
 
     class Server(service.GRPCInferenceServiceServicer):  # type: ignore[name-defined, misc]

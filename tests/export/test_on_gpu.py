@@ -17,7 +17,7 @@ from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.tensorrt import api as tensorrt_api
 from dgqa_infer.backends.tensorrt.backend import open_tensorrt
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import BackendError
 from dgqa_infer.images.arrays import Pixels
@@ -51,7 +51,9 @@ def test_an_engine_gives_the_cpus_scores(
     pytest.importorskip("cuda.bindings", reason="cuda-python is not installed")
     source, bundles = exported
     cache = EngineCache(tmp_path / "engines")
-    tensorrt.build_for_bundle(bundles[precision], BuildOptions(Profile(1, 8, 32)), cache, flavour=flavour)
+    tensorrt.build_for_bundle(
+        bundles[precision], BuildOptions(BatchProfile(1, 8, 32)), cache, flavour=flavour
+    )
     with open_tensorrt(bundles[precision], QUALITY_GRAPH, flavour=flavour, cache=cache) as backend:
         candidates = {flavour: (precision, backend_judge(backend))}
         assert compare(source, candidates, None, lambda _: None).passed

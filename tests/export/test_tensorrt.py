@@ -23,7 +23,7 @@ from dgqa_export.tensorrt import BuildOptions, build, build_for_bundle, environm
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt import api as tensorrt_api
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import BackendError, ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
@@ -65,7 +65,7 @@ def test_every_precision_builds(
         "int8": int8_graph,
         "packed": pack(small_graph),
     }
-    plan, timings = build(rtx, graph[precision], BuildOptions(Profile(1, 2, 4)))
+    plan, timings = build(rtx, graph[precision], BuildOptions(BatchProfile(1, 2, 4)))
     assert len(plan) > 10_000
     assert timings == b""
 
@@ -159,7 +159,7 @@ def test_the_engine_of_a_bundle_is_kept_and_found_again(
         == first
     )
     assert said == []
-    other = build_for_bundle(small_bundle, BuildOptions(Profile(1, 2, 2)), cache, flavour="tensorrt_rtx")
+    other = build_for_bundle(small_bundle, BuildOptions(BatchProfile(1, 2, 2)), cache, flavour="tensorrt_rtx")
     assert other.key.digest != first.key.digest
     assert len(list(cache.records())) == 2
 
@@ -223,7 +223,7 @@ def test_too_little_memory_comes_with_advice() -> None:
     error = BackendError(
         "TensorRT cannot build the engine: Requested amount of GPU memory (5 GB) could not be allocated"
     )
-    advised = tensorrt._with_advice(error, BuildOptions(Profile(1, 8, 64), workspace=1 << 30))
+    advised = tensorrt._with_advice(error, BuildOptions(BatchProfile(1, 8, 64), workspace=1 << 30))
     assert str(advised).endswith("try a largest batch below 64, or less workspace than 1024 MB")
 
 

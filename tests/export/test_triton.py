@@ -10,11 +10,11 @@ import pytest
 
 from dgqa_export import triton
 from dgqa_export.triton import write_repository
-from dgqa_infer.backends.tensorrt.engine_key import Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import OutputError
 
-PROFILE = Profile(1, 8, 32)
+PROFILE = BatchProfile(1, 8, 32)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_client_finds_preprocessing_and_calibration_in_the_parameters(
 def test_an_engine_is_a_model_of_its_own_on_the_gpu(
     schema: Any, small_bundle: Bundle, tmp_path: Path
 ) -> None:
-    _, folder = write_repository(tmp_path, small_bundle, Profile(1, 4, 4), b"plan")
+    _, folder = write_repository(tmp_path, small_bundle, BatchProfile(1, 4, 4), b"plan")
     model = read(schema, folder)
     assert (model.name, model.platform, model.max_batch_size) == ("small-plan", "tensorrt_plan", 4)
     assert model.instance_group[0].kind == schema.ModelInstanceGroup.KIND_GPU

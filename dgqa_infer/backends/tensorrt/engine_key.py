@@ -16,7 +16,7 @@ _DIGEST = 24  # hex digits of a file's name
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class BatchProfile:
     """The batch sizes that an engine takes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Profile:
         return f"{self.smallest}:{self.usual}:{self.largest}"
 
     @classmethod
-    def parse(cls, text: str) -> Profile:
+    def parse(cls, text: str) -> BatchProfile:
         """Read "MIN:OPT:MAX", such as "1:8:32".
 
         Raises:
@@ -84,7 +84,7 @@ class EngineKey:
     precision: str
     preprocessing: str
     environment: Environment
-    profile: Profile
+    profile: BatchProfile
     options: tuple[str, ...] = ()
 
     @property
@@ -155,7 +155,7 @@ class EngineRecord:
                     str(key["precision"]),
                     str(key["preprocessing"]),
                     Environment(**key["environment"]),
-                    Profile(**key["profile"]),
+                    BatchProfile(**key["profile"]),
                     tuple(key["options"]),
                 ),
                 model=str(data["model"]),

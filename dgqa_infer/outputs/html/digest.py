@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.map_picture import COLOURS
@@ -65,7 +65,7 @@ class Digest:
         self.total = 0
         self.models: Counter[str] = Counter()
         self.names: dict[str, int] = {}
-        self.profile = Profile()
+        self.profile = DomainProfile()
         self._pictures = pictures
         self._scores = [0] * (_STEPS + 1)
         self._failures: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.bundle.preprocessing import NVJPEG
 from dgqa_infer.domains.classes import WORDS, is_kadid
 from dgqa_infer.domains.drift import drift
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
@@ -100,13 +100,13 @@ def _meaning(bundle: Bundle) -> list[dict[str, Any]]:
         raise ModelError(f"{bundle.path}: the card's anchors are not as they should be: {error!r}") from error
 
 
-def _profile(here: Profile, bundle: Bundle | None) -> tuple[Any, Any]:
+def _profile(here: DomainProfile, bundle: Bundle | None) -> tuple[Any, Any]:
     """The classes' shares of the photographs, the greatest first, and how far they are from the target's."""
     if not here.photos:
         return None, None
     there = None
     if bundle is not None and bundle.card.domains is not None and is_kadid(bundle.card.domains):
-        there = Profile.from_card(bundle.card.domains.profile)
+        there = DomainProfile.from_card(bundle.card.domains.profile)
     own = here.votes / here.photos
     other = None if there is None else there.votes / there.photos
     greatest = own if other is None else [max(pair) for pair in zip(own, other, strict=True)]

@@ -23,7 +23,7 @@ import pytest
 
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineKey, EngineRecord, Environment
 from dgqa_infer.bundle.bundle import Bundle
 
 VERSION = "11.4.0.106"
@@ -264,7 +264,7 @@ def store(cache: EngineCache, tiny_bundle: Path) -> Callable[..., EngineRecord]:
             "precision": "fp32",
             "preprocessing": Bundle.load(tiny_bundle).card.preprocessing.id,
             "environment": HERE,
-            "profile": Profile(1, 4, 16),
+            "profile": BatchProfile(1, 4, 16),
         }
         return cache.store(EngineKey(**fields | changes), "tiny", PLAN + graph if plan is None else plan, 1.5)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.domains.profile import Profile
+from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.scorer import Scorer
 from dgqa_training.adaptation.moments import Moments
 
@@ -50,7 +50,7 @@ def test_a_bundle_is_written_that_was_trained_on_what_the_photographs_select(
     assert bundle.card.training["types"] == selected
     assert bundle.card.training["adapted_from"] == Bundle.load("dgqa-lite0").model_id
     assert bundle.card.figures == ()
-    profile = Profile.from_card(bundle.card.domains.profile)
+    profile = DomainProfile.from_card(bundle.card.domains.profile)
     assert profile.photos == 11
     assert "only 11 photographs" in ran.stderr
 

@@ -12,7 +12,7 @@ import pytest
 
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import EngineKey, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineKey, Environment
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import BackendError
 
@@ -30,7 +30,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def engine() -> EngineKey:
     here = Environment("tensorrt", "11.4.0.106", "NVIDIA H100", "9.0", "580.82.07")
-    return EngineKey("ab" * 32, "fp16", "short512-grid5-224", here, Profile(1, 8, 32), ("stripped",))
+    return EngineKey("ab" * 32, "fp16", "short512-grid5-224", here, BatchProfile(1, 8, 32), ("stripped",))
 
 
 def said(ran: Any) -> Any:

@@ -18,19 +18,19 @@ from dgqa_infer import ModelError, Scorer, UsageError
 from dgqa_infer.bundle.bundle import Domains, write_bundle
 from dgqa_infer.domains.classes import CLASSES, WORDS
 from dgqa_infer.domains.drift import LEAST, drift
-from dgqa_infer.domains.profile import TOP, Profile, votes_of
+from dgqa_infer.domains.profile import TOP, DomainProfile, votes_of
 
 ballots = st.lists(st.sets(st.integers(0, 25), min_size=4, max_size=4).map(sorted), min_size=1, max_size=30)
 
 
-def profile(*counted: tuple[list[int], int]) -> Profile:
-    found = Profile()
+def profile(*counted: tuple[list[int], int]) -> DomainProfile:
+    found = DomainProfile()
     for votes, photos in counted:
         found.add(votes, photos)
     return found
 
 
-def of(votes: list[list[int]]) -> Profile:
+def of(votes: list[list[int]]) -> DomainProfile:
     return profile(*((each, 1) for each in votes))
 
 
@@ -98,7 +98,7 @@ def test_of_samples_of_the_same_photographs_about_one_in_a_hundred_is_beyond(
             for count in photos
         )
         card = there.as_card()
-        there = Profile.from_card({key: card[key] for key in ("photos", known)})  # type: ignore[assignment]
+        there = DomainProfile.from_card({key: card[key] for key in ("photos", known)})  # type: ignore[assignment]
         found = drift(here, there)
         beyond += found.distance > found.threshold
     assert beyond <= 12
@@ -131,21 +131,21 @@ def test_votes_are_those_of_the_selection() -> None:
 @given(ballots)
 def test_a_card_gives_back_what_it_was_given(votes: list[list[int]]) -> None:
     found = of(votes)
-    assert Profile.from_card(json.loads(json.dumps(found.as_card()))) == found
+    assert DomainProfile.from_card(json.loads(json.dumps(found.as_card()))) == found
 
 
 @settings(deadline=None)
 @given(ballots)
 def test_a_card_that_gives_only_votes_gives_back_the_votes(votes: list[list[int]]) -> None:
     found = of(votes)
-    read = Profile.from_card({"photos": found.photos, "votes": found.votes.tolist()})
+    read = DomainProfile.from_card({"photos": found.photos, "votes": found.votes.tolist()})
     assert read is not None
     assert read.photos == found.photos
     assert (read.votes == found.votes).all()
 
 
 def test_a_card_that_says_nothing_is_no_profile() -> None:
-    assert Profile.from_card({}) is None
+    assert DomainProfile.from_card({}) is None
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ def test_a_card_that_says_nothing_is_no_profile() -> None:
 )
 def test_a_card_that_says_something_else_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"domains\.profile cannot be read"):
-        Profile.from_card(data)
+        DomainProfile.from_card(data)
 
 
 def test_nothing_cannot_be_compared() -> None:
     with pytest.raises(UsageError, match="at least one photograph"):
-        drift(Profile(), of([[0, 1, 2, 3]]))
+        drift(DomainProfile(), of([[0, 1, 2, 3]]))
 
 
 # The commands. Logits are the mean colour times a matrix: each colour favours four classes.

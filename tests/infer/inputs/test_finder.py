@@ -10,7 +10,7 @@ import pytest
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs import finder as folder
-from dgqa_infer.inputs.finder import Selection, read_names
+from dgqa_infer.inputs.finder import InputFinder, read_names
 
 JPEG = b"\xff\xd8\xff\xe0"
 
@@ -27,47 +27,47 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def found(selection: Selection, *named: object) -> list[str]:
+def found(selection: InputFinder, *named: object) -> list[str]:
     return [
         entry if isinstance(entry, str) else f"!{entry.code}" for entry in selection.find([*map(str, named)])
     ]
 
 
 def test_images_by_name_or_by_their_first_bytes_in_the_order_of_their_names(tree: Path) -> None:
-    selection = Selection()
+    selection = InputFinder()
     expected = ["a/IMG.2024.jpeg", "a/deep/x.webp", "a/z.PNG", "b.jpg", "c/raw.nef", "c/unnamed"]
     assert found(selection, tree) == [f"{tree}/{name}" for name in expected]
     assert selection.passed_over == {"not_an_image": 2}
 
 
 def test_a_slash_at_the_end_changes_nothing(tree: Path) -> None:
-    assert found(Selection(), f"{tree}/") == found(Selection(), tree)
+    assert found(InputFinder(), f"{tree}/") == found(InputFinder(), tree)
 
 
 def test_without_recursion_only_the_folder_itself(tree: Path) -> None:
-    selection = Selection(recursive=False)
+    selection = InputFinder(recursive=False)
     assert found(selection, tree) == [f"{tree}/b.jpg"]
     assert selection.passed_over == {"folder": 2, "not_an_image": 1}
 
 
 def test_what_is_included_is_scored_whatever_it_is(tree: Path) -> None:
-    assert found(Selection(include=["*.txt"]), tree) == [f"{tree}/BMW.txt", f"{tree}/c/notes.txt"]
-    assert len(found(Selection(include=["*"]), tree)) == 8
+    assert found(InputFinder(include=["*.txt"]), tree) == [f"{tree}/BMW.txt", f"{tree}/c/notes.txt"]
+    assert len(found(InputFinder(include=["*"]), tree)) == 8
 
 
 def test_what_is_excluded_is_left_out_with_all_that_is_in_it(tree: Path) -> None:
-    selection = Selection(exclude=["deep", "*.png", "c/raw*"])
+    selection = InputFinder(exclude=["deep", "*.png", "c/raw*"])
     assert found(selection, tree) == [f"{tree}/{name}" for name in ("a/IMG.2024.jpeg", "b.jpg", "c/unnamed")]
     assert selection.passed_over == {"excluded": 3, "not_an_image": 2}
 
 
 def test_what_is_named_is_taken_whatever_it_is_called(tree: Path) -> None:
     named = [tree / "c" / "notes.txt", tree / "none.jpg"]
-    assert found(Selection(exclude=["*"], include=["*.jpg"]), *named) == [*map(str, named)]
+    assert found(InputFinder(exclude=["*"], include=["*.jpg"]), *named) == [*map(str, named)]
 
 
 def test_each_spelling_comes_once_and_duplicates_are_counted(tree: Path) -> None:
-    selection = Selection()
+    selection = InputFinder()
     paths = found(selection, tree / "a", tree / "a" / "z.PNG", f"{tree}/a/", f"{tree}/b.jpg", f"{tree}/b.jpg")
     assert len(paths) == len(set(paths)) == 4
     assert selection.passed_over == {"duplicate": 5}
@@ -76,19 +76,19 @@ def test_each_spelling_comes_once_and_duplicates_are_counted(tree: Path) -> None
 def test_links_in_a_folder_are_not_followed_and_loops_are_harmless(tree: Path) -> None:
     (tree / "a" / "loop").symlink_to(tree)
     (tree / "link.jpg").symlink_to(tree / "b.jpg")
-    selection = Selection()
+    selection = InputFinder()
     assert len(found(selection, tree)) == 6
     assert selection.passed_over["symlink"] == 2
 
 
 def test_a_link_that_is_named_is_followed(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tree)
-    assert len(found(Selection(), tmp_path / "link")) == 6
+    assert len(found(InputFinder(), tmp_path / "link")) == 6
 
 
 def test_pipes_in_a_folder_are_passed_over(tree: Path) -> None:
     os.mkfifo(tree / "pipe.jpg")
-    selection = Selection(include=["*"])
+    selection = InputFinder(include=["*"])
     assert len(found(selection, tree)) == 8
     assert selection.passed_over == {"special": 1}
 
@@ -96,30 +96,30 @@ def test_pipes_in_a_folder_are_passed_over(tree: Path) -> None:
 def test_a_folder_called_like_an_image_is_a_folder(tree: Path) -> None:
     (tree / "x.jpg").mkdir()
     (tree / "x.jpg" / "y.jpg").touch()
-    assert f"{tree}/x.jpg/y.jpg" in found(Selection(), tree)
-    assert f"{tree}/x.jpg" not in found(Selection(), tree)
+    assert f"{tree}/x.jpg/y.jpg" in found(InputFinder(), tree)
+    assert f"{tree}/x.jpg" not in found(InputFinder(), tree)
 
 
 def test_a_pattern_names_files_and_folders(tree: Path) -> None:
-    assert found(Selection(), f"{tree}/[ab]*") == [
+    assert found(InputFinder(), f"{tree}/[ab]*") == [
         f"{tree}/a/{n}" for n in ("IMG.2024.jpeg", "deep/x.webp", "z.PNG")
     ] + [f"{tree}/b.jpg"]
-    assert found(Selection(), f"{tree}/**/*.webp") == [f"{tree}/a/deep/x.webp"]
+    assert found(InputFinder(), f"{tree}/**/*.webp") == [f"{tree}/a/deep/x.webp"]
 
 
 def test_a_pattern_that_fits_nothing_is_a_name_that_does_not_exist(tree: Path) -> None:
-    assert found(Selection(), f"{tree}/*.gif") == [f"{tree}/*.gif"]
+    assert found(InputFinder(), f"{tree}/*.gif") == [f"{tree}/*.gif"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree: Path) -> None:
     (tree / "a[1].jpg").touch()
     (tree / "a1.jpg").touch()
-    assert found(Selection(), f"{tree}/a[1].jpg") == [f"{tree}/a[1].jpg"]
+    assert found(InputFinder(), f"{tree}/a[1].jpg") == [f"{tree}/a[1].jpg"]
 
 
 def test_names_from_a_list_are_never_patterns(tree: Path) -> None:
     names = [f"{tree}/*.jpg"]
-    assert list(Selection().find(names, patterns=False)) == names
+    assert list(InputFinder().find(names, patterns=False)) == names
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_and_its_neighbours_are_not(
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_its_neighbours_are_not(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", forbidden)
-    entries = list(Selection().find([str(tree)]))
+    entries = list(InputFinder().find([str(tree)]))
     (error,) = [entry for entry in entries if isinstance(entry, ImageError)]
     assert (error.code, error.path) == ("unreadable", f"{tree}/a")
     assert "cannot be listed: Permission denied" in error.message
@@ -145,7 +145,7 @@ def test_names_that_are_not_text_survive(tree: Path) -> None:
     name = os.fsencode(tree) + b"/caf\xe9.jpg"
     with open(name, "wb"):  # noqa: PTH123 (a name of bytes)
         pass
-    assert os.fsencode(next(path for path in found(Selection(), tree) if "caf" in path)) == name
+    assert os.fsencode(next(path for path in found(InputFinder(), tree) if "caf" in path)) == name
 
 
 def test_a_huge_folder_is_not_listed_before_its_first_file(
@@ -155,13 +155,13 @@ def test_a_huge_folder_is_not_listed_before_its_first_file(
     for number in range(500):
         (tmp_path / f"{number:03}.jpg").touch()
     looked_at = []
-    look_at = Selection._look_at
+    look_at = InputFinder._look_at
     monkeypatch.setattr(
-        Selection,
+        InputFinder,
         "_look_at",
         lambda self, entry, *more: looked_at.append(entry) or look_at(self, entry, *more),
     )
-    listing = Selection().find([str(tmp_path)])
+    listing = InputFinder().find([str(tmp_path)])
     next(listing)
     assert len(looked_at) == 1
     assert len(list(listing)) == 499
@@ -173,7 +173,7 @@ def test_the_order_of_a_huge_folder_is_the_same_each_time(
     monkeypatch.setattr(folder, "_PORTION", 7)
     for number in range(50):
         (tmp_path / f"{number}.jpg").touch()
-    assert found(Selection(), tmp_path) == found(Selection(), tmp_path)
+    assert found(InputFinder(), tmp_path) == found(InputFinder(), tmp_path)
 
 
 def test_many_names_are_taken_as_they_come() -> None:
@@ -184,7 +184,7 @@ def test_many_names_are_taken_as_they_come() -> None:
             taken.append(number)
             yield f"{number}.jpg"
 
-    listing = Selection().find(names(), patterns=False)
+    listing = InputFinder().find(names(), patterns=False)
     assert [next(listing) for _ in range(3)] == ["0.jpg", "1.jpg", "2.jpg"]
     assert taken == [0, 1, 2]
 

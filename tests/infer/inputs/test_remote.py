@@ -24,7 +24,7 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.images.decode import DecodeLimits, decode
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import file_status
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 
 pytest.importorskip("fsspec")
 
@@ -72,7 +72,7 @@ def test_an_archive_is_a_folder(score: Any, archive: Path) -> None:
 
 def test_include_exclude_and_recursion_hold_in_archives(archive: Path) -> None:
     def found(**options: Any) -> list[str]:
-        return [str(entry).partition("::")[0] for entry in Selection(**options).find([str(archive)])]
+        return [str(entry).partition("::")[0] for entry in InputFinder(**options).find([str(archive)])]
 
     assert found(include=["*.txt"]) == ["zip://a/notes.txt"]
     assert found(exclude=["a/**", "huge*"]) == ["zip://0.jpg", "zip://b/2.jpg"]
@@ -80,7 +80,7 @@ def test_include_exclude_and_recursion_hold_in_archives(archive: Path) -> None:
 
 
 def test_a_part_of_an_archive_can_be_named(archive: Path) -> None:
-    assert list(Selection().find([f"zip://a::{archive}"])) == [f"zip://a/1.jpg::{archive}"]
+    assert list(InputFinder().find([f"zip://a::{archive}"])) == [f"zip://a/1.jpg::{archive}"]
     assert decode(f"zip://b/2.jpg::{archive}").width == 40
 
 
@@ -199,7 +199,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch: pytest.
     with pytest.raises(ImageError) as error:
         decode("s3://bucket/a.jpg")
     assert "pip install 'dgqa-infer[remote]'" in error.value.message
-    (found,) = Selection().find(["s3://bucket/folder"])
+    (found,) = InputFinder().find(["s3://bucket/folder"])
     assert isinstance(found, ImageError)
     assert found.code == "unsupported"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dgqa_infer import BackendError, Bundle
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import Report, read_report, score_partition
@@ -32,7 +32,7 @@ def pipeline(tiny_bundle: Path) -> Iterator[Pipeline[Result]]:
 def destination(tmp_path: Path, photos: Path) -> Destination:
     (photos / "torn.webp").write_bytes(b"RIFF")
     destination = Destination(str(tmp_path / "rows"))
-    make_plan([str(photos)], Selection(), destination, actors=1)
+    make_plan([str(photos)], InputFinder(), destination, actors=1)
     return destination
 
 
@@ -101,7 +101,7 @@ def test_partitions_whose_store_was_out_of_reach_are_done_again(
 ) -> None:
     # Nothing answers at a port of no service.
     named = ["http://127.0.0.1:9/a.jpg", "gone.jpg"]
-    plan = make_plan(named, Selection(), destination, actors=1, largest=1)
+    plan = make_plan(named, InputFinder(), destination, actors=1, largest=1)
     for name in plan.partitions:
         score_partition(name, destination, "jsonl", pipeline)
     assert [report.failed for report in finished(plan, destination)] == [{"not_found": 1}]

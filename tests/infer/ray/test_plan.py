@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dgqa_infer import ImageError, UsageError
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.plan import make_plan, read_names, read_plan
 
@@ -28,7 +28,7 @@ def folder(path: Path, count: int) -> Path:
 
 
 def planned(destination: Destination, *named: str, actors: int = 1, **options: int) -> list[list[object]]:
-    plan = make_plan(named, Selection(), destination, actors=actors, **options)
+    plan = make_plan(named, InputFinder(), destination, actors=actors, **options)
     parts = [read_names(destination, name) for name in plan.partitions]
     assert plan.inputs == sum(map(len, parts))
     return [list(part) for part in parts]
@@ -39,7 +39,7 @@ def test_partitions_are_the_inputs_of_one_machine_in_the_same_order(
 ) -> None:
     named = [str(photos / "b"), str(photos), str(tmp_path / "gone.jpg")]
     parts = planned(destination, *named, largest=4)
-    assert [each for part in parts for each in part] == list(Selection().find(named))
+    assert [each for part in parts for each in part] == list(InputFinder().find(named))
     assert max(map(len, parts)) == 4
 
 
@@ -68,7 +68,7 @@ def test_an_input_that_cannot_be_named_is_planned_with_its_error(
     destination: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = ImageError("unreadable", "this folder cannot be listed: no", "a/b")
-    monkeypatch.setattr(Selection, "find", lambda *_, **__: iter([error, "a/c.jpg"]))
+    monkeypatch.setattr(InputFinder, "find", lambda *_, **__: iter([error, "a/c.jpg"]))
     ((first, second),) = planned(destination, "a")
     assert isinstance(first, ImageError)
     assert (first.code, first.message, first.path) == (error.code, error.message, error.path)
@@ -80,13 +80,13 @@ def test_what_folders_hold_besides_is_counted_and_remembered(
 ) -> None:
     mixed = folder(tmp_path / "mixed", 2)
     (mixed / "notes.txt").write_text("no photograph")
-    plan = make_plan([str(mixed)], Selection(), destination, actors=1)
+    plan = make_plan([str(mixed)], InputFinder(), destination, actors=1)
     assert plan.passed_over == Counter(not_an_image=1)
     assert read_plan(destination) == plan
 
 
 def test_a_plan_that_was_not_completed_is_none(destination: Destination, photos: Path) -> None:
-    make_plan([str(photos)], Selection(), destination, actors=1)
+    make_plan([str(photos)], InputFinder(), destination, actors=1)
     destination.remove("_dgqa/plan.json")
     assert read_plan(destination) is None
 
@@ -102,10 +102,10 @@ def test_stores_are_listed_side_by_side_and_their_partitions_keep_the_order(
             for number in range(3):
                 file.writestr(f"{number}.jpg", b"")
         named.append(f"zip://::{archive}")
-    plan = make_plan(named, Selection(), destination, actors=1, largest=2)
+    plan = make_plan(named, InputFinder(), destination, actors=1, largest=2)
     assert plan.groups == (2, 2)
     found = [each for name in plan.partitions for each in read_names(destination, name)]
-    assert found == list(Selection().find(named))
+    assert found == list(InputFinder().find(named))
 
 
 def test_a_store_that_cannot_be_listed_stops_the_plan(destination: Destination, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_store_that_cannot_be_listed_stops_the_plan(destination: Destination, 
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK\x03\x04 and nothing")
     with pytest.raises(UsageError, match=r"broken\.zip: it cannot be listed"):
-        make_plan([f"zip://::{broken}"], Selection(), destination, actors=1)
+        make_plan([f"zip://::{broken}"], InputFinder(), destination, actors=1)
     assert read_plan(destination) is None
 
 
@@ -123,6 +123,6 @@ def test_names_that_have_vanished_are_not_taken_for_none(destination: Destinatio
 
 
 def test_the_plan_is_json_that_others_can_read(destination: Destination, photos: Path) -> None:
-    make_plan([str(photos)], Selection(), destination, actors=1)
+    make_plan([str(photos)], InputFinder(), destination, actors=1)
     names = Path(destination.name, "_dgqa", "names", "part-000-0000000.jsonl").read_text()
-    assert [json.loads(line) for line in names.splitlines()] == list(Selection().find([str(photos)]))
+    assert [json.loads(line) for line in names.splitlines()] == list(InputFinder().find([str(photos)]))

@@ -4,7 +4,7 @@ from scipy.stats import linregress
 
 from dgqa_infer import UsageError
 from dgqa_training.adaptation.moments import LinearHead
-from dgqa_training.adaptation.ratings import agreement, bend, calibration
+from dgqa_training.adaptation.ratings import calibration, finetune, srcc
 
 
 def photographs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -51,27 +51,27 @@ def test_ratings_that_say_nothing_are_refused(count, ratings, bounds, message):
 
 def test_ratings_bend_a_ranking_towards_what_they_know_better():
     features, opinions = photographs(60)
-    bent = bend(HEAD, features, np.eye(6), opinions)
-    assert bent.helped
+    finetuned = finetune(HEAD, features, np.eye(6), opinions)
+    assert finetuned.helped
     others, theirs = photographs(500, seed=9)
-    assert agreement(others @ HEAD.weights, theirs) < 0.6
-    assert agreement(others @ bent.head.weights + bent.head.bias, theirs) > 0.9
+    assert srcc(others @ HEAD.weights, theirs) < 0.6
+    assert srcc(others @ finetuned.head.weights + finetuned.head.bias, theirs) > 0.9
     # What was said of unseen ratings holds for others.
-    assert bent.after == pytest.approx(agreement(others @ bent.head.weights, theirs), abs=0.1)
+    assert finetuned.after == pytest.approx(srcc(others @ finetuned.head.weights, theirs), abs=0.1)
 
 
 def test_ratings_that_know_nothing_leave_the_head_alone():
     features, _ = photographs(30)
-    bent = bend(HEAD, features, np.eye(6), features[:, 0] * 3 + 1)
-    assert bent.before == pytest.approx(1)
-    assert not bent.helped
-    assert bent.head is HEAD
+    finetuned = finetune(HEAD, features, np.eye(6), features[:, 0] * 3 + 1)
+    assert finetuned.before == pytest.approx(1)
+    assert not finetuned.helped
+    assert finetuned.head is HEAD
 
 
 def test_predictions_of_unseen_ratings_are_those_of_refitted_heads():
     """Leaving each rating out in turn and solving the ridge regression anew, as the closed form claims to."""
     features, opinions = photographs(20)
-    bent = bend(HEAD, features, np.eye(6), opinions)
+    finetuned = finetune(HEAD, features, np.eye(6), opinions)
     raw = features @ HEAD.weights + HEAD.bias
     targets = raw.mean() + raw.std() * (opinions - opinions.mean()) / opinions.std()
     reached = []
@@ -84,11 +84,11 @@ def test_predictions_of_unseen_ratings_are_those_of_refitted_heads():
             penalised = design.T @ design + ridge * 20 * np.eye(6)
             change = np.linalg.solve(penalised, design.T @ ((targets - raw)[rest] - offset))
             unseen[index] = raw[index] + (features[index] - centre) @ change + offset
-        reached.append(agreement(unseen, opinions))
-    assert bent.after == pytest.approx(max(reached), abs=0.05)
+        reached.append(srcc(unseen, opinions))
+    assert finetuned.after == pytest.approx(max(reached), abs=0.05)
 
 
 @pytest.mark.parametrize("ratings", [np.arange(5.0), np.full(20, 2.0)])
 def test_too_little_to_bend_by_is_refused(ratings):
-    with pytest.raises(UsageError, match="cannot bend"):
-        bend(HEAD, np.zeros((len(ratings), 6)), np.eye(6), ratings)
+    with pytest.raises(UsageError, match="cannot finetune"):
+        finetune(HEAD, np.zeros((len(ratings), 6)), np.eye(6), ratings)

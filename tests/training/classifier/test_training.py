@@ -12,7 +12,9 @@ from dgqa_training.networks import checkpoints
 from dgqa_training.synthesis import Settings, plan_set, workers, write_set
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
-PLAN = domains.Plan(recipe=Recipe(epochs=1, batch=64, ema=0.5), crop=64, held_out=0.5, preprocessing=SMALL)
+CONFIG = domains.ClassifierConfig(
+    recipe=Recipe(epochs=1, batch=64, ema=0.5), crop=64, held_out=0.5, preprocessing=SMALL
+)
 
 
 @pytest.fixture
@@ -27,16 +29,16 @@ def pristine(tmp_path):
 def test_no_content_is_both_trained_on_and_kept_back(tmp_path):
     for number in range(10):
         (tmp_path / f"{number}.png").touch()
-    trained, kept = domains.split(tmp_path, domains.Plan())
+    trained, kept = domains.split(tmp_path, domains.ClassifierConfig())
     assert len(kept) == 2
     assert sorted(trained + kept) == sorted(tmp_path.iterdir())
-    assert domains.split(tmp_path, domains.Plan()) == (trained, kept)
+    assert domains.split(tmp_path, domains.ClassifierConfig()) == (trained, kept)
 
 
 def test_too_few_photographs_for_a_report_are_refused(tmp_path):
     (tmp_path / "lonely.png").touch()
     with pytest.raises(UsageError, match="holds 1 photographs"):
-        domains.split(tmp_path, domains.Plan())
+        domains.split(tmp_path, domains.ClassifierConfig())
 
 
 def test_every_class_has_as_many_samples(pristine):
@@ -45,7 +47,7 @@ def test_every_class_has_as_many_samples(pristine):
 
 
 def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
-    domains.train(pristine, PLAN, tmp_path / "run")
+    domains.train(pristine, CONFIG, tmp_path / "run")
     checkpoint = checkpoints.load(tmp_path / "run" / "domains.safetensors")
     assert checkpoint.task == "domains"
     assert checkpoint.preprocessing == SMALL
@@ -57,9 +59,9 @@ def test_images_made_beforehand_serve_as_those_made_in_memory(pristine, tmp_path
     """Fewer types than all, to be quick; the pristine ones count as often as a type."""
     with workers(1) as run:
         write_set(plan_set(pristine, Settings(types=(1, 7), levels=(2, 5)), run), tmp_path / "set", run)
-    trained, kept = domains.split(tmp_path / "set", PLAN)
+    trained, kept = domains.split(tmp_path / "set", CONFIG)
     assert {path.name for path in trained + kept} == {"I01.png", "I02.png"}
-    material = domains.crops(tmp_path / "set", trained, PLAN)
+    material = domains.crops(tmp_path / "set", trained, CONFIG)
     assert sorted(material.target(index) for index in range(len(material))) == [0] * 5 + [1, 1, 7, 7]
     of = {int(material.target(index)): index for index in range(len(material))}
     blurred = material.crop(of[1], np.random.default_rng(0))
@@ -71,6 +73,6 @@ def test_images_made_beforehand_serve_as_those_made_in_memory(pristine, tmp_path
 def test_a_classifier_trained_from_a_set_is_reported_on_from_that_set(pristine, tmp_path):
     with workers(1) as run:
         write_set(plan_set(pristine, Settings(types=(1,), levels=(4, 5)), run), tmp_path / "set", run)
-    checkpoint = domains.train(tmp_path / "set", PLAN, tmp_path / "run")
+    checkpoint = domains.train(tmp_path / "set", CONFIG, tmp_path / "run")
     (kept,) = held_out_contents(checkpoint, tmp_path / "set")
     assert kept.parent == tmp_path / "set" / "images"

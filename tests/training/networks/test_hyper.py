@@ -9,7 +9,7 @@ from dgqa_training.loop.loop import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, build_backbone, quality_network
 from dgqa_training.networks.hyper import HyperNetwork
-from dgqa_training.regressor.training import Plan, samples_of, train
+from dgqa_training.regressor.training import RegressorConfig, samples_of, train
 
 PLUGIN = "dgqa_training.networks.hyper:HyperNetwork"
 SMALL = Preprocessing(id="test-short64-grid1-64", short_side=64, crop=64, grid=1)
@@ -23,7 +23,7 @@ def run(tmp_path_factory):
 
     pristine = tmp_path_factory.mktemp("pristine")
     Image.fromarray(data.coffee()[100:180, 100:180]).save(pristine / "coffee.png")
-    plan = Plan(
+    config = RegressorConfig(
         types=(1, 7),
         network=PLUGIN,
         ridge=0,
@@ -31,8 +31,8 @@ def run(tmp_path_factory):
         preprocessing=SMALL,
     )
     folder = tmp_path_factory.mktemp("run")
-    samples, facts = samples_of(pristine, plan)
-    train(samples, plan, folder, facts)
+    samples, facts = samples_of(pristine, config)
+    train(samples, config, folder, facts)
     return folder
 
 
@@ -84,4 +84,4 @@ def test_what_is_no_network_is_refused_by_name(name, message):
 
 def test_a_probe_fits_linear_heads_alone():
     with pytest.raises(UsageError, match="set its ridge to 0"):
-        Plan(network=PLUGIN)
+        RegressorConfig(network=PLUGIN)

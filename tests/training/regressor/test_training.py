@@ -14,10 +14,10 @@ from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.loop import Crops, Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.regressor import training as regressor
-from dgqa_training.regressor.training import Plan
+from dgqa_training.regressor.training import RegressorConfig
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
-PROBE = Plan(types=(1, 10), levels=(2, 5), recipe=Recipe(epochs=0), preprocessing=SMALL)
+PROBE = RegressorConfig(types=(1, 10), levels=(2, 5), recipe=Recipe(epochs=0), preprocessing=SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_a_set_in_kadids_layout_is_read_with_labels_scaled_over_all_of_it(tmp_pa
         Image.fromarray(data.coffee()[:96, :96]).save(tmp_path / "images" / name)
     with (tmp_path / "dmos.csv").open("w") as file:
         file.write("dist_img,ref_img,dmos,var\n" + "".join(f"{n},I01.png,{d},0.1\n" for n, d in rows))
-    plan = Plan(types=(1, 10), recipe=Recipe(epochs=0), preprocessing=SMALL)
-    samples, facts = regressor.samples_of(tmp_path, plan)
+    config = RegressorConfig(types=(1, 10), recipe=Recipe(epochs=0), preprocessing=SMALL)
+    samples, facts = regressor.samples_of(tmp_path, config)
     # Type 2 is left out, but its 1.5 still is the bottom of the scale.
     assert [samples.target(index) for index in range(len(samples))] == [10.0, 5.0]
     assert facts["contents"] == 1
@@ -94,13 +94,13 @@ def test_the_record_says_what_scores_mean(pristine, tmp_path):
 
 
 def test_training_again_in_the_same_folder_gives_the_same_network(pristine, tmp_path):
-    plan = Plan(
+    config = RegressorConfig(
         types=(1,), levels=(5,), recipe=Recipe(epochs=1, batch=6), preprocessing=SMALL, stages=("blocks1",)
     )
-    samples, facts = regressor.samples_of(pristine, plan)
-    first = regressor.train(samples, plan, tmp_path / "run", facts)
-    again = regressor.train(samples, plan, tmp_path / "run", facts)
-    other = regressor.train(samples, plan, tmp_path / "other", facts)
+    samples, facts = regressor.samples_of(pristine, config)
+    first = regressor.train(samples, config, tmp_path / "run", facts)
+    again = regressor.train(samples, config, tmp_path / "run", facts)
+    other = regressor.train(samples, config, tmp_path / "other", facts)
     for name, value in first.tensors.items():
         assert torch.equal(value, again.tensors[name])
         assert torch.equal(value, other.tensors[name])
@@ -117,4 +117,4 @@ def test_training_again_in_the_same_folder_gives_the_same_network(pristine, tmp_
 )
 def test_a_plan_that_makes_no_sense_is_refused(settings, said):
     with pytest.raises(UsageError, match=said):
-        Plan(**settings)
+        RegressorConfig(**settings)

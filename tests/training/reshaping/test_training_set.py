@@ -13,7 +13,7 @@ from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.loop.crop_sources import ImageCrops
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
-from dgqa_training.regressor.training import Plan, samples_of
+from dgqa_training.regressor.training import RegressorConfig, samples_of
 from dgqa_training.reshaping.training_set import Joined, Thinning, add_contents
 
 SMALL = Preprocessing(id="test-short64-grid1-64", short_side=64, crop=64, grid=1)
@@ -122,7 +122,7 @@ def test_new_contents_come_with_labels_between_those_of_the_set(kadid, candidate
 
 def test_contents_are_added_to_a_labelled_set_alone(candidates):
     with pytest.raises(UsageError, match="contents can be added only to a labelled set"):
-        samples_of(candidates, Plan(), add=candidates)
+        samples_of(candidates, RegressorConfig(), add=candidates)
 
 
 def test_a_folder_without_candidates_is_refused(kadid, tmp_path):

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.selection.votes import Ballot, Rule, Selection, overlap, select
+from dgqa_training.selection.votes import Ballot, DomainSelection, Rule, overlap, select
 
 Array = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def test_a_type_is_kept_from_the_vote_on_that_makes_it_so_in_livec_koniq_and_bid
     for votes, kept in ((least, (7,)), (least - 1, ())):
         counts = [0] * 26
         counts[7] = votes
-        assert Selection(tuple(counts), photos).selected == kept
+        assert DomainSelection(tuple(counts), photos).selected == kept
 
 
 def test_the_highest_classes_count_whatever_the_scale_of_the_logits() -> None:
@@ -117,7 +117,7 @@ def test_each_photograph_casts_four_votes_and_a_duplicated_set_selects_the_same(
 @given(st.integers(1, 400), st.data())
 def test_the_interval_holds_the_score_and_narrows_with_more_photographs(n: int, data: st.DataObject) -> None:
     votes = data.draw(st.integers(0, n))
-    few, many = (Selection((votes * times,) + (0,) * 25, n * times) for times in (1, 10))
+    few, many = (DomainSelection((votes * times,) + (0,) * 25, n * times) for times in (1, 10))
     (low, high), (closer, nearer) = few.intervals[0], many.intervals[0]
 
     assert low <= few.scores[0] + 1e-12
@@ -129,9 +129,9 @@ def test_the_interval_is_wilsons() -> None:
     # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3: 81 of 263 and 0 of 20.
     votes = (81, 0) + (0,) * 24
 
-    low, high = Selection(votes, 263).intervals[0]
+    low, high = DomainSelection(votes, 263).intervals[0]
     assert (3 * low, 3 * high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    low, high = Selection((0,) * 26, 20).intervals[1]
+    low, high = DomainSelection((0,) * 26, 20).intervals[1]
     assert (3 * low, 3 * high) == pytest.approx((0, 0.1611), abs=1e-4)
 
 

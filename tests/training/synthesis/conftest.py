@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dgqa_training.synthesis import Plan, Settings, Written, plan_set, workers, write_set
+from dgqa_training.synthesis import Settings, SynthesisPlan, Written, plan_set, workers, write_set
 
 QUICK = Settings(types=(3, 10, 23), levels=(1, 5), seed=7)
 """Few images, yet with random types and labels that differ."""
@@ -29,14 +29,16 @@ def pristine(tmp_path: Path) -> Path:
     return folder
 
 
-Make = Callable[..., tuple[Plan, Written]]
+Make = Callable[..., tuple[SynthesisPlan, Written]]
 
 
 @pytest.fixture
 def make(pristine: Path) -> Make:
     """Plan and write a set of `pristine`."""
 
-    def made(out: Path, settings: Settings = QUICK, jobs: int = 1, **options: object) -> tuple[Plan, Written]:
+    def made(
+        out: Path, settings: Settings = QUICK, jobs: int = 1, **options: object
+    ) -> tuple[SynthesisPlan, Written]:
         with workers(jobs) as run:
             plan = plan_set(pristine, settings, run)
             return plan, write_set(plan, out, run, **options)  # type: ignore[arg-type]

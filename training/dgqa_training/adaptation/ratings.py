@@ -1,7 +1,7 @@
 """What some tens of a user's own ratings can do for a model that was trained without any.
 
-They tell what its scores mean on the user's scale, and how far it agrees. They may also bend its ranking
-(`bend`), which is kept only if it agrees better with ratings that it has not seen.
+They tell what its scores mean on the user's scale, and how far it agrees. They may also finetune its ranking
+(`finetune`), which is kept only if it agrees better with ratings that it has not seen.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ def calibration(
     return Calibration((float(-offset / slope), float((100 - offset) / slope)), (0.0, 100.0))
 
 
-def agreement(raw: NDArray[np.float64], ratings: NDArray[np.float64]) -> float:
+def srcc(raw: NDArray[np.float64], ratings: NDArray[np.float64]) -> float:
     """Spearman's rank correlation, −1–1."""
     return float(spearmanr(raw, ratings).statistic)
 
 
 @dataclass(frozen=True, slots=True)
-class Bent:
+class FinetuneResult:
     """What became of a head that was given ratings.
 
     Attributes:
-        head: to be used: the bent one, or the one that there was where bending it did not help.
+        head: to be used: the finetuned one, or the one that there was where bending it did not help.
         before: rank correlation of the head that there was.
-        after: rank correlation of bent heads, each with a rating that it was not fitted to.
+        after: rank correlation of finetuned heads, each with a rating that it was not fitted to.
     """
 
     head: LinearHead
@@ -77,16 +77,16 @@ class Bent:
 
     @property
     def helped(self) -> bool:
-        """Whether the bent head is the better one."""
+        """Whether the finetuned head is the better one."""
         return self.after > self.before
 
 
-def bend(
+def finetune(
     head: LinearHead,
     features: NDArray[np.float64],
     basis: NDArray[np.float64],
     ratings: NDArray[np.float64],
-) -> Bent:
+) -> FinetuneResult:
     """Correct a head by the ratings of a few photographs.
 
     What the ratings say beyond the head is regressed on the features' principal components: a ridge
@@ -103,7 +103,7 @@ def bend(
     """
     if len(ratings) < ENOUGH or np.ptp(ratings) == 0:
         raise UsageError(
-            f"{len(ratings)} ratings, {np.unique(ratings).size} different, cannot bend a ranking"
+            f"{len(ratings)} ratings, {np.unique(ratings).size} different, cannot finetune a ranking"
         )
     raw = features @ head.weights + head.bias
     # On the head's own scale, so that it and its correction are of one kind.
@@ -118,11 +118,13 @@ def bend(
         leverage = (left**2 * shrunk).sum(1) + 1 / len(ratings)
         fitted = left @ (shrunk * (left.T @ residual))
         unseen = raw + residual - (residual - fitted) / np.maximum(1 - leverage, 1e-6)
-        if (reached := agreement(unseen, ratings)) > best[0]:
+        if (reached := srcc(unseen, ratings)) > best[0]:
             scale = values / (values**2 + ridge * len(ratings))
             best = reached, right.T @ (scale * (left.T @ residual))
-    before, (after, correction) = agreement(raw, ratings), best
+    before, (after, correction) = srcc(raw, ratings), best
     if after <= before:
-        return Bent(head, before, after)
+        return FinetuneResult(head, before, after)
     change = basis @ correction
-    return Bent(LinearHead(head.weights + change, head.bias - float(centre @ change)), before, after)
+    return FinetuneResult(
+        LinearHead(head.weights + change, head.bias - float(centre @ change)), before, after
+    )

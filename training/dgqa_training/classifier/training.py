@@ -45,7 +45,7 @@ RECIPE = Recipe(epochs=2, lr=2e-4, weight_decay=0.0, ema=0.998)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ClassifierConfig:
     """What a domain classifier is trained on, and how.
 
     Attributes:
@@ -73,12 +73,12 @@ class Plan:
         return dict(json.loads(json.dumps(asdict(self) | {"preprocessing": self.preprocessing.id})))
 
 
-def split(source: Path, plan: Plan) -> tuple[list[Path], list[Path]]:
+def split(source: Path, config: ClassifierConfig) -> tuple[list[Path], list[Path]]:
     """The contents of a folder: those to train on, and those that are kept back.
 
     Args:
         source: pristine photographs, or a set in KADID-10k's layout.
-        plan: says how many are kept back.
+        config: says how many are kept back.
 
     Raises:
         UsageError: there are too few for both.
@@ -88,13 +88,13 @@ def split(source: Path, plan: Plan) -> tuple[list[Path], list[Path]]:
         contents = sorted({sample.reference for sample in samples if sample.reference})
     else:
         contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
-    kept = round(len(contents) * plan.held_out)
+    kept = round(len(contents) * config.held_out)
     if not 0 < kept < len(contents):
         raise UsageError(
-            f"{source} holds {len(contents)} photographs; keeping back a share of {plan.held_out} leaves "
+            f"{source} holds {len(contents)} photographs; keeping back a share of {config.held_out} leaves "
             "none to train on or none to report on"
         )
-    order = np.random.default_rng(plan.recipe.seed).permutation(len(contents))
+    order = np.random.default_rng(config.recipe.seed).permutation(len(contents))
     return [contents[i] for i in sorted(order[kept:])], [contents[i] for i in sorted(order[:kept])]
 
 
@@ -110,27 +110,27 @@ def samples(references: Sequence[Path], pristine_copies: int = len(LEVELS)) -> l
     return [Synthetic(reference, *case) for reference in references for case in cases]
 
 
-def crops(source: Path, references: Sequence[Path], plan: Plan) -> CropSource:
+def crops(source: Path, references: Sequence[Path], config: ClassifierConfig) -> CropSource:
     """What is trained on: every reference at every type and level, labelled with its class.
 
     Args:
         source: the references' folder, whose images are made in memory; or the set that they are of, whose
             images are read from disk, which is faster than distorting them.
         references: the contents to train on.
-        plan: says how crops are cut.
+        config: says how crops are cut.
     """
     if not (source / TABLE).is_file():
-        return SyntheticCrops(samples(references), plan.preprocessing, plan.crop)
+        return SyntheticCrops(samples(references), config.preprocessing, config.crop)
     chosen = set(references)
     images = [s for s in datasets.load("kadid10k", source).samples if s.reference in chosen]
     pristine = [reference for reference in references for _ in LEVELS]
     classes = [float(PRISTINE)] * len(pristine) + [float(s.domain or PRISTINE) for s in images]
-    return ImageCrops([*pristine, *(s.path for s in images)], classes, plan.preprocessing, plan.crop)
+    return ImageCrops([*pristine, *(s.path for s in images)], classes, config.preprocessing, config.crop)
 
 
 def train(
     source: Path,
-    plan: Plan,
+    config: ClassifierConfig,
     folder: Path,
     *,
     weights: Path | None = None,
@@ -142,7 +142,7 @@ def train(
 
     Args:
         source: folder of pristine photographs, or a set in KADID-10k's layout with all types and levels.
-        plan: how.
+        config: how.
         folder: of the run; ends up with `domains.safetensors`.
         weights: file of the backbone's ImageNet weights where no package carries them.
         device: "cpu" or "cuda".
@@ -156,29 +156,29 @@ def train(
         UsageError: too few photographs, or the folder holds another run.
         ModelError: weights are missing, a state is damaged, or the loss diverged.
     """
-    references, kept = split(source, plan)
-    torch.manual_seed(plan.recipe.seed)
-    network = DomainNetwork(pretrained_backbone(plan.backbone, weights), Head(STAGES[plan.backbone]))
+    references, kept = split(source, config)
+    torch.manual_seed(config.recipe.seed)
+    network = DomainNetwork(pretrained_backbone(config.backbone, weights), Head(STAGES[config.backbone]))
     facts = {"contents": len(references), "held_out": [path.name for path in kept]}
-    material = crops(source, references, plan)
+    material = crops(source, references, config)
     training = Training(
         network,
         material,
         cross_entropy,
-        plan.recipe,
+        config.recipe,
         folder,
-        plan.settings() | facts,
+        config.settings() | facts,
         device=device,
         workers=workers,
     )
     training.run(observe)
     checkpoint = checkpoints.Checkpoint(
         task="domains",
-        backbone=plan.backbone,
+        backbone=config.backbone,
         head=network.head,
-        preprocessing=plan.preprocessing,
+        preprocessing=config.preprocessing,
         tensors=network.cpu().state_dict(),
-        training={"plan": plan.record(), **facts, "software": software()},
+        training={"plan": config.record(), **facts, "software": software()},
     )
     checkpoints.save(folder / "domains.safetensors", checkpoint)
     return checkpoint

@@ -55,7 +55,7 @@ _SCALED_BY = 2_000  # images at most: quantiles are known to a hundredth by then
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RegressorConfig:
     """What a regressor is trained on, and how.
 
     Attributes:
@@ -123,14 +123,14 @@ class Observers:
 
 
 def samples_of(
-    source: Path, plan: Plan, add: Path | None = None, weights: Path | None = None
+    source: Path, config: RegressorConfig, add: Path | None = None, weights: Path | None = None
 ) -> tuple[CentreSource, dict[str, Any]]:
     """What a folder offers to train on.
 
     Args:
         source: pristine photographs, which are distorted in memory and labelled with KADID's mean label of
             the type and level; or a set in KADID-10k's layout, whose images and labels are read from disk.
-        plan: which types and levels count.
+        config: which types and levels count.
         add: folder of pristine photographs of which DDCUp may add some; only to a set.
         weights: file of the backbone's ImageNet weights where no package carries them; for `add`.
 
@@ -141,20 +141,20 @@ def samples_of(
         UsageError: the folder holds neither.
     """
     if (source / "dmos.csv").is_file():
-        images, known = _set_on_disk(source, plan)
+        images, known = _set_on_disk(source, config)
         if add is None:
             return images, known
-        network = QualityNetwork(pretrained_backbone(plan.backbone, weights), plan.head)
-        joined, added = add_contents(images, source, add, network, plan.preprocessing, plan.types)
+        network = QualityNetwork(pretrained_backbone(config.backbone, weights), config.head)
+        joined, added = add_contents(images, source, add, network, config.preprocessing, config.types)
         return joined, known | added
     if add is not None:
         raise UsageError(f"{source} holds no dmos.csv: contents can be added only to a labelled set")
     references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
-    samples = synthetic_samples(references, plan.types, plan.levels)
+    samples = synthetic_samples(references, config.types, config.levels)
     facts = {"contents": len(references), "labels": "kadid-mean"}
-    return SyntheticCrops(samples, plan.preprocessing), facts
+    return SyntheticCrops(samples, config.preprocessing), facts
 
 
 def synthetic_samples(
@@ -167,7 +167,7 @@ def synthetic_samples(
     return [Synthetic(reference, *case) for reference in references for case in cases]
 
 
-def _set_on_disk(source: Path, plan: Plan) -> tuple[CentreSource, dict[str, Any]]:
+def _set_on_disk(source: Path, config: RegressorConfig) -> tuple[CentreSource, dict[str, Any]]:
     labelled = datasets.load("kadid10k", source)
     # Scaled over the whole set before types are chosen, so that a label means the same in every selection.
     low, high = labelled.scores.min(), labelled.scores.max()
@@ -175,15 +175,15 @@ def _set_on_disk(source: Path, plan: Plan) -> tuple[CentreSource, dict[str, Any]
         raise UsageError(f"{source}: all labels are {low}; there is nothing to learn from them")
     scaled = (PRISTINE_LABEL * (labelled.scores - low) / (high - low)).tolist()
     pairs = zip(labelled.samples, scaled, strict=True)
-    chosen = [(s, label) for s, label in pairs if s.domain in plan.types and s.level in plan.levels]
+    chosen = [(s, label) for s, label in pairs if s.domain in config.types and s.level in config.levels]
     facts = {"contents": len({s.reference for s, _ in chosen}), "labels": f"{source.name}/dmos.csv"}
     files, labels = [s.path for s, _ in chosen], [label for _, label in chosen]
-    return ImageCrops(files, labels, plan.preprocessing), facts
+    return ImageCrops(files, labels, config.preprocessing), facts
 
 
 def train(
     source: CentreSource,
-    plan: Plan,
+    config: RegressorConfig,
     folder: Path,
     facts: Mapping[str, Any],
     *,
@@ -196,7 +196,7 @@ def train(
 
     Args:
         source: samples whose targets are qualities, 0–10.
-        plan: how.
+        config: how.
         folder: of the run; ends up with `regressor.safetensors`.
         facts: about the samples, for the record: contents, labels.
         weights: file of the backbone's ImageNet weights where no package carries them.
@@ -212,42 +212,42 @@ def train(
         ModelError: weights are missing, a state is damaged, or the loss diverged.
     """
     observers = observers or Observers()
-    torch.manual_seed(plan.recipe.seed)
-    network = quality_network(pretrained_backbone(plan.backbone, weights), plan.head)
+    torch.manual_seed(config.recipe.seed)
+    network = quality_network(pretrained_backbone(config.backbone, weights), config.head)
     originals = len(source) - int(facts.get("added_images", 0))
-    thinning = Thinning(source, originals, plan.recipe.seed, device, workers)
+    thinning = Thinning(source, originals, config.recipe.seed, device, workers)
     training = Training(
         network,
         source,
         absolute_error,
-        plan.recipe,
+        config.recipe,
         folder,
-        plan.settings() | dict(facts),
+        config.settings() | dict(facts),
         device=device,
         workers=workers,
-        choose=thinning if plan.thin else None,
+        choose=thinning if config.thin else None,
     )
     training.open()
-    if isinstance(network, QualityNetwork) and plan.ridge and training.fresh:
-        seed = plan.recipe.seed
+    if isinstance(network, QualityNetwork) and config.ridge and training.fresh:
+        seed = config.recipe.seed
         fit_probe(
             network,
             source,
-            ridge=plan.ridge,
+            ridge=config.ridge,
             seed=seed,
             device=device,
             workers=workers,
             observe=observers.probe,
         )
     training.run(observers.step)
-    scale = scale_of(network, source, seed=plan.recipe.seed, device=device, workers=workers)
+    scale = scale_of(network, source, seed=config.recipe.seed, device=device, workers=workers)
     checkpoint = checkpoints.Checkpoint(
         task="quality",
-        backbone=plan.backbone,
-        head=plan.head,
-        preprocessing=plan.preprocessing,
+        backbone=config.backbone,
+        head=config.head,
+        preprocessing=config.preprocessing,
         tensors=network.cpu().state_dict(),
-        training={"plan": plan.record(), **facts, "scale": scale.as_card(), "software": software()},
+        training={"plan": config.record(), **facts, "scale": scale.as_card(), "software": software()},
     )
     checkpoints.save(folder / "regressor.safetensors", checkpoint)
     return checkpoint

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from dgqa_infer.domains.classes import WORDS
-from dgqa_training.selection.votes import Rule, Selection
+from dgqa_training.selection.votes import DomainSelection, Rule
 
 Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -21,7 +21,7 @@ _INK, _PAPER, _FAINT = (30, 30, 30), (255, 255, 255), (215, 215, 215)
 _SELECTED, _OTHER, _LIMIT = (31, 119, 180), (174, 199, 232), (200, 60, 30)
 
 
-def chart(selection: Selection) -> Image.Image:
+def chart(selection: DomainSelection) -> Image.Image:
     """Draw the profile.
 
     Args:

@@ -67,7 +67,7 @@ PAPER = Rule()
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class DomainSelection:
     """What the rule says of a set of photographs.
 
     Attributes:
@@ -140,7 +140,7 @@ class Ballot:
         self._votes += np.bincount(chosen.ravel(), minlength=CLASSES)
         self.photos += len(chosen)
 
-    def selection(self) -> Selection:
+    def selection(self) -> DomainSelection:
         """What the photographs so far select.
 
         Raises:
@@ -148,7 +148,7 @@ class Ballot:
         """
         if not self.photos:
             raise UsageError("no domains can be selected: there is no usable photograph")
-        return Selection(tuple(self._votes.tolist()), self.photos, self.rule)
+        return DomainSelection(tuple(self._votes.tolist()), self.photos, self.rule)
 
 
 def ballots(logits: Logits, rule: Rule = PAPER) -> NDArray[np.intp]:
@@ -171,7 +171,7 @@ def ballots(logits: Logits, rule: Rule = PAPER) -> NDArray[np.intp]:
     return np.argsort(-logits, axis=1, kind="stable")[:, : rule.top]
 
 
-def select(logits: Logits, rule: Rule = PAPER) -> Selection:
+def select(logits: Logits, rule: Rule = PAPER) -> DomainSelection:
     """Apply the rule to all photographs at once.
 
     Args:

@@ -7,13 +7,13 @@ write_set        write it, in KADID-10k's or KADIS-700k's layout, or go on writi
 
 from dgqa_training.synthesis._processes import workers
 from dgqa_training.synthesis.image import generator_for, synthesize
-from dgqa_training.synthesis.plan import Plan, Reference, Settings, plan_set
+from dgqa_training.synthesis.plan import Reference, Settings, SynthesisPlan, plan_set
 from dgqa_training.synthesis.sets import Written, write_set, write_sheets
 
 __all__ = [
-    "Plan",
     "Reference",
     "Settings",
+    "SynthesisPlan",
     "Written",
     "generator_for",
     "plan_set",

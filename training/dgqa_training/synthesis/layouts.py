@@ -12,7 +12,7 @@ import numpy as np
 
 from dgqa_training.labels.kadid_scores import KadidScores
 from dgqa_training.labels.labels import dmos_by_rank
-from dgqa_training.synthesis.plan import Plan, Reference
+from dgqa_training.synthesis.plan import Reference, SynthesisPlan
 
 Key = tuple[str, int, int]
 """Name of the reference, type, level."""
@@ -37,7 +37,7 @@ class Layout:
     table: Path
 
     @classmethod
-    def of(cls, plan: Plan, root: Path) -> Layout:
+    def of(cls, plan: SynthesisPlan, root: Path) -> Layout:
         """The layout of a planned set: KADID-10k's, or with one type a photograph KADIS-700k's."""
         if plan.settings.per_image == "all":
             return cls(root, root / "images", root / "images", ".png", root / "dmos.csv")
@@ -52,7 +52,7 @@ class Layout:
         return self.images / f"{name}_{type_number:02}_{level:02}{self.extension}"
 
 
-def table(plan: Plan, layout: Layout, qualities: Mapping[Key, float], scores: KadidScores) -> bytes:
+def table(plan: SynthesisPlan, layout: Layout, qualities: Mapping[Key, float], scores: KadidScores) -> bytes:
     """The set's table as a CSV file.
 
     KADID's: `dist_img,ref_img,dmos,var`, sorted as KADID's own. `dmos` is a label on KADID's scale, 1–5,
@@ -83,7 +83,9 @@ def table(plan: Plan, layout: Layout, qualities: Mapping[Key, float], scores: Ka
     return file.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _dmos(plan: Plan, qualities: Mapping[Key, float], scores: KadidScores) -> Iterator[tuple[Key, float]]:
+def _dmos(
+    plan: SynthesisPlan, qualities: Mapping[Key, float], scores: KadidScores
+) -> Iterator[tuple[Key, float]]:
     names = [reference.name for reference in plan.references]
     for kind in plan.settings.types:
         for level in plan.settings.levels:

@@ -18,7 +18,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
-from dgqa_infer.inputs.finder import Selection
+from dgqa_infer.inputs.finder import InputFinder
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
 from dgqa_training.labels.labels import LABELLINGS, Labelling
 from dgqa_training.synthesis._processes import Run
@@ -96,7 +96,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SynthesisPlan:
     """What a set consists of.
 
     Attributes:
@@ -143,7 +143,7 @@ class Plan:
 
 def plan_set(
     folder: Path, settings: Settings, run: Run, advance: Callable[[int], None] = lambda _: None
-) -> Plan:
+) -> SynthesisPlan:
     """Look at every photograph of a folder and decide what its set consists of.
 
     Args:
@@ -159,7 +159,7 @@ def plan_set(
         UsageError: the folder cannot be read, has no usable photograph, or, in KADIS's layout, two that
             differ in their extension alone.
     """
-    selection = Selection(recursive=False)
+    selection = InputFinder(recursive=False)
     paths = []
     for found in selection.find([str(folder)]):
         if isinstance(found, ImageError):
@@ -181,7 +181,7 @@ def plan_set(
         Reference(name, path, *facts, types=_types(path, settings))
         for name, (path, facts) in zip(names, usable, strict=True)
     )
-    return Plan(settings, references, skipped)
+    return SynthesisPlan(settings, references, skipped)
 
 
 def _examine(path: Path, settings: Settings) -> tuple[Path, tuple[str, int, int] | str]:

@@ -25,7 +25,7 @@ from dgqa_training.synthesis._processes import Run
 from dgqa_training.synthesis.contact_sheet import contact_sheet
 from dgqa_training.synthesis.image import synthesize
 from dgqa_training.synthesis.layouts import Key, Layout, table
-from dgqa_training.synthesis.plan import Plan, Reference, Settings
+from dgqa_training.synthesis.plan import Reference, Settings, SynthesisPlan
 
 MANIFEST = "manifest.json"
 SHEETS = "contact_sheets"
@@ -45,7 +45,7 @@ class Written:
 
 
 def write_set(
-    plan: Plan,
+    plan: SynthesisPlan,
     out: Path,
     run: Run,
     *,
@@ -82,7 +82,9 @@ def write_set(
     return Written(plan.image_count, made)
 
 
-def write_sheets(plan: Plan, out: Path, run: Run, advance: Callable[[int], None] = lambda _: None) -> None:
+def write_sheets(
+    plan: SynthesisPlan, out: Path, run: Run, advance: Callable[[int], None] = lambda _: None
+) -> None:
     """Write the contact sheet of every content of a set that `write_set` has written.
 
     Args:
@@ -105,7 +107,7 @@ class _Batch:
     qualities: dict[Key, float]
 
 
-def _rows(plan: Plan) -> Iterator[tuple[Reference, int]]:
+def _rows(plan: SynthesisPlan) -> Iterator[tuple[Reference, int]]:
     """A content and a type: so much is done at a time, and lost when a run is broken off."""
     for reference in plan.references:
         for kind in reference.types:
@@ -146,12 +148,12 @@ def _sheet(reference: Reference, settings: Settings, layout: Layout) -> None:
     write_image(file, np.asarray(sheet))
 
 
-def _manifest(plan: Plan, scores: KadidScores) -> dict[str, Any]:
+def _manifest(plan: SynthesisPlan, scores: KadidScores) -> dict[str, Any]:
     # Labels made from another table of scores are another set.
     return {**plan.manifest(), "scores": {"mean": scores.mean.round(4).tolist()}}
 
 
-def _claim(out: Path, plan: Plan, scores: KadidScores) -> None:
+def _claim(out: Path, plan: SynthesisPlan, scores: KadidScores) -> None:
     """Make sure that the folder is ours to write to, and leave word of what is being written."""
     file = out / MANIFEST
     wanted = json.loads(json.dumps(_manifest(plan, scores)))

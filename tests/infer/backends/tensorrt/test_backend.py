@@ -14,7 +14,7 @@ from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.tensorrt.backend import open_tensorrt
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
-from dgqa_infer.backends.tensorrt.engine_key import EngineRecord, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineRecord, Environment
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import BackendError
 
@@ -119,7 +119,7 @@ def test_crops_of_another_size_are_refused(bundle: Bundle, trt: Any, store: Stor
 
 
 def test_too_little_memory_says_how_much_is_free(bundle: Bundle, cuda: Any, trt: Any, store: Store) -> None:
-    store(profile=Profile(1, 8, 2000))
+    store(profile=BatchProfile(1, 8, 2000))
     cuda.room = 3 << 20
     with pytest.raises(BackendError, match=r"cuda:0: out of memory \(3 of 81920 MB are free"):
         open_tensorrt(bundle, "model.onnx")
@@ -135,10 +135,10 @@ def test_a_stripped_engine_gets_its_weights_from_the_graph(bundle: Bundle, trt: 
 def test_of_two_engines_the_one_with_the_larger_batch_is_taken(
     bundle: Bundle, trt: Any, store: Store
 ) -> None:
-    store(profile=Profile(1, 4, 64))
-    store(profile=Profile(1, 8, 8))
+    store(profile=BatchProfile(1, 4, 64))
+    store(profile=BatchProfile(1, 8, 8))
     with open_tensorrt(bundle, "model.onnx") as backend:
-        assert backend.record.key.profile == Profile(1, 4, 64)
+        assert backend.record.key.profile == BatchProfile(1, 4, 64)
 
 
 def test_without_an_engine_the_command_that_builds_one_is_named(bundle: Bundle, trt: Any, cache: Any) -> None:

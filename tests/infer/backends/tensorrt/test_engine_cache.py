@@ -13,11 +13,11 @@ import pytest
 
 from dgqa_infer.backends.tensorrt import engine_cache
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache, default_folder
-from dgqa_infer.backends.tensorrt.engine_key import EngineKey, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineKey, Environment
 from dgqa_infer.errors import BackendError, OutputError
 
 HERE = Environment("tensorrt", "11.4.0.106", "NVIDIA H100", "9.0", "580.82.07")
-KEY = EngineKey("ab" * 32, "fp32", "short512-grid5-224", HERE, Profile(1, 8, 32))
+KEY = EngineKey("ab" * 32, "fp32", "short512-grid5-224", HERE, BatchProfile(1, 8, 32))
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes say nothing on Windows")
 
 

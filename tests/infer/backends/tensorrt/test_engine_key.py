@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment, Profile
+from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineKey, EngineRecord, Environment
 from dgqa_infer.errors import UsageError
 
 HERE = Environment("tensorrt", "11.4.0.106", "NVIDIA H100 80GB HBM3", "9.0", "580.82.07")
-KEY = EngineKey("ab" * 32, "fp16", "short512-grid5-224", HERE, Profile(1, 8, 32))
+KEY = EngineKey("ab" * 32, "fp16", "short512-grid5-224", HERE, BatchProfile(1, 8, 32))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ KEY = EngineKey("ab" * 32, "fp16", "short512-grid5-224", HERE, Profile(1, 8, 32)
         {"environment": replace(HERE, gpu="NVIDIA L4")},
         {"environment": replace(HERE, compute_capability="8.9")},
         {"environment": replace(HERE, driver="580.83")},
-        {"profile": Profile(1, 8, 64)},
+        {"profile": BatchProfile(1, 8, 64)},
         {"options": ("stripped",)},
     ],
 )
@@ -78,8 +78,8 @@ def test_a_hardware_compatible_engine_runs_on_ampere_and_later(capability: str, 
 
 
 def test_batch_sizes_are_read_as_they_are_written() -> None:
-    assert Profile.parse("1:8:32") == Profile(1, 8, 32)
-    assert str(Profile(2, 4, 8)) == "2:4:8"
+    assert BatchProfile.parse("1:8:32") == BatchProfile(1, 8, 32)
+    assert str(BatchProfile(2, 4, 8)) == "2:4:8"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_batch_sizes_are_read_as_they_are_written() -> None:
 )
 def test_batch_sizes_that_are_none_are_usage_errors(text: str) -> None:
     with pytest.raises(UsageError, match="batch sizes"):
-        Profile.parse(text)
+        BatchProfile.parse(text)
 
 
 def test_a_sidecar_reads_as_it_was_written() -> None:
