@@ -66,6 +66,15 @@ def test_edge_mask_is_0_on_flat_parts_and_1_at_edges():
     assert mask.max() == 1
 
 
+def test_edge_mask_takes_one_sided_differences_at_the_borders_as_matlab_does():
+    # A ramp has the same gradient everywhere, so nothing stands out at its borders (MATLAB's `gradient`).
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32)[:, None], (1, 64))
+    gradient = np.hypot(*np.gradient(ramp))
+    assert np.ptp(gradient) < 1e-6
+    mask = edge_mask(np.repeat(ramp[..., None], 3, axis=2) ** 2)  # steeper and steeper, up to the last row
+    assert mask[-1].min() == mask.max() == 1
+
+
 @pytest.mark.parametrize("colors", DISTORTIONS[6].levels)
 def test_color_quantization_leaves_at_most_as_many_colours(photo, generator, colors):
     quantized = color_quantization(photo, colors, generator)

@@ -139,8 +139,19 @@ def test_quantization_rounds_up_to_the_next_threshold(photo, generator):
     quantized = quantization(photo, 7, generator)
     assert (quantized[photo < limits[0]] == 0).all()
     for low, high in pairwise(limits):
-        assert (quantized[(photo >= low) & (photo < high)] == high).all()
-    assert (quantized[photo >= limits[-1]] == 1).all()
+        assert (quantized[(photo > low) & (photo < high)] == high).all()
+    assert (quantized[photo > limits[-1]] == 1).all()
+
+
+def test_an_element_that_equals_a_threshold_belongs_to_the_class_below_it(generator):
+    # MathWorks' documentation of imquantize: quant_A = valuesMin(i + 1) where levels(i) < A <= levels(i + 1).
+    levels = np.repeat(np.arange(256, dtype=np.float32)[:, None, None] / 255, 3, axis=2)
+    limits = otsu_thresholds(levels, 7)
+    quantized = quantization(levels, 7, generator)
+    np.testing.assert_allclose(quantized[np.isclose(levels, limits[0])], 0)
+    for low, high in pairwise(limits):
+        np.testing.assert_allclose(quantized[np.isclose(levels, high)], high)
+        assert (quantized[np.isclose(levels, low)] < high).all()
 
 
 @pytest.mark.parametrize("thresholds", [1, 2, 3])

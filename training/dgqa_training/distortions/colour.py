@@ -69,9 +69,9 @@ def edge_mask(image: FloatImage) -> FloatImage:
     Returns:
         float32 [h, w], 0–1, 1 at the strongest edges.
     """
-    padded = np.pad(rgb_to_gray(image), 1, mode="edge")
-    down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
-    right = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
+    gray = rgb_to_gray(image)
+    # MATLAB's gradient: central differences inside, one-sided ones at the borders, 0 along a single pixel.
+    down, right = (np.gradient(gray, axis=axis) if gray.shape[axis] > 1 else 0 * gray for axis in (0, 1))
     mask = stretch(gaussian_filter(np.hypot(down, right), _EDGE_SIGMA))
     mask = stretch(np.maximum(mask, np.float32(0.1)))
     # MATLAB's prctile puts the i-th of n values at 100·(i − 0.5)/n: NumPy's "hazen".

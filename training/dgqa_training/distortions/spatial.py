@@ -14,6 +14,7 @@ from dgqa_training.distortions._warp import warp_bicubic
 _WARPS = 5  # #19: successive random warps
 _PATCH = 16  # pixels, #20: side of a patch, its margin, and the width of the range it moves in
 _BLOCK = 32  # pixels, #23: side of a block
+_ROUNDING = np.float32(1e-6)  # #22: far below a step of 8 bits, above what a stretch rounds by
 
 PATCH_ROOM = 3 * _PATCH
 """Least width and height, in pixels, that #20 works on: a patch between its margins."""
@@ -112,8 +113,9 @@ def _nearest(length: int, source: int, scale: float) -> npt.NDArray[np.intp]:
 def quantization(image: FloatImage, thresholds: float, generator: np.random.Generator) -> FloatImage:
     """#22 Quantization: multi-level Otsu over all elements of all channels, one set for the three of them.
 
-    An element below the first threshold becomes 0, one in [t_i, t_i+1) becomes t_i+1, one from the last on
-    becomes 1. `multithresh` seeks the thresholds by a simplex search that may stop early; ours are the
+    An element up to the first threshold becomes 0, one in (t_i, t_i+1] becomes t_i+1, one above the last
+    becomes 1: an element that equals a threshold belongs to the class below it (MathWorks' documentation of
+    `imquantize`). `multithresh` seeks the thresholds by a simplex search that may stop early; ours are the
     optimum over the same 256-bin histogram. Source: [M] `imnoisequantize`; pooling [K].
 
     Args:
@@ -129,7 +131,8 @@ def quantization(image: FloatImage, thresholds: float, generator: np.random.Gene
     if len(limits) < thresholds:
         return image.copy()
     values = np.concatenate([[0], limits[1:], [1]]).astype(np.float32)
-    quantized: FloatImage = values[np.searchsorted(limits, image, side="right")]
+    # The stretch before may have left an element a rounding error above the threshold that it equals.
+    quantized: FloatImage = values[np.searchsorted(limits + _ROUNDING, image, side="left")]
     return quantized
 
 
