@@ -22,6 +22,7 @@ from dgqa_infer.bundle.card import Card
 from dgqa_infer.domains.classes import words
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.globs import matches
+from dgqa_infer.results import GateRow, Row
 
 LEAST_PROBABILITY = 0.1
 """Distortions that are less probable are not in the rows."""
@@ -99,9 +100,9 @@ class Gate:
         for rule in self._rules:
             rule.judged = rule.failed = rule.close_passes = rule.close_failures = 0
 
-    def judge(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    def judge(self, row: Row) -> GateRow | None:
         """The verdict on a row; None where no rule fits its path."""
-        rule = next((each for each in self._rules if matches(row["path"], each.match)), None)
+        rule = next((each for each in self._rules if matches(row["path"] or "", each.match)), None)
         if rule is None:
             self._not_judged += 1
             return None
@@ -122,7 +123,7 @@ class Gate:
             "not_judged": self._not_judged,
         }
 
-    def _reasons(self, rule: Rule, row: Mapping[str, Any]) -> tuple[list[str], bool]:
+    def _reasons(self, rule: Rule, row: Row) -> tuple[list[str], bool]:
         """Why the row fails, and whether the backend's tolerance could change that."""
         if (error := row.get("error")) is not None:
             return [error["code"]], False

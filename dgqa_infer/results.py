@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict
 
 from dgqa_infer.errors import ErrorCode
 
 if TYPE_CHECKING:
     from dgqa_infer.quality_map import QualityMap
+
+
+class DistortionRow(TypedDict):
+    """A distortion in a row; see `Distortion`."""
+
+    name: str
+    probability: float
+
+
+class ErrorRow(TypedDict):
+    """Why a row has no score; see `Failure`."""
+
+    code: ErrorCode
+    message: str
+
+
+class GateRow(TypedDict):
+    """A gate's verdict in a row; see `dgqa_infer.gate`."""
+
+    rule: str
+    passed: bool
+    reasons: list[str]
+    within_tolerance: bool
+
+
+class Row(TypedDict):
+    """What one input becomes in every output; `docs/schemas/row.schema.json` says what each field means.
+
+    A row with `error` has none of the fields from `score` to `votes`. `size` and `mtime` come with rows of
+    files, `gate` with rows that a gate has judged.
+    """
+
+    path: str | None
+    score: NotRequired[float]
+    raw: NotRequired[float]
+    spread: NotRequired[float]
+    width: NotRequired[int]
+    height: NotRequired[int]
+    warnings: NotRequired[list[str]]
+    distortions: NotRequired[list[DistortionRow]]
+    votes: NotRequired[list[int]]
+    error: NotRequired[ErrorRow]
+    model: str
+    gate: NotRequired[GateRow]
+    size: NotRequired[int | None]
+    mtime: NotRequired[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +101,9 @@ class Score:
     votes: tuple[int, ...] | None = None
     quality_map: QualityMap | None = field(default=None, compare=False, repr=False)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """The row of this score, ready for JSON."""
-        row: dict[str, Any] = {
+        row: Row = {
             "path": self.path,
             "score": round(self.score, 2),
             "raw": round(self.raw, 5),
@@ -92,7 +138,7 @@ class Failure:
     message: str
     model: str
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """The row of this failure, ready for JSON."""
         return {
             "path": self.path,

@@ -19,6 +19,7 @@ from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.card import Domains
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import is_kadid, words
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.errors import BackendError, ImageError, UsageError
@@ -26,6 +27,7 @@ from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops, places
 from dgqa_infer.images.decode import DecodeLimits, Photograph, decode, from_array, from_pillow
+from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
 
@@ -42,7 +44,7 @@ _MIN_PROBABILITY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Prediction:
     """What the graphs say of one photograph.
 
     Attributes:
@@ -155,6 +157,11 @@ class Scorer:
         return self._loaded.result()[0].device
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """How photographs become crops."""
+        return self.bundle.card.preprocessing
+
+    @property
     def model_id(self) -> str:
         """The model as rows name it, such as "dgqa-lite0@1f3a9c0e"."""
         return self.bundle.model_id
@@ -189,12 +196,17 @@ class Scorer:
         inputs = iter(images)
         while batch := [self._prepare(image) for image in islice(inputs, self.batch_size)]:
             stacks = [cut for _, _, cut in batch if cut is not None]
-            judgements = iter(self.judge(np.concatenate(stacks)) if stacks else ())
-            for path, found, cut in batch:
+            photos = [
+                Photo(index, path, found.width, found.height, found.warnings)
+                for index, (path, found, _) in enumerate(batch)
+                if isinstance(found, Photograph)
+            ]
+            results = iter(self.predict(np.concatenate(stacks), photos) if stacks else ())
+            for path, found, _ in batch:
                 if isinstance(found, ImageError):
                     yield Failure(path, found.code, found.message, self.model_id)
-                elif cut is not None:
-                    yield self.result(path, next(judgements), found.width, found.height, found.warnings)
+                else:
+                    yield next(results)
 
     def score_files(
         self,
@@ -229,21 +241,39 @@ class Scorer:
             for outcome in pipeline.run(found):
                 yield outcome.result
 
-    def judge(self, stack: Pixels) -> list[Judgement]:
-        """Run the graphs on the crops of some photographs.
+    def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[Result]:
+        """Score photographs that are crops already; see `pipeline.predictor.Predictor`.
 
         Args:
-            stack: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+            crops: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+            photos: what is known of each.
 
         Returns:
-            One judgement a photograph, in order.
+            One result a photograph, in order; a failure where the graph gave no number.
 
         Raises:
             BackendError: the runtime failed.
         """
-        grid = self.bundle.card.preprocessing.grid
+        return [
+            self._result(photo, prediction)
+            for photo, prediction in zip(photos, self.infer(crops), strict=True)
+        ]
+
+    def infer(self, crops: Pixels) -> list[Prediction]:
+        """Run the graphs on the crops of some photographs.
+
+        Args:
+            crops: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+
+        Returns:
+            One prediction a photograph, in order.
+
+        Raises:
+            BackendError: the runtime failed.
+        """
+        grid = self.preprocessing.grid
         quality_backend, domains_backend = self._loaded.result()
-        outputs = quality_backend.infer(stack)
+        outputs = quality_backend.infer(crops)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
         if self._maps:
@@ -253,7 +283,7 @@ class Scorer:
         found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
         votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
         if domains_backend is not None and self.bundle.card.domains is not None:
-            logits = domains_backend.infer(stack)["domain_logits"].astype(np.float64)
+            logits = domains_backend.infer(crops)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan
@@ -263,30 +293,28 @@ class Scorer:
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Judgement(float(raws[place]), float(spreads[place]), found[place], votes[place], cells[place])
+            Prediction(float(raws[place]), float(spreads[place]), found[place], votes[place], cells[place])
             for place in range(len(quality))
         ]
 
-    def result(
-        self, path: str | None, judgement: Judgement, width: int, height: int, warnings: tuple[str, ...]
-    ) -> Result:
-        """One photograph's result; a failure where the graph gave no number."""
-        if not (math.isfinite(judgement.raw) and math.isfinite(judgement.spread)):
-            return Failure(path, "not_finite", f"the model gave {judgement.raw} for it", self.model_id)
+    def _result(self, photo: Photo, prediction: Prediction) -> Result:
+        if not (math.isfinite(prediction.raw) and math.isfinite(prediction.spread)):
+            return Failure(photo.path, "not_finite", f"the model gave {prediction.raw} for it", self.model_id)
         quality_map = None
-        if judgement.cells is not None:
-            quality_map = QualityMap(judgement.cells, places(height, width, self.bundle.card.preprocessing))
+        if prediction.cells is not None:
+            where = places(photo.height, photo.width, self.preprocessing)
+            quality_map = QualityMap(prediction.cells, where)
         return Score(
-            path=path,
-            score=self.bundle.card.calibration(judgement.raw),
-            raw=judgement.raw,
-            spread=judgement.spread,
-            width=width,
-            height=height,
-            warnings=warnings,
+            path=photo.path,
+            score=self.bundle.card.calibration(prediction.raw),
+            raw=prediction.raw,
+            spread=prediction.spread,
+            width=photo.width,
+            height=photo.height,
+            warnings=photo.warnings,
             model=self.model_id,
-            distortions=judgement.distortions,
-            votes=judgement.votes,
+            distortions=prediction.distortions,
+            votes=prediction.votes,
             quality_map=quality_map,
         )
 
@@ -315,7 +343,7 @@ class Scorer:
         if self.jpeg_device is not None and self._jpegs is None:
             from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
-            self._jpegs = DeviceDecoder(self.jpeg_device, self.bundle.card.preprocessing)
+            self._jpegs = DeviceDecoder(self.jpeg_device, self.preprocessing)
         return self._jpegs
 
     def _prepare(self, image: Source) -> tuple[str | None, Photograph | ImageError, Pixels | None]:
@@ -331,10 +359,10 @@ class Scorer:
                     image,
                     self.limits,
                     strict=self.strict,
-                    short_side=self.bundle.card.preprocessing.decoded_side,
+                    short_side=self.preprocessing.decoded_side,
                     on_device=self._device_decoder(),
                 )
-            cut, more = crops(photograph.pixels, self.bundle.card.preprocessing, photograph.box)
+            cut, more = crops(photograph.pixels, self.preprocessing, photograph.box)
         except ImageError as error:
             return path, error, None
         return path, photograph.seen(more), cut

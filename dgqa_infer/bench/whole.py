@@ -10,40 +10,16 @@ import numpy as np
 
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
 from dgqa_infer.bench.rounds import Effort, Way, rates
-from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
-from dgqa_infer.images.decode import DecodeLimits, decode
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.files import read_file
+from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.results import Score
 from dgqa_infer.scorer import Scorer
 
 _STACKS = 64
-
-
-class NothingJudge:
-    """A judge that does nothing, so that decoding can be measured alone; see `judging.Judge`."""
-
-    strict = False
-    jpeg_device: str | None = None
-    model_id = "nothing@00000000"
-
-    def __init__(self, bundle: Bundle, batch_size: int) -> None:
-        self.bundle = bundle
-        self.batch_size = batch_size
-        self.limits = DecodeLimits()
-
-    def judge(self, stack: Pixels) -> Sequence[float]:
-        """The same for each."""
-        return [5.0] * (len(stack) // self.bundle.card.preprocessing.grid)
-
-    def result(
-        self, path: str | None, judgement: float, width: int, height: int, warnings: tuple[str, ...], /
-    ) -> Score:
-        """A score of no meaning."""
-        return Score(path, judgement, judgement, 0.0, width, height, warnings, self.model_id)
 
 
 def parts(paths: Sequence[str], scorer: Scorer, effort: Effort) -> Iterator[Figure]:
@@ -53,7 +29,7 @@ def parts(paths: Sequence[str], scorer: Scorer, effort: Effort) -> Iterator[Figu
     """
     way, limits = scorer.bundle.card.preprocessing, scorer.limits
     batch = np.concatenate([_prepared(path, way) for path in paths[: scorer.batch_size]])
-    scorer.judge(batch)
+    scorer.infer(batch)
     found: dict[str, list[float]] = {"read": [], "decode": [], "crops": [], "infer": []}
     for _ in range(effort.rounds):
         took = np.zeros(3)
@@ -67,7 +43,7 @@ def parts(paths: Sequence[str], scorer: Scorer, effort: Effort) -> Iterator[Figu
             moments.append(time.perf_counter())
             took += np.diff(moments)
         began = time.perf_counter()
-        scorer.judge(batch)
+        scorer.infer(batch)
         inferred = (time.perf_counter() - began) * way.grid / len(batch)
         for part, seconds in zip(found, [*took / len(paths), inferred], strict=True):
             found[part].append(1000 * seconds)
@@ -86,13 +62,15 @@ def end_to_end(paths: Sequence[str], scorer: Scorer, workers: int | None, effort
     stack = np.concatenate([_prepared(path, way) for path in paths[:_STACKS]])
     step = size * way.grid
     with (
-        Pipeline(NothingJudge(scorer.bundle, size), workers=workers) as decoding,
+        Pipeline(
+            CropsPredictor(scorer.preprocessing, scorer.model_id, batch_size=size), workers=workers
+        ) as decoding,
         Pipeline(scorer, workers=workers) as whole,
     ):
         ways: dict[str, Way] = {
             "decode only": lambda: _drained(decoding, paths),
             "infer only": lambda: sum(
-                len(scorer.judge(stack[start : start + step])) for start in range(0, len(stack), step)
+                len(scorer.infer(stack[start : start + step])) for start in range(0, len(stack), step)
             ),
             "end to end": lambda: _drained(whole, paths),
         }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._output import Output, Ticker
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.results import Result
+    from dgqa_infer.results import Row, Score
 
 _STDOUT = "-"
 _BY_EXTENSION = {".ndjson": "jsonl"} | {f".{name}": name for name in FORMATS}
@@ -88,7 +88,7 @@ class Run:
         log: RecoveryLog | None,
         gate: Gate | None,
         summary: Summary,
-        pipeline: Pipeline[Result],
+        pipeline: Pipeline[Score],
         maps: MapFolder | None = None,
     ) -> None:
         self._out = out
@@ -213,7 +213,7 @@ class _StdoutSink:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def write(self, row: Mapping[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         try:
             self._sink.write(row)
         except BrokenPipeError:

@@ -13,6 +13,7 @@ from dgqa_infer.cli._errors import ExitCode
 from dgqa_infer.domains.drift import DomainDrift, drift
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
+from dgqa_infer.results import Row
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Summary:
         """All inputs so far; each is counted exactly once."""
         return self.scored + self.failed.total() + self.skipped + self.skipped_failed
 
-    def count(self, row: Mapping[str, Any]) -> None:
+    def count(self, row: Row) -> None:
         """Count a row of this run."""
         if (error := row.get("error")) is None:
             self.scored += 1
@@ -66,7 +67,7 @@ class Summary:
         else:
             self.failed[error["code"]] += 1
 
-    def count_votes(self, row: Mapping[str, Any]) -> None:
+    def count_votes(self, row: Row) -> None:
         """Count what domains a row's photograph resembles, if the row says so."""
         if votes := row.get("votes"):
             # The row of an earlier run may have been written by anybody.

@@ -146,7 +146,8 @@ def score(
         from dgqa_infer.domains.profile import DomainProfile
         from dgqa_infer.images.decode import DecodeLimits
         from dgqa_infer.inputs.finder import InputFinder
-        from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
+        from dgqa_infer.options import WorkerLimits
+        from dgqa_infer.pipeline.pipeline import Pipeline
         from dgqa_infer.scorer import Scorer
 
         decode_limits = DecodeLimits(

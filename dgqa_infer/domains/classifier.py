@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
+from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.results import Failure
 
 
@@ -32,12 +35,12 @@ class DomainLogits:
 
 
 class DomainClassifier:
-    """Judges crops for the pipeline, as `Scorer` does, but by the domain graph alone. A context manager.
+    """Predicts domains for the pipeline, as `Scorer` predicts quality. A context manager.
 
     Attributes:
         bundle: the model; its classes are KADID's.
         device: where it runs, such as "cpu" or "cuda:0".
-        batch_size: photographs that are judged at once.
+        batch_size: photographs that are predicted at once.
         limits: what an input may ask for.
         strict: whether damaged JPEG data is refused; it is not.
     """
@@ -72,39 +75,37 @@ class DomainClassifier:
         self.device = self._backend.device
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """How photographs become crops."""
+        return self.bundle.card.preprocessing
+
+    @property
     def model_id(self) -> str:
         """Name and start of the domain graph's hash, such as "dgqa-lite0@8c1d0a44"."""
         card = self.bundle.card
         return f"{card.name}@{card.files[DOMAIN_GRAPH].sha256[:8]}"
 
-    def judge(self, stack: Pixels) -> list[NDArray[np.float64]]:
-        """The mean raw logits of some photographs.
+    def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[DomainLogits | Failure]:
+        """The mean raw logits of some photographs; see `pipeline.predictor.Predictor`.
 
         Args:
-            stack: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+            crops: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+            photos: what is known of each.
 
         Returns:
-            float64 [26] for each photograph, in order.
+            One result a photograph, in order; a failure where the graph gave no finite numbers.
 
         Raises:
             BackendError: the runtime failed.
         """
-        logits = self._backend.infer(stack)["domain_logits"].astype(np.float64)
-        grid = self.bundle.card.preprocessing.grid
-        return list(logits.reshape(-1, grid, logits.shape[1]).mean(axis=1))
+        logits = self._backend.infer(crops)["domain_logits"].astype(np.float64)
+        means = logits.reshape(len(photos), self.preprocessing.grid, -1).mean(axis=1)
+        return [self._result(photo.path, mean) for photo, mean in zip(photos, means, strict=True)]
 
-    def result(
-        self,
-        path: str | None,
-        judgement: NDArray[np.float64],
-        width: int,  # noqa: ARG002 (a judge is told, and need not care)
-        height: int,  # noqa: ARG002
-        warnings: tuple[str, ...],  # noqa: ARG002
-    ) -> DomainLogits | Failure:
-        """One photograph's logits; a failure where the graph gave no numbers."""
-        if not np.isfinite(judgement).all():
+    def _result(self, path: str | None, logits: NDArray[np.float64]) -> DomainLogits | Failure:
+        if not np.isfinite(logits).all():
             return Failure(path, "not_finite", "the classifier gave no finite numbers for it", self.model_id)
-        return DomainLogits(path, judgement)
+        return DomainLogits(path, logits)
 
     def close(self) -> None:
         """Free the device."""

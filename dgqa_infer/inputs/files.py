@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import FileIO
 from typing import TypeAlias
 
@@ -14,6 +14,19 @@ from dgqa_infer.inputs import remote
 
 Input: TypeAlias = str | ImageError
 """A path to score, or the error that an input became before it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A photograph in memory, encoded as in a file.
+
+    Attributes:
+        data: the file's bytes.
+        name: what results call it; None for nothing. Nothing is opened by this name.
+    """
+
+    data: bytes = field(repr=False)
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 from dgqa_infer.errors import UsageError
-
-Row = Mapping[str, Any]
+from dgqa_infer.results import Row
 
 # Format → where its sink is. A sink is called with a binary stream, which it does not close.
 _SINKS = {

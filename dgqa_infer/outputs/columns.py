@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dgqa_infer.outputs import Row
+from dgqa_infer.results import Row
 
 NUMBERS = ("score", "raw", "spread", "mtime")
 INTEGERS = ("width", "height", "size")
@@ -22,10 +22,10 @@ def flatten(row: Row) -> dict[str, Any]:
         `warnings` and `verdict_reasons` are lists of text, `distortions` a list of mappings with name and
         probability; None stands for nothing.
     """
-    error, gate = row.get("error") or {}, row.get("gate") or {}
-    flat = {name: row.get(name) for name in COLUMNS}
-    flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
-    if gate:
+    flat: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
+    if error := row.get("error"):
+        flat |= {"error_code": error["code"], "error_message": error["message"]}
+    if gate := row.get("gate"):
         flat |= {
             "verdict": "passed" if gate["passed"] else "failed",
             "verdict_reasons": gate["reasons"],

@@ -7,8 +7,8 @@ import io
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.columns import COLUMNS, encodable, flatten
+from dgqa_infer.results import Row
 
 # A cell that begins like this is a formula to a spreadsheet, and formulas can run programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

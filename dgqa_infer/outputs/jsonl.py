@@ -6,7 +6,7 @@ import json
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from dgqa_infer.outputs import Row
+from dgqa_infer.results import Row
 
 
 def encode(row: Row) -> bytes:

@@ -10,7 +10,7 @@ from dgqa_infer.errors import OutputError
 from dgqa_infer.outputs.files import whole_file
 from dgqa_infer.outputs.map_picture import overlay
 from dgqa_infer.pipeline.predictor import Outcome
-from dgqa_infer.results import Failure, Result
+from dgqa_infer.results import Failure, Score
 
 _ENDING = ".png"
 _MAX_NAME_BYTES = 255
@@ -46,7 +46,7 @@ class MapFolder:
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
-    def write(self, outcome: Outcome[Result]) -> Path | None:
+    def write(self, outcome: Outcome[Score]) -> Path | None:
         """Write one photograph's picture; one that an earlier run wrote is replaced.
 
         Args:

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dgqa_infer.errors import UsageError
-from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.columns import COLUMNS, INTEGERS, NUMBERS, encodable, flatten
+from dgqa_infer.results import Row
 
 _ROWS_AT_ONCE = 10_000
 

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.files import sync_folder, whole_file
 from dgqa_infer.outputs.jsonl import encode
+from dgqa_infer.results import Row
 
 _SYNC_SECONDS = 5.0
 _ROW_BEGINS = b'{"path": '
@@ -100,7 +100,7 @@ class RecoveryLog:
         # Of a run's own rows none is remembered: their paths differ.
         self._superseded |= _key(row) in self._done
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[Row]:
         """All rows in the file, the last of each input."""
         last: dict[int, int] = {}
         for number, row in self._read():
@@ -165,7 +165,7 @@ class RecoveryLog:
                 good += len(line)
         return good
 
-    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read(self) -> Iterator[tuple[int, Row]]:
         with self.path.open("rb") as file:
             for number, line in enumerate(file):
                 if (row := _row(line)) is not None:
@@ -181,12 +181,12 @@ def _state(size: int | None, mtime: float | None) -> int:
     return hash((size, mtime))
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def _row(line: bytes) -> Row | None:
     """The row in a line; None where it is none, or not whole."""
     if not line.endswith(b"\n"):
         return None
     try:
-        row = json.loads(line)
+        row: Row = json.loads(line)
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and "path" in row and "model" in row else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from dgqa_infer.outputs import Row
+from dgqa_infer.results import Row
 from dgqa_infer.text import printable
 
 

@@ -1,7 +1,8 @@
-"""Paths in, results out: worker processes decode, full batches are scored, and one file harms no other.
+"""Inputs in, results out: worker processes decode, full batches are predicted, and one file harms no other.
 
 One thread does the talking and never waits for the model, which has a thread of its own. What is in memory at
 once is bounded by slots for crops, by pixels in flight, and by how far results may run ahead of a slow file.
+`Schedule` knows where each input is; this module moves it on.
 """
 
 from __future__ import annotations
@@ -12,61 +13,40 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, Self
+from typing import Generic, Self
 
 import numpy as np
 
-from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
-from dgqa_infer.inputs.files import Input, file_status
+from dgqa_infer.errors import BackendError, ImageError, UsageError
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.inputs.files import file_status
+from dgqa_infer.inputs.files import Encoded, Input
 from dgqa_infer.inputs.remote import is_remote
-from dgqa_infer.pipeline.predictor import Judge, Outcome, R, judge_batch
+from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSettings
+from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
-from dgqa_infer.pipeline.read_ahead import Feed
+from dgqa_infer.pipeline.read_ahead import ReadAhead
+from dgqa_infer.pipeline.schedule import Batch, Schedule, Task
 from dgqa_infer.pipeline.shared_memory import SharedSlots
-from dgqa_infer.pipeline.worker import Task, Worker
+from dgqa_infer.pipeline.worker import Worker
 from dgqa_infer.results import Failure
 
-# Each worker is given one file beyond that in its hands, so that it never waits for this process.
-_TASKS_PER_WORKER = 2
 # So many results may wait for an earlier file that takes its whole time.
 _MAX_AHEAD = 8192
 # Fewer where each of them carries a picture.
 _MAX_AHEAD_WITH_PREVIEWS = 64
-# An idle model takes a batch that is not full when it has waited so long, as behind a file that takes long.
-_PATIENCE_SECONDS = 1.0
-_CRASHES_ALLOWED = 2
 _STARTUP_FAILURES_ALLOWED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """What decoding may take.
-
-    Attributes:
-        seconds: of wall time, for one file.
-        memory_bytes: address space of one worker process.
-        pixels_in_flight: of large photographs, decoded at the same time by all workers.
-    """
-
-    seconds: float = 30.0
-    memory_bytes: int = 4_000_000_000
-    pixels_in_flight: int = 600_000_000
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value <= 0:
-                raise UsageError(f"the limit {name} is {value}, not above 0")
-
-
 class Pipeline(Generic[R]):
-    """Judges files with worker processes; one run at a time, and a context manager around it."""
+    """Predicts files with worker processes; one run at a time, and a context manager around it."""
 
     def __init__(
         self,
-        judge: Judge[R],
+        predictor: Predictor[R],
         *,
         workers: int | None = None,
         limits: WorkerLimits | None = None,
@@ -77,7 +57,7 @@ class Pipeline(Generic[R]):
         """Prepare; processes start when there is work for them.
 
         Args:
-            judge: judges the crops; says how they are made and how many photographs a batch has.
+            predictor: turns crops into results; says how they are made and how many photographs a batch has.
             workers: number of processes that decode; None for one a core.
             limits: what decoding may take.
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
@@ -88,43 +68,39 @@ class Pipeline(Generic[R]):
         Raises:
             UsageError: an argument is out of range.
         """
-        self._judge = judge
-        self._count = workers if workers is not None else _cores()
-        if self._count < 1:
-            raise UsageError(f"{self._count} workers: at least one must decode")
+        count = workers if workers is not None else _cores()
+        if count < 1:
+            raise UsageError(f"{count} workers: at least one must decode")
         limits = limits or WorkerLimits()
-        preprocessing = judge.bundle.card.preprocessing
-        slots = 2 * judge.batch_size + _TASKS_PER_WORKER * self._count
+        self._predictor = predictor
+        self._schedule: Schedule[Worker, Outcome[R]] = Schedule(
+            workers=count, batch_size=predictor.batch_size
+        )
         # Half of what may be in flight is shared out in advance, so that ordinary photographs ask nobody.
         self._shared_pixels = limits.pixels_in_flight // 2
-        self._slots = SharedSlots(slots, preprocessing, preview)
+        self._settings = WorkerSettings(
+            preprocessing=predictor.preprocessing,
+            limits=predictor.limits,
+            strict=predictor.strict,
+            seed=seed,
+            preview=preview,
+            jpeg_device=predictor.jpeg_device,
+            slots=self._schedule.slots,
+            seconds=limits.seconds,
+            memory_bytes=limits.memory_bytes,
+            free_pixels=self._shared_pixels // count,
+        )
+        self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
-        self._settings = {
-            "preprocessing": preprocessing.as_card(),
-            "limits": asdict(judge.limits),
-            "strict": judge.strict,
-            "seed": seed,
-            "preview": preview,
-            "jpeg_device": judge.jpeg_device,
-            "slots": slots,
-            "seconds": limits.seconds,
-            "memory_bytes": limits.memory_bytes,
-            "free_pixels": self._shared_pixels // self._count,
-        }
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._begun = begun
-        self._workers: list[Worker] = []
         self._startup_failures = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-judge")
-        self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
-        self._decoded: list[tuple[Task, dict[str, Any]]] = []
-        self._again: deque[Task] = deque()
         self._asking: deque[Worker] = deque()
-        self._done: dict[int, Outcome[R]] = {}
-        self._impatient_at = 0.0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-predict")
+        self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
         self._stopping = False
 
     def stop(self) -> None:
@@ -132,11 +108,12 @@ class Pipeline(Generic[R]):
         self._stopping = True
         self._nudge()
 
-    def run(self, inputs: Iterable[Input]) -> Iterator[Outcome[R]]:
-        """Score files.
+    def run(self, inputs: Iterable[Input | Encoded]) -> Iterator[Outcome[R]]:
+        """Predict files.
 
         Args:
-            inputs: paths, and errors of inputs that have none; another thread reads some hundred ahead.
+            inputs: paths, photographs in memory, and errors of inputs that have neither; another thread reads
+                some hundred ahead.
 
         Yields:
             One outcome an input, in the inputs' order, whatever order they were finished in.
@@ -144,30 +121,35 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
-        taken = given = 0
-        with Feed(inputs, self._nudge) as feed:
-            while True:
-                while taken - given < self._max_ahead and self._has_room() and not self._stopping:
-                    if (found := feed.next()) is None:
-                        break
-                    self._take(taken, found)
-                    taken += 1
-                self._hand_out()
-                self._judge_full_batches(flush=feed.idle or self._stopping)
-                if given == taken and (feed.ended or self._stopping):
-                    feed.raise_failure()
-                    return
-                if given not in self._done:
-                    self._wait()
-                while given in self._done:
-                    yield self._done.pop(given)
-                    given += 1
+        early: dict[int, Outcome[R]] = {}
+        given = 0
+        # What was taken and not given is early or under way, and what is under way is few.
+        for index, outcome in self._outcomes(inputs, lambda: len(early) < self._max_ahead):
+            early[index] = outcome
+            while given in early:
+                yield early.pop(given)
+                given += 1
+
+    def as_completed(self, inputs: Iterable[Input | Encoded]) -> Iterator[tuple[int, Outcome[R]]]:
+        """Predict files, and give each outcome as soon as it is known: no input waits for a slower one.
+
+        Args:
+            inputs: as `run` takes them. They may come over hours, as a server's requests do: those that are
+                there are predicted together, and none waits for a batch to fill while nothing is under way.
+
+        Yields:
+            The place of an input, from 0 on, and its outcome.
+
+        Raises:
+            BackendError: the runtime failed, or no worker can be started.
+        """
+        return self._outcomes(inputs, lambda: True)
 
     def close(self) -> None:
         """End all processes and threads, whatever they do."""
-        for worker in self._workers:
+        for worker in self._schedule.workers:
             worker.kill()
-        self._workers.clear()
+        self._schedule.workers.clear()
         self._thread.shutdown(cancel_futures=True)
         self._selector.close()
         self._wake.close()
@@ -180,35 +162,56 @@ class Pipeline(Generic[R]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _outcomes(
+        self, inputs: Iterable[Input | Encoded], may_take: Callable[[], bool]
+    ) -> Iterator[tuple[int, Outcome[R]]]:
+        """Outcomes as they come; another input is taken only while `may_take` says so."""
+        schedule = self._schedule
+        if not schedule.idle:
+            raise RuntimeError("an earlier run of this pipeline was left before its end")
+        taken = 0
+        with ReadAhead(inputs, self._nudge) as names:
+            while True:
+                while may_take() and schedule.has_room and not self._stopping:
+                    if (found := names.next()) is None:
+                        break
+                    self._take(taken, found)
+                    taken += 1
+                self._hand_out()
+                self._predict_batches(no_more_inputs=names.idle or self._stopping)
+                if not schedule.has_outcomes:
+                    if schedule.idle and (names.ended or self._stopping):
+                        names.raise_failure()
+                        return
+                    self._wait()
+                yield from schedule.outcomes()
+
     # Inputs and workers
 
-    def _has_room(self) -> bool:
-        tasks = sum(len(worker.tasks) for worker in self._workers) + len(self._again)
-        return bool(self._slots.free) and tasks < _TASKS_PER_WORKER * self._count
-
-    def _take(self, index: int, found: Input) -> None:
+    def _take(self, index: int, found: Input | Encoded) -> None:
         if isinstance(found, ImageError):
-            self._fail(index, found.path, found.code, found.message)
+            outcome = self._failure(found.path, Failed(found.code, found.message))
+            self._schedule.take_finished(index, outcome)
         else:
-            self._again.append(Task(index, found, self._slots.free.pop()))
+            self._schedule.take(index, found)
 
     def _hand_out(self) -> None:
-        while self._again:
-            worker = min(self._workers, key=lambda each: len(each.tasks), default=None)
-            if (worker is None or worker.tasks) and len(self._workers) < self._count:
-                worker = Worker(self._settings, self._slots, self._begun)
+        while True:
+            if self._schedule.wants_worker:
+                worker = Worker(self._settings, self._slots.descriptor, self._begun)
                 self._begun = None
-                self._workers.append(worker)
+                self._schedule.workers.append(worker)
                 self._selector.register(worker, selectors.EVENT_READ)
-            if worker is None or len(worker.tasks) >= _TASKS_PER_WORKER:
+            if (given := self._schedule.assign()) is None:
                 return
-            worker.give(self._again.popleft())
+            worker, task = given
+            worker.give(task)
 
     def _wait(self) -> None:
-        """Until a worker, the model or the feed has something to say, or a file's time is up."""
-        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
-        if self._decoded and not self._running:
-            deadlines.append(self._impatient_at)
+        """Until a worker, the model or the inputs have something to say, or a file's time is up."""
+        deadlines = [each.deadline for each in self._schedule.workers if each.deadline is not None]
+        if not self._running and (patience := self._schedule.patience_ends()) is not None:
+            deadlines.append(patience)
         timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._woken:
@@ -216,11 +219,13 @@ class Pipeline(Generic[R]):
             elif isinstance(key.fileobj, Worker):
                 self._listen(key.fileobj)
         now = time.monotonic()
-        for worker in [each for each in self._workers if each.deadline is not None and each.deadline <= now]:
-            self._overdue(worker)
+        for worker in list(self._schedule.workers):
+            if worker.deadline is not None and worker.deadline <= now:
+                self._overdue(worker)
         self._admit()
         while self._running and self._running[0].done():
-            self._done.update(self._running.popleft().result())
+            for index, outcome in self._running.popleft().result():
+                self._schedule.end(index, outcome)
 
     def _listen(self, worker: Worker) -> None:
         try:
@@ -228,24 +233,21 @@ class Pipeline(Generic[R]):
         except EOFError:
             self._ended(worker)
             return
-        if answer is None:
-            self._startup_failures = 0
-            if worker.asking:
+        match answer:
+            case Ready():
+                self._startup_failures = 0
+            case Ask():
                 self._asking.append(worker)
-            return
-        task, message = answer
-        if (error := message.get("error")) is None:
-            if not self._decoded:
-                self._impatient_at = time.monotonic() + _PATIENCE_SECONDS
-            self._decoded.append(answer)
-            return
-        self._slots.free.append(task.slot)
-        code, text = error
-        self._fail(task.index, task.path, code, text, message)
+            case Decoded():
+                self._schedule.decoded(worker, answer, time.monotonic())
+                worker.start_clock()
+            case Failed():
+                self._fail(self._schedule.failed(worker), answer)
+                worker.start_clock()
 
     def _admit(self) -> None:
         """Let workers decode large photographs while there is room, in their turn; one alone always may."""
-        in_flight = sum(worker.admitted for worker in self._workers)
+        in_flight = sum(worker.admitted for worker in self._schedule.workers)
         while self._asking and (in_flight == 0 or in_flight + self._asking[0].asking <= self._shared_pixels):
             worker = self._asking.popleft()
             in_flight += worker.asking
@@ -255,75 +257,79 @@ class Pipeline(Generic[R]):
         if not worker.ready:
             self._ended(worker)
             return
-        task = worker.tasks.popleft()
-        self._remove(worker)
+        self._forget(worker)
+        task = self._schedule.timed_out(worker)
         worker.kill()
-        self._slots.free.append(task.slot)
-        seconds = self._settings["seconds"]
-        self._fail(task.index, task.path, "timed_out", f"it was not decoded within {seconds:g} s")
+        self._fail(task, Failed("timed_out", f"it was not decoded within {self._settings.seconds:g} s"))
 
     def _ended(self, worker: Worker) -> None:
         """A worker has ended that nobody asked to: the file in its hands is to blame, if there was one."""
-        self._remove(worker)
+        self._forget(worker)
+        given_up = self._schedule.lost(worker, ready=worker.ready)
         ending = worker.end()
         if not worker.ready:
             self._startup_failures += 1
             if self._startup_failures >= _STARTUP_FAILURES_ALLOWED:
                 raise BackendError(f"the processes that decode cannot start ({ending})")
-            return
-        if not worker.tasks:
-            return
-        # `_remove` has put its tasks back; the first of them was in its hands.
-        task = worker.tasks[0]
-        task.crashes += 1
-        if task.crashes >= _CRASHES_ALLOWED:
-            self._again.remove(task)
-            self._slots.free.append(task.slot)
-            words = f"decoding it ended {task.crashes} processes ({ending}); it is not tried again"
-            self._fail(task.index, task.path, "crashed", words)
+        if given_up is not None:
+            words = f"decoding it ended {given_up.crashes} processes ({ending}); it is not tried again"
+            self._fail(given_up, Failed("crashed", words))
 
-    def _remove(self, worker: Worker) -> None:
+    def _forget(self, worker: Worker) -> None:
         self._selector.unregister(worker)
-        self._workers.remove(worker)
         with contextlib.suppress(ValueError):
             self._asking.remove(worker)
-        self._again.extendleft(reversed(worker.tasks))
 
     # Results
 
-    def _judge_full_batches(self, *, flush: bool) -> None:
-        """Hand decoded photographs to the model's thread: full batches, while there is work for them."""
-        size = self._judge.batch_size
-        while self._decoded and len(self._running) < 2:
-            under_way = self._again or any(worker.tasks for worker in self._workers)
-            enough = (flush and not under_way) or time.monotonic() >= self._impatient_at
-            if len(self._decoded) < size and (self._running or not enough):
+    def _predict_batches(self, *, no_more_inputs: bool) -> None:
+        """Hand batches to the model's thread: one that it works on, and the next."""
+        while len(self._running) < 2:
+            batch = self._schedule.next_batch(
+                time.monotonic(), model_idle=not self._running, no_more_inputs=no_more_inputs
+            )
+            if batch is None:
                 return
-            batch, self._decoded = self._decoded[:size], self._decoded[size:]
-            # A copy, so that the slots are free again while the model is at work.
-            stack = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
-            for task, found in batch:
-                if "preview" in found:
-                    found["preview"] = self._slots.preview(task.slot, *found["preview"])
-            self._slots.free.extend(task.slot for task, _ in batch)
-            future = self._thread.submit(judge_batch, self._judge, stack, batch)
+            crops = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
+            previews = [
+                self._slots.preview(task.slot, *found.preview) if found.preview else None
+                for task, found in batch
+            ]
+            self._schedule.copied(batch)
+            future = self._thread.submit(_predict, self._predictor, crops, batch, previews)
             future.add_done_callback(lambda _: self._nudge())
             self._running.append(future)
-            self._impatient_at = time.monotonic() + _PATIENCE_SECONDS
 
-    def _fail(
-        self, index: int, path: str | None, code: ErrorCode, text: str, message: dict[str, Any] | None = None
-    ) -> None:
-        message = message or {}
-        size, changed = message.get("size"), message.get("mtime")
-        if size is None and path is not None and not is_remote(path):
+    def _fail(self, task: Task, failed: Failed) -> None:
+        outcome = self._failure(task.name, failed, task.source)
+        self._schedule.end(task.index, outcome)
+
+    def _failure(self, path: str | None, failed: Failed, source: str | Encoded | None = None) -> Outcome[R]:
+        size, changed = failed.size, failed.mtime
+        if isinstance(source, Encoded):
+            size = len(source.data)
+        elif size is None and path is not None and not is_remote(path):
             size, changed = file_status(path)
-        self._done[index] = Outcome(Failure(path, code, text, self._judge.model_id), size, changed)
+        return Outcome(Failure(path, failed.code, failed.message, self._predictor.model_id), size, changed)
 
     def _nudge(self) -> None:
         # Full: it will wake anyway. Closed: nobody is left to wake.
         with contextlib.suppress(OSError):
             self._wake.send(b"\0")
+
+
+def _predict(
+    predictor: Predictor[R], crops: Pixels, batch: Batch, previews: list[Pixels | None]
+) -> list[tuple[int, Outcome[R]]]:
+    """Runs in the model's thread: the place of each photograph among the inputs, and its outcome."""
+    photos = [
+        Photo(task.index, task.name, found.width, found.height, found.warnings) for task, found in batch
+    ]
+    results = predictor.predict(crops, photos)
+    return [
+        (task.index, Outcome(result, found.size, found.mtime, preview))
+        for (task, found), result, preview in zip(batch, results, previews, strict=True)
+    ]
 
 
 def _cores() -> int:

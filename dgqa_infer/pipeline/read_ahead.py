@@ -8,41 +8,41 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from dgqa_infer.inputs.files import Input
+from dgqa_infer.inputs.files import Encoded, Input
 
 _AHEAD = 512
 _LOOK_UP_SECONDS = 0.2
 
 
-class Feed:
+class ReadAhead:
     """Inputs in their order; a context manager. All but the reading happens in the thread that made it.
 
     Attributes:
         ended: whether the last input has been taken.
     """
 
-    def __init__(self, inputs: Iterable[Input], nudge: Callable[[], None]) -> None:
+    def __init__(self, inputs: Iterable[Input | Encoded], nudge: Callable[[], None]) -> None:
         """Begin to read.
 
         Args:
             inputs: read in another thread.
             nudge: called from there whenever there is something to take.
         """
-        self._queue: queue.Queue[Input | None] = queue.Queue(maxsize=_AHEAD)
+        self._queue: queue.Queue[Input | Encoded | None] = queue.Queue(maxsize=_AHEAD)
         self._failure: BaseException | None = None
         self._inputs = inputs
         self._nudge = nudge
         self._closed = False
         self.ended = False
         # A daemon: it may be waiting for a pipe that nobody writes to.
-        threading.Thread(target=self._read, daemon=True, name="dgqa-feed").start()
+        threading.Thread(target=self._read, daemon=True, name="dgqa-read-ahead").start()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is known to come next."""
         return self.ended or self._queue.empty()
 
-    def next(self) -> Input | None:
+    def next(self) -> Input | Encoded | None:
         """Take the next input; None where there is none, yet or any more."""
         if self.ended:
             return None
@@ -73,7 +73,7 @@ class Feed:
             self._failure = error
         self._put(None)
 
-    def _put(self, found: Input | None) -> bool:
+    def _put(self, found: Input | Encoded | None) -> bool:
         """Wait for room; False where nobody takes any more."""
         while not self._closed:
             with contextlib.suppress(queue.Full):

@@ -19,7 +19,6 @@ class SharedSlots:
     Attributes:
         descriptor: of the memory, for a worker to inherit.
         pixels: uint8 [slots, grid, crop, crop, 3].
-        free: slots that nobody uses.
     """
 
     def __init__(self, count: int, preprocessing: Preprocessing, preview: int = 0) -> None:
@@ -30,15 +29,9 @@ class SharedSlots:
             preprocessing: says what crops there are.
             preview: longest side of the previews, in pixels; 0 for none.
         """
-        # No name in any file system, so nothing is left behind when this process is killed.
-        if hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("dgqa-crops")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self.descriptor = os.dup(file.fileno())
+        self.descriptor = memory_file("dgqa-crops")
         os.ftruncate(self.descriptor, count * (_crop_bytes(preprocessing) + _preview_bytes(preview)))
         self.pixels, self._previews = views(self.descriptor, count, preprocessing, preview)
-        self.free = list(range(count))
 
     def preview(self, slot: int, width: int, height: int) -> Pixels:
         """A copy of the preview in a slot, uint8 [height, width, 3]."""
@@ -48,6 +41,20 @@ class SharedSlots:
         """Let go of the memory."""
         os.close(self.descriptor)
         self.pixels, self._previews = self.pixels[:0].copy(), self._previews[:0].copy()
+
+
+def memory_file(name: str) -> int:
+    """A descriptor of memory that can be handed to another process; the caller closes it.
+
+    It has no name in any file system, so nothing is left behind when this process is killed.
+
+    Args:
+        name: for whoever looks at the process from outside.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def views(descriptor: int, count: int, preprocessing: Preprocessing, preview: int) -> tuple[Pixels, Pixels]:

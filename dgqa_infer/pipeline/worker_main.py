@@ -6,28 +6,36 @@ that a hostile file has taken over must not reach the process that scores.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
 import socket
-import sys
 import zlib
 from collections import deque
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.errors import ImageError
-from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.images.crops import crops, random_crops
-from dgqa_infer.images.decode import DecodeLimits, decode
-from dgqa_infer.inputs.files import file_status, read_file
+from dgqa_infer.images.decode import decode
+from dgqa_infer.inputs.files import ImageFile, file_status, read_file
+from dgqa_infer.pipeline.messages import (
+    Admit,
+    Answer,
+    Ask,
+    Decode,
+    Decoded,
+    Failed,
+    Ready,
+    WorkerSettings,
+    decode_order,
+    decode_settings,
+    encode,
+)
 from dgqa_infer.pipeline.shared_memory import shrink_to_preview, views
 
 if TYPE_CHECKING:
@@ -45,111 +53,159 @@ def main(descriptor: int) -> None:
     """
     # Ctrl-C is the parent's business; it says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ours = socket.socket(fileno=descriptor)
+    parent = socket.socket(fileno=descriptor)
     try:
-        _, descriptors, *_ = socket.recv_fds(ours, 1, 1)
-        if not descriptors:
-            raise EOFError
-        connection = Connection(ours.detach())
-        settings = json.loads(connection.recv_bytes())
-        preprocessing = Preprocessing.from_card(settings["preprocessing"])
-        slots, previews = views(descriptors[0], settings["slots"], preprocessing, settings["preview"])
-        on_device = _on_device(settings, preprocessing)
-        _confine(settings)
-        _send(connection, {"ready": True})
-        tasks: deque[Mapping[str, Any]] = deque()
-        while True:
-            task = tasks.popleft() if tasks else json.loads(connection.recv_bytes())
-            _serve(connection, task, tasks, slots, previews, preprocessing, settings, on_device)
+        memory = _receive_descriptor(parent)
+        connection = Connection(parent.detach())
+        decoder = _Decoder(_Parent(connection), decode_settings(connection.recv_bytes()), memory)
+        decoder.serve()
     except (EOFError, ConnectionError):
         # The parent has ended, perhaps by force. So does this process, without a word.
         os._exit(0)
 
 
-def _serve(
-    connection: Connection,
-    task: Mapping[str, Any],
-    later: deque[Mapping[str, Any]],
-    slots: Pixels,
-    previews: Pixels,
-    preprocessing: Preprocessing,
-    settings: Mapping[str, Any],
-    on_device: DeviceDecoder | None,
-) -> None:
-    def admit(pixels: int) -> None:
-        if pixels <= settings["free_pixels"]:
-            return
-        signal.alarm(0)
-        _send(connection, {"ask": pixels})
-        # The next task may have been on its way already.
-        while "go" not in (message := json.loads(connection.recv_bytes())):
-            later.append(message)
-        signal.alarm(seconds)
+class _Parent:
+    """The connection to the scoring process."""
 
-    limits = DecodeLimits(**settings["limits"])
-    seconds = int(settings["seconds"]) + _GRACE_SECONDS
-    signal.alarm(seconds)
-    reply: dict[str, Any] = {}
-    if on_device is not None:
-        # A file that has ended a process may have done it there.
-        on_device.active = not task["crashes"]
-    try:
-        file = read_file(task["path"], limits.file_bytes)
-        reply |= {"size": file.size, "mtime": file.mtime}
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._later: deque[tuple[Decode, int | None]] = deque()
+
+    def say(self, answer: Answer) -> None:
+        self._connection.send_bytes(encode(answer))
+
+    def next_task(self) -> tuple[Decode, int | None]:
+        """A task, and the descriptor of a photograph that is in memory."""
+        while not self._later:
+            self._receive()
+        return self._later.popleft()
+
+    def ask(self, pixels: int) -> None:
+        """Wait until so many pixels may be decoded."""
+        self.say(Ask(pixels))
+        # The next task may have been on its way already.
+        while not self._receive():
+            pass
+
+    def _receive(self) -> bool:
+        """Read one message; whether it admits a photograph."""
+        order = decode_order(self._connection.recv_bytes())
+        if isinstance(order, Admit):
+            return True
+        memory = None
+        if order.in_memory:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as parent:
+                memory = _receive_descriptor(parent)
+        self._later.append((order, memory))
+        return False
+
+
+class _Decoder:
+    """Turns tasks into crops, one after the other."""
+
+    def __init__(self, parent: _Parent, settings: WorkerSettings, memory: int) -> None:
+        self._parent = parent
+        self._settings = settings
+        self._slots, self._previews = views(memory, settings.slots, settings.preprocessing, settings.preview)
+        self._on_device = _on_device(settings)
+        self._seconds = int(settings.seconds) + _GRACE_SECONDS
+        _confine(settings)
+
+    def serve(self) -> None:
+        self._parent.say(Ready())
+        while True:
+            task, memory = self._parent.next_task()
+            signal.alarm(self._seconds)
+            answer = self._answer(task, memory)
+            signal.alarm(0)
+            self._parent.say(answer)
+
+    def _answer(self, task: Decode, memory: int | None) -> Answer:
+        if self._on_device is not None:
+            # A file that has ended a process may have done it there.
+            self._on_device.active = not task.crashes
+        code: ErrorCode
+        file: ImageFile | None = None
+        try:
+            file = self._read(task, memory)
+            return self._crops(task, file)
+        except ImageError as error:
+            code, message = error.code, error.message
+        except MemoryError:
+            code, message = "too_large", "it needs more memory than there is"
+        except (EOFError, ConnectionError):
+            raise
+        except Exception as error:
+            # A bug, ours or a decoder's; it costs this file and no other.
+            code, message = "crashed", f"decoding it failed ({type(error).__name__}: {error})"
+        if file is not None:
+            return Failed(code, message, file.size, file.mtime)
+        # It could not be read; that it is the same file next time can be told nevertheless.
+        size, changed = (None, None) if task.in_memory else file_status(task.name or "")
+        return Failed(code, message, size, changed)
+
+    def _read(self, task: Decode, memory: int | None) -> ImageFile:
+        if memory is None:
+            return read_file(task.name or "", self._settings.limits.file_bytes)
+        with open(memory, "rb") as file:  # noqa: PTH123 (a descriptor)
+            file.seek(0)
+            data = file.read(self._settings.limits.file_bytes + 1)
+        return ImageFile(data, len(data), None)
+
+    def _crops(self, task: Decode, file: ImageFile) -> Decoded:
+        settings = self._settings
+        preprocessing, fixed = settings.preprocessing, settings.seed is None
         photograph = decode(
             file.data,
-            limits,
-            name=task["path"],
-            strict=settings["strict"],
-            before_pixels=admit,
-            short_side=preprocessing.decoded_side if settings["seed"] is None else None,
-            on_device=on_device,
+            settings.limits,
+            name=task.name,
+            strict=settings.strict,
+            before_pixels=self._admit,
+            short_side=preprocessing.decoded_side if fixed else None,
+            on_device=self._on_device,
         )
-        if settings["seed"] is None:
-            slots[task["slot"]], more = crops(photograph.pixels, preprocessing, photograph.box)
+        if settings.seed is None:
+            cut, more = crops(photograph.pixels, preprocessing, photograph.box)
         else:
             # Of the file's content, so that neither its name nor its place among others matters.
-            generator = np.random.default_rng([settings["seed"], zlib.crc32(file.data)])
-            slots[task["slot"]], more = random_crops(photograph.pixels, preprocessing, generator)
-        reply |= {
-            "width": photograph.width,
-            "height": photograph.height,
-            "warnings": [*photograph.warnings, *more],
-        }
-        if settings["preview"]:
-            small = shrink_to_preview(photograph.pixels, settings["preview"])
-            previews[task["slot"], : small.size] = small.ravel()
-            reply["preview"] = [small.shape[1], small.shape[0]]
-    except ImageError as error:
-        if not reply:
-            # It could not be read; that it is the same file next time can be told nevertheless.
-            size, changed = file_status(task["path"])
-            reply = {"size": size, "mtime": changed}
-        reply["error"] = [error.code, error.message]
-    except MemoryError:
-        reply["error"] = ["too_large", "it needs more memory than there is"]
-    except (EOFError, ConnectionError):
-        raise
-    except Exception as error:
-        # A bug, ours or a decoder's; it costs this file and no other.
-        reply["error"] = ["crashed", f"decoding it failed ({type(error).__name__}: {error})"]
-    signal.alarm(0)
-    _send(connection, reply)
+            generator = np.random.default_rng([settings.seed, zlib.crc32(file.data)])
+            cut, more = random_crops(photograph.pixels, preprocessing, generator)
+        self._slots[task.slot] = cut
+        preview = None
+        if settings.preview:
+            small = shrink_to_preview(photograph.pixels, settings.preview)
+            self._previews[task.slot, : small.size] = small.ravel()
+            preview = (small.shape[1], small.shape[0])
+        warnings = (*photograph.warnings, *more)
+        return Decoded(file.size, file.mtime, photograph.width, photograph.height, warnings, preview)
+
+    def _admit(self, pixels: int) -> None:
+        if pixels > self._settings.free_pixels:
+            signal.alarm(0)
+            self._parent.ask(pixels)
+            signal.alarm(self._seconds)
 
 
-def _on_device(settings: Mapping[str, Any], preprocessing: Preprocessing) -> DeviceDecoder | None:
+def _receive_descriptor(parent: socket.socket) -> int:
+    _, descriptors, *_ = socket.recv_fds(parent, 1, 1)
+    if not descriptors:
+        raise EOFError
+    return descriptors[0]
+
+
+def _on_device(settings: WorkerSettings) -> DeviceDecoder | None:
     """What decodes JPEGs on a GPU, if one is to: random crops need the photograph at its full size."""
-    if settings["jpeg_device"] is None or settings["seed"] is not None:
+    if settings.jpeg_device is None or settings.seed is not None:
         return None
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
-    return DeviceDecoder(settings["jpeg_device"], preprocessing)
+    return DeviceDecoder(settings.jpeg_device, settings.preprocessing)
 
 
-def _confine(settings: Mapping[str, Any]) -> None:
+def _confine(settings: WorkerSettings) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    memory = settings["memory_bytes"]
-    if settings["jpeg_device"] is not None:
+    memory = settings.memory_bytes
+    if settings.jpeg_device is not None:
         # CUDA has reserved addresses for all memory of all GPUs by now; what files need comes on top of it.
         memory += _address_space()
     if hard != resource.RLIM_INFINITY:
@@ -161,7 +217,7 @@ def _confine(settings: Mapping[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     # Our own limit is checked before any pixel. Pillow's, within its decoders, shall be no stricter; it
     # raises at twice this number.
-    Image.MAX_IMAGE_PIXELS = settings["limits"]["pixels"] // 2 + 1
+    Image.MAX_IMAGE_PIXELS = settings.limits.pixels // 2 + 1
 
 
 def _address_space() -> int:
@@ -170,11 +226,3 @@ def _address_space() -> int:
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError:
         return 0
-
-
-def _send(connection: Connection, message: Mapping[str, Any]) -> None:
-    connection.send_bytes(json.dumps(message).encode("ascii"))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

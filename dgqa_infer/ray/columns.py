@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.columns import encodable, flatten
 from dgqa_infer.outputs.parquet import schema
+from dgqa_infer.results import Row
 
 if TYPE_CHECKING:
     import pyarrow
@@ -39,7 +40,7 @@ def check(names: Sequence[str], column: str, prefix: str) -> None:
         )
 
 
-def append(table: pyarrow.Table, rows: Sequence[Mapping[str, Any]], prefix: str) -> pyarrow.Table:
+def append(table: pyarrow.Table, rows: Sequence[Row], prefix: str) -> pyarrow.Table:
     """A table with our columns.
 
     Args:

@@ -19,7 +19,7 @@ from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.plan import read_names
 from dgqa_infer.ray.settings import Settings, where
-from dgqa_infer.results import Result
+from dgqa_infer.results import Row, Score
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -63,7 +63,7 @@ class Report:
         """Whether nothing would come of doing it again: all its photographs could be read."""
         return "unreadable" not in self.failed
 
-    def count(self, row: Mapping[str, Any]) -> None:
+    def count(self, row: Row) -> None:
         """Count a row."""
         if (error := row.get("error")) is not None:
             self.failed[error["code"]] += 1
@@ -94,7 +94,7 @@ def score_partition(
     partition: str,
     destination: Destination,
     format: str,
-    pipeline: Pipeline[Result],
+    pipeline: Pipeline[Score],
     *,
     node: str = "",
     backend: str = "",

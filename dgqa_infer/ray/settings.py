@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.decode import DecodeLimits
-from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
-from dgqa_infer.results import Result
+from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.results import Score
 from dgqa_infer.scorer import Scorer, check_gpu_decode
 
 _CARD = "card.json"
@@ -83,7 +84,7 @@ class Settings:
             yield Bundle.load(folder)
 
     @contextmanager
-    def open(self) -> Iterator[tuple[Scorer, Pipeline[Result]]]:
+    def open(self) -> Iterator[tuple[Scorer, Pipeline[Score]]]:
         """A scorer with its pipeline, as `dgqa-infer score` has them on one machine.
 
         Raises:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import UsageError
-from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.pipeline.crops import CropsPredictor, PhotoCrops
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.pipeline.predictor import Outcome
+from dgqa_infer.pipeline.predictor import Outcome, Photo
 from dgqa_infer.ray import columns
 from dgqa_infer.ray.resources import Resources, share_out
-from dgqa_infer.ray.rows import inputs, of_bytes, pool
+from dgqa_infer.ray.rows import inputs, pool
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.results import Failure
 from dgqa_infer.scorer import Scorer
@@ -106,47 +105,6 @@ def divided(resources: Resources, nodes: Sequence[Mapping[str, float]]) -> tuple
     return replace(resources, cpus=resources.cpus - half), replace(resources, cpus=half)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A photograph that is decoded and not yet judged.
-
-    Attributes:
-        crops: uint8 [grid, crop, crop, 3].
-        seen: its width, its height and its warnings.
-    """
-
-    crops: Pixels
-    seen: dict[str, Any]
-
-
-class CropsJudge:
-    """A judge that passes crops on; see `judging.Judge`."""
-
-    def __init__(self, settings: Settings, bundle: Bundle) -> None:
-        self.bundle = bundle.with_scaled_decoding() if settings.fast_decode else bundle
-        self.batch_size = settings.batch_size
-        self.limits = settings.limits
-        self.strict = settings.strict
-        # Its stage has no GPU.
-        self.jpeg_device: str | None = None
-
-    @property
-    def model_id(self) -> str:
-        """The model as failures name it."""
-        return self.bundle.model_id
-
-    def judge(self, stack: Pixels) -> Sequence[Pixels]:
-        """The crops of each photograph."""
-        grid = self.bundle.card.preprocessing.grid
-        return list(stack.reshape(-1, grid, *stack.shape[1:]))
-
-    def result(
-        self, path: str | None, judgement: Pixels, width: int, height: int, warnings: tuple[str, ...], /
-    ) -> Prepared:
-        """Crops with what is known of their photograph."""
-        return Prepared(judgement, {"path": path, "width": width, "height": height, "warnings": warnings})
-
-
 class Decoder:
     """An actor of the first stage."""
 
@@ -163,10 +121,17 @@ class Decoder:
         self._column, self._prefix = column, prefix
         told = ray.get(settings)
         with told.bundle() as bundle:
-            judge = CropsJudge(told, bundle)
+            scored = bundle.with_scaled_decoding() if told.fast_decode else bundle
+        predictor = CropsPredictor(
+            scored.card.preprocessing,
+            scored.model_id,
+            batch_size=told.batch_size,
+            limits=told.limits,
+            strict=told.strict,
+        )
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(
-            Pipeline(judge, workers=told.cpus, limits=told.worker_limits)
+            Pipeline(predictor, workers=told.cpus, limits=told.worker_limits)
         )
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
@@ -176,23 +141,21 @@ class Decoder:
         columns.check(table.column_names, self._column, self._prefix)
         crops: list[bytes | None] = []
         seen: list[str] = []
-        binary = pyarrow.types.is_binary(table[self._column].type)
-        with inputs(table[self._column]) as found:
-            for outcome, data in zip(self._pipeline.run(found), table[self._column], strict=True):
-                row, pixels = _known(outcome)
-                crops.append(pixels)
-                seen.append(json.dumps(of_bytes(row, data) if binary else row))
+        for outcome in self._pipeline.run(inputs(table[self._column])):
+            row, pixels = _known(outcome)
+            crops.append(pixels)
+            seen.append(json.dumps(row))
         return table.append_column(_CROPS, pyarrow.array(crops, pyarrow.large_binary())).append_column(
             _SEEN, pyarrow.array(seen, pyarrow.string())
         )
 
 
-def _known(outcome: Outcome[Prepared]) -> tuple[dict[str, Any], bytes | None]:
-    """What a row can say before the model has spoken, and the crops for it."""
+def _known(outcome: Outcome[PhotoCrops]) -> tuple[dict[str, Any], bytes | None]:
+    """What a row can say before the model has run, and the crops for it."""
     told = {"size": outcome.size, "mtime": outcome.mtime}
     if isinstance(outcome.result, Failure):
         return {**outcome.result.row(), **told}, None
-    return {**outcome.result.seen, **told}, outcome.result.crops.tobytes()
+    return {**asdict(outcome.result.photo), **told}, outcome.result.crops.tobytes()
 
 
 class Inferrer:
@@ -218,23 +181,25 @@ class Inferrer:
         waiting = [(row, data) for row, data in zip(rows, table[_CROPS], strict=True) if data.is_valid]
         size = self._scorer.batch_size
         for start in range(0, len(waiting), size):
-            judge(self._scorer, waiting[start : start + size])
+            predict(self._scorer, waiting[start : start + size])
         return columns.append(table.drop_columns([_CROPS, _SEEN]), rows, self._prefix)
 
 
-def judge(scorer: Scorer, batch: Sequence[tuple[dict[str, Any], Any]]) -> None:
+def predict(scorer: Scorer, batch: Sequence[tuple[dict[str, Any], Any]]) -> None:
     """Complete the rows of some photographs.
 
     Args:
-        scorer: that judges.
+        scorer: that predicts.
         batch: of each photograph its row, which is changed, and its crops as an Arrow scalar.
     """
-    way = scorer.bundle.card.preprocessing
-    shape = (way.grid, way.crop, way.crop, 3)
+    preprocessing = scorer.preprocessing
+    shape = (preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
     stack = np.concatenate([np.frombuffer(data.as_buffer(), np.uint8).reshape(shape) for _, data in batch])
-    for (row, _), judgement in zip(batch, scorer.judge(stack), strict=True):
-        width, height, warnings = row["width"], row["height"], tuple(row["warnings"])
+    photos = [
+        Photo(row["index"], row["path"], row["width"], row["height"], tuple(row["warnings"]))
+        for row, _ in batch
+    ]
+    for (row, _), result in zip(batch, scorer.predict(stack, photos), strict=True):
         told = {"size": row["size"], "mtime": row["mtime"]}
-        result = scorer.result(row["path"], judgement, width, height, warnings)
         row.clear()
         row.update(result.row() | told)

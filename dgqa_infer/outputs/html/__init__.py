@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.html.digest import Digest, compact
+from dgqa_infer.results import Row
 
 TABLE_ROWS: Final = 100_000
 """Rows that the table holds; what is above it in the page is of all rows."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
-from dgqa_infer.outputs import Row
 from dgqa_infer.outputs.map_picture import COLOURS
+from dgqa_infer.results import Row
 from dgqa_infer.text import printable
 
 BARS: Final = 50

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,19 +21,19 @@ from dgqa_infer.domains.drift import drift
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.outputs.html.digest import Digest, Shown
 from dgqa_infer.outputs.map_picture import tint
+from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.quality_map import QualityMap
-from dgqa_infer.results import Failure
-from dgqa_infer.scorer import Judgement, Scorer
+from dgqa_infer.scorer import Scorer
 
 SIDE: Final = 640
 """Longest side of a picture, in pixels."""
 
 _MAP_SIDE = 160
+_BATCH = 4
 _QUALITY = 82
 _SAME_RAW = 0.05  # on the label scale: another device or precision; another photograph is farther off
 _CLASSES_SHOWN = 12
@@ -137,15 +138,22 @@ def _pictures(
     there = {place: file for place, file in files.items() if file is not None}
     pictures: dict[int, dict[str, str]] = {}
     if there:
-        with _Viewer(bundle, notes) as viewer, Pipeline(viewer, workers=1, preview=SIDE) as pipeline:
+        some = bundle or Bundle.load("dgqa-lite0")
+        scorer = None if bundle is None else _map_scorer(bundle, notes)
+        crops = CropsPredictor(some.card.preprocessing, some.model_id, batch_size=_BATCH)
+        with (
+            scorer or nullcontext(),
+            Pipeline[Any](scorer or crops, workers=1, preview=SIDE) as pipeline,
+        ):
             for place, outcome in zip(there, pipeline.run(list(there.values())), strict=True):
                 row = found[place]
                 if outcome.preview is None or row.size not in (None, outcome.size):
                     continue
                 pictures[place] = {"photo": _data(Image.fromarray(outcome.preview), "JPEG")}
-                quality = outcome.result
-                if isinstance(quality, QualityMap) and abs(quality.raw - row.raw) <= _SAME_RAW:
-                    pictures[place]["map"] = _data(viewer.tint(quality, outcome.preview), "PNG")
+                quality = getattr(outcome.result, "quality_map", None)
+                if quality is not None and abs(quality.raw - row.raw) <= _SAME_RAW:
+                    small = _tinted(quality, outcome.preview, some.card.raw_range)
+                    pictures[place]["map"] = _data(small, "PNG")
     if missing := len(shown) - len(pictures):
         where = "as the rows name them" if root is None else f"in {root}"
         notes.append(
@@ -174,51 +182,18 @@ def _data(image: Image.Image, format: str) -> str:
     return f"data:image/{format.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-class _Viewer:
-    """Judges nothing but where quality comes from, and not even that without a bundle that works here."""
+def _map_scorer(bundle: Bundle, notes: list[str]) -> Scorer | None:
+    """What says where quality comes from; None where the bundle does not work here."""
+    try:
+        return Scorer(bundle, device="cpu", maps=True, batch_size=_BATCH)
+    except (BackendError, ModelError) as error:
+        notes.append(f"no quality maps: {error}")
+        return None
 
-    def __init__(self, bundle: Bundle | None, notes: list[str]) -> None:
-        self._scorer: Scorer | None = None
-        self.bundle = bundle or Bundle.load("dgqa-lite0")
-        self.batch_size = 4
-        self.limits = DecodeLimits()
-        self.strict = False
-        self.jpeg_device: str | None = None
-        self.model_id = self.bundle.model_id
-        if bundle is not None:
-            try:
-                self._scorer = Scorer(bundle, device="cpu", maps=True)
-            except (BackendError, ModelError) as error:
-                notes.append(f"no quality maps: {error}")
 
-    def judge(self, stack: Pixels) -> list[Judgement | None]:
-        if self._scorer is not None:
-            return list(self._scorer.judge(stack))
-        return [None] * (len(stack) // self.bundle.card.preprocessing.grid)
-
-    def result(
-        self,
-        path: str | None,
-        judgement: Judgement | None,
-        width: int,
-        height: int,
-        warnings: tuple[str, ...],
-    ) -> QualityMap | None:
-        if self._scorer is None or judgement is None:
-            return None
-        result = self._scorer.result(path, judgement, width, height, warnings)
-        return None if isinstance(result, Failure) else result.quality_map
-
-    def tint(self, quality: QualityMap, photograph: Pixels) -> Image.Image:
-        """The map in the photograph's shape, small: it is smooth, and the page stretches it."""
-        height, width = photograph.shape[:2]
-        scale = min(1.0, _MAP_SIDE / max(height, width))
-        size = max(1, round(height * scale)), max(1, round(width * scale))
-        return tint(quality, *size, self.bundle.card.raw_range)
-
-    def __enter__(self) -> _Viewer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._scorer is not None:
-            self._scorer.close()
+def _tinted(quality: QualityMap, photograph: Pixels, raw_range: tuple[float, float]) -> Image.Image:
+    """The map in the photograph's shape, small: it is smooth, and the page stretches it."""
+    height, width = photograph.shape[:2]
+    scale = min(1.0, _MAP_SIDE / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return tint(quality, *size, raw_range)
