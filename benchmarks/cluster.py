@@ -35,9 +35,10 @@ from dgqa_infer import Bundle, Scorer
 from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.rounds import Effort
-from dgqa_infer.bench.whole import NothingJudge, parts
+from dgqa_infer.bench.whole import parts
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.outputs import open_sink
+from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray import score_dataset
 from dgqa_infer.ray.connection import LOCAL, connected
@@ -257,7 +258,9 @@ class Bench:
     def _parent_seconds(self) -> float:
         tiny = self._scratch / "tiny.jpg"
         Image.new("RGB", (64, 64)).save(tiny)
-        with Pipeline(NothingJudge(self.bundle(), 8), workers=1) as pipeline:
+        bundle = self.bundle()
+        nothing = CropsPredictor(bundle.card.preprocessing, bundle.model_id)
+        with Pipeline(nothing, workers=1) as pipeline:
             sum(1 for _ in pipeline.run([str(tiny)] * 100))
             began = own_seconds()
             sum(1 for _ in pipeline.run([str(tiny)] * TINY))

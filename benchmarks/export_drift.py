@@ -22,7 +22,7 @@ from machine import machine, write_result
 from dgqa_export import photographs
 from dgqa_export.exporter import compare, export, load_source
 from dgqa_export.quantization import symmetric
-from dgqa_export.verification import MIN_SRCC, backend_judge
+from dgqa_export.verification import MIN_SRCC, backend_predictor
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 
 
@@ -50,7 +50,7 @@ def main() -> int:
         int8 = done.bundles[-1].graph_bytes("model.onnx")
         files = {bundle.card.name: bundle.card.files["model.onnx"].bytes for bundle in done.bundles}
         with OnnxRuntimeBackend(symmetric(int8)) as backend:
-            candidates = {"int8 with zero points of 0, onnxruntime cpu": ("int8", backend_judge(backend))}
+            candidates = {"int8 with zero points of 0, onnxruntime cpu": ("int8", backend_predictor(backend))}
             for_tensorrt = compare(source, candidates, paths, lambda _: None)
     result = {
         "model": source.card.name,

@@ -34,7 +34,7 @@ from machine import machine, write_result
 from dgqa_export import photographs, tensorrt
 from dgqa_export.exporter import Exported, Source, compare, export, load_source
 from dgqa_export.tensorrt import BuildOptions
-from dgqa_export.verification import backend_judge
+from dgqa_export.verification import backend_predictor
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
@@ -170,7 +170,7 @@ def _check(
     with _opener(device, bundle, cache)() as backend:
         check["load_seconds"] = round(time.monotonic() - start, 3)
         check["runs_on"] = f"{backend.name} {backend.device}"
-        candidate = {check["runs_on"]: (bundle.card.precision, backend_judge(backend))}
+        candidate = {check["runs_on"]: (bundle.card.precision, backend_predictor(backend))}
         report = compare(source, candidate, paths, lambda _: None, largest_batch=PROFILE.largest)
         (check["drift"],) = report.rows()
         check["speed"] = [_speed(backend, bundle.card.preprocessing.crop, size, runs) for size in BATCHES]

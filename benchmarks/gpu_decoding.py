@@ -99,7 +99,7 @@ def drift(there: Scorer, here: Scorer, paths: Sequence[Path]) -> dict[str, Any]:
         took.append([between - began, time.perf_counter() - between])
         levels = np.abs(one.astype(np.int16) - other)
         off.append([levels.max(), levels.mean(), (levels > 0).mean(), (levels > 1).mean()])
-        raws.append([there.judge(one)[0].raw, here.judge(other)[0].raw])
+        raws.append([there.infer(one)[0].raw, here.infer(other)[0].raw])
     found: dict[str, Any] = {"jpegs": len(paths), "decoded_by_the_cpu": by_cpu}
     if not raws:
         return found

@@ -35,6 +35,7 @@ from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import decode
 from dgqa_infer.outputs.recovery import RecoveryLog
 from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.results import Score
 
 WORKERS = 2
@@ -69,7 +70,7 @@ def throughput(files: list[str], model: str, rounds: int) -> dict[str, Any]:
     wall: dict[str, list[float]] = {"plain": [], "pipeline": []}
     processor: dict[str, list[float]] = {"plain": [], "pipeline": []}
     with Scorer(model, device="cpu") as scorer:
-        scorer.judge(np.zeros((5 * scorer.batch_size, 224, 224, 3), np.uint8))
+        scorer.infer(np.zeros((5 * scorer.batch_size, 224, 224, 3), np.uint8))
         ways = {"plain": partial(plain, scorer, files), "pipeline": partial(hardened, scorer, files)}
         for _ in range(rounds):
             for name, way in ways.items():
@@ -91,7 +92,7 @@ def plain(scorer: Scorer, files: list[str]) -> None:
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         stacks = pool.map(prepare, files)
         while batch := list(islice(stacks, scorer.batch_size)):
-            scorer.judge(np.concatenate(batch))
+            scorer.infer(np.concatenate(batch))
 
 
 def prepared(path: str, preprocessing: Preprocessing) -> Pixels:
@@ -121,7 +122,7 @@ def processor_seconds() -> float:
 
 
 class Nothing:
-    """A judge that does nothing, so that all else can be measured."""
+    """A predictor that does nothing, so that all else can be measured."""
 
     strict = False
     jpeg_device = None
@@ -129,18 +130,15 @@ class Nothing:
     model_id = "nothing@00000000"
 
     def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+        self.preprocessing = bundle.card.preprocessing
         self.limits = DecodeLimits()
 
-    def judge(self, stack: Pixels) -> Sequence[float]:
-        """The same for each."""
-        return [5.0] * (len(stack) // self.bundle.card.preprocessing.grid)
-
-    def result(
-        self, path: str | None, judgement: float, width: int, height: int, warnings: tuple[str, ...]
-    ) -> Score:
-        """A score of no meaning."""
-        return Score(path, judgement, judgement, 0.0, width, height, warnings, self.model_id)
+    def predict(self, _: Pixels, photos: Sequence[Photo]) -> list[Score]:
+        """A score of no meaning for each."""
+        return [
+            Score(photo.path, 5.0, 5.0, 0.0, photo.width, photo.height, photo.warnings, self.model_id)
+            for photo in photos
+        ]
 
 
 def growth(inputs: int, bundle: Bundle) -> dict[str, Any]:
@@ -149,16 +147,15 @@ def growth(inputs: int, bundle: Bundle) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         photo = Path(scratch) / "photo.jpg"
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)).save(photo)
-        judge = Nothing(bundle)
         with (
-            Pipeline(judge, workers=WORKERS) as pipeline,
+            Pipeline(Nothing(bundle), workers=WORKERS) as pipeline,
             RecoveryLog(Path(scratch) / "rows.jsonl", resume=False) as log,
         ):
             began = time.perf_counter()
             for number, outcome in enumerate(pipeline.run(str(photo) for _ in range(inputs)), 1):
                 log.write(outcome.row() | {"path": f"{photo}/{number}"})
                 if number % (inputs // READINGS) == 0:
-                    workers = [worker._process.pid for worker in pipeline._workers]
+                    workers = pipeline.processes
                     readings.append(
                         {
                             "inputs": number,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.files import sync_folder, whole_file

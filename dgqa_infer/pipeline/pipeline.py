@@ -21,8 +21,7 @@ import numpy as np
 
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.inputs.files import file_status
-from dgqa_infer.inputs.files import Encoded, Input
+from dgqa_infer.inputs.files import Encoded, Input, file_status
 from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.options import WorkerLimits
 from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSettings
@@ -102,6 +101,11 @@ class Pipeline(Generic[R]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-predict")
         self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
         self._stopping = False
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The system's numbers of the worker processes that there are now."""
+        return tuple(worker.pid for worker in self._schedule.workers)
 
     def stop(self) -> None:
         """Take no more inputs; those in hand are finished. May be called from a signal handler."""

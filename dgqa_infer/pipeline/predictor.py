@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
-from dgqa_infer.results import Failure, Score, Row
+from dgqa_infer.results import Failure, Row, Score
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

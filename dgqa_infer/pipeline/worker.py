@@ -58,6 +58,11 @@ class Worker:
         self._connection = Connection(self._process.connect(memory))
         self._send(encode(settings))
 
+    @property
+    def pid(self) -> int:
+        """The process's number in the system."""
+        return self._process.pid
+
     def fileno(self) -> int:
         """For a selector: readable when there is an answer, or when the process has ended."""
         return self._connection.fileno()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dgqa_export import photographs, tensorrt
 from dgqa_export.exporter import Report, Source, compare
 from dgqa_export.tensorrt import BuildOptions
-from dgqa_export.verification import Candidates, DriftReport, backend_judge
+from dgqa_export.verification import Candidates, DriftReport, backend_predictor
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.tensorrt import api as tensorrt_api
 from dgqa_infer.backends.tensorrt.backend import open_tensorrt
@@ -86,5 +86,5 @@ def verify(
                 open_tensorrt(bundle, QUALITY_GRAPH, flavour=where.flavour, cache=cache)
             )
             precision = bundle.card.precision
-            candidates[f"{precision}, {engine.name} {engine.device}"] = (precision, backend_judge(engine))
+            candidates[f"{precision}, {engine.name} {engine.device}"] = (precision, backend_predictor(engine))
         return compare(source, candidates, paths, report, largest_batch=options.profile.largest)

@@ -24,9 +24,9 @@ from dgqa_export.precision import to_fp16
 from dgqa_export.verification import (
     Candidates,
     DriftReport,
-    Judge,
-    backend_judge,
-    network_judge,
+    Predict,
+    backend_predictor,
+    network_predictor,
     verify,
 )
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
@@ -220,12 +220,12 @@ def _verify(
         candidates: Candidates = {}
         for precision, graph in judged.items():
             runs = stack.enter_context(OnnxRuntimeBackend(graph))
-            candidates[f"{precision}, onnxruntime cpu"] = (precision, backend_judge(runs))
+            candidates[f"{precision}, onnxruntime cpu"] = (precision, backend_predictor(runs))
             try:
                 other = stack.enter_context(OpenVinoBackend(graph))
             except BackendError:
                 continue  # it need not be installed
-            candidates[f"{precision}, openvino cpu"] = (precision, backend_judge(other))
+            candidates[f"{precision}, openvino cpu"] = (precision, backend_predictor(other))
         return compare(source, candidates, paths, report)
 
 
@@ -259,11 +259,11 @@ def compare(
         )
 
 
-def _reference(source: Source, stack: ExitStack) -> tuple[Judge, str]:
+def _reference(source: Source, stack: ExitStack) -> tuple[Predict, str]:
     if source.network is not None:
-        return network_judge(source.network), "torch"
+        return network_predictor(source.network), "torch"
     backend = stack.enter_context(OnnxRuntimeBackend(source.graph))
-    return backend_judge(backend), "fp32 bundle, onnxruntime cpu"
+    return backend_predictor(backend), "fp32 bundle, onnxruntime cpu"
 
 
 def _photographs(card: Card, paths: photographs.Split | None) -> Iterator[Pixels]:

@@ -104,7 +104,7 @@ def to_int8(
         report(f"calibrating: {method}")
         ranges[method] = calibrate(graph, crops, method)
     ranking = _rank(graph, ranges[METHODS[0]], choosing, report)
-    right = _judge(graph, choosing)
+    right = _predict(graph, choosing)
     trials: list[Trial] = []
     for count in _LEFT_OUT:
         if count > len(ranking) // 2:
@@ -114,7 +114,7 @@ def to_int8(
         for method in METHODS:
             report(f"trying {method} with {count} nodes in fp32")
             candidate = quantize(graph, ranges[method], kept)
-            trial = _trial(method, count, right, _judge(candidate, choosing))
+            trial = _trial(method, count, right, _predict(candidate, choosing))
             trials.append(trial)
             if _passes(trial, tolerance):
                 passed.append((trial, candidate))
@@ -135,17 +135,17 @@ def _rank(
 ) -> list[str]:
     """The quantizable nodes, the one that does most harm alone first."""
     crops = [photograph[:1] for photograph in photographs[:_RANKING_CROPS]]
-    right = _judge(graph, crops)
+    right = _predict(graph, crops)
     harm: dict[str, float] = {}
     nodes = quantizable(graph)
     for number, node in enumerate(nodes, 1):
         report(f"ranking nodes: {number} of {len(nodes)}")
-        found = _judge(quantize(graph, ranges, [node]), crops)
+        found = _predict(quantize(graph, ranges, [node]), crops)
         harm[node] = float(np.abs(found - right).mean())
     return sorted(harm, key=lambda node: -harm[node])
 
 
-def _judge(graph: bytes, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
+def _predict(graph: bytes, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
     """The raw quality of each photograph, by ONNX Runtime on the CPU."""
     with OnnxRuntimeBackend(graph) as backend:
         return np.array([backend.infer(crops)["quality"].mean(dtype=np.float64) for crops in photographs])

@@ -20,11 +20,11 @@ from dgqa_infer.backends.base import Backend
 from dgqa_infer.errors import ModelError
 from dgqa_infer.images.arrays import Pixels
 
-Judge: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
+Predict: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
 """Crops uint8 [n, side, side, 3] → quality float32 [n] on the label scale."""
 
-Candidates: TypeAlias = dict[str, tuple[str, Judge]]
-"""Name, such as "fp16, onnxruntime cpu" → precision and judge."""
+Candidates: TypeAlias = dict[str, tuple[str, Predict]]
+"""Name, such as "fp16, onnxruntime cpu" → precision and predictor."""
 
 MIN_SRCC = {"int8": 0.995}
 """Order that a precision must keep, where its tolerance bounds the mean difference and not the largest."""
@@ -85,24 +85,24 @@ class DriftReport:
         return [{**asdict(drift), "passed": drift.passed} for drift in self.drifts]
 
 
-def network_judge(network: nn.Module) -> Judge:
-    """A torch network as a judge, in evaluation mode on the CPU."""
+def network_predictor(network: nn.Module) -> Predict:
+    """A torch network as a predictor, in evaluation mode on the CPU."""
     network = network.eval().cpu()
 
-    def judge(crops: Pixels) -> NDArray[np.float32]:
+    def predict(crops: Pixels) -> NDArray[np.float32]:
         with torch.no_grad():
             return np.asarray(network(torch.from_numpy(crops))["quality"], np.float32)
 
-    return judge
+    return predict
 
 
-def backend_judge(backend: Backend) -> Judge:
-    """A loaded backend as a judge."""
+def backend_predictor(backend: Backend) -> Predict:
+    """A loaded backend as a predictor."""
     return lambda crops: backend.infer(crops)["quality"]
 
 
 def verify(
-    reference: Judge,
+    reference: Predict,
     candidates: Candidates,
     photographs: Iterable[Pixels],
     tolerances: Mapping[str, float],
@@ -110,11 +110,11 @@ def verify(
     reference_name: str = "torch",
     largest_batch: int = 32,
 ) -> DriftReport:
-    """Judge the same photographs with the reference and every candidate.
+    """Predict the same photographs with the reference and every candidate.
 
     Args:
         reference: what is right by definition.
-        candidates: name → (precision, judge).
+        candidates: name → (precision, predictor).
         photographs: crops of each, uint8 [grid, side, side, 3]; read once, one at a time.
         tolerances: precision → largest difference on the label scale, as in a card.
         reference_name: how reports call the reference.
@@ -124,7 +124,7 @@ def verify(
         One `ScoreDrift` a candidate, in their order.
 
     Raises:
-        ModelError: there are no photographs, a precision has no tolerance, or a judge returns NaN or
+        ModelError: there are no photographs, a precision has no tolerance, or a predictor returns NaN or
             infinity.
     """
     if unknown := {precision for precision, _ in candidates.values()} - set(tolerances):
@@ -134,15 +134,15 @@ def verify(
     pool: list[Pixels] = []
     for crops in photographs:
         right.append(_raw(reference_name, reference, crops))
-        for name, (_, judge) in candidates.items():
-            found[name].append(_raw(name, judge, crops))
+        for name, (_, predict) in candidates.items():
+            found[name].append(_raw(name, predict, crops))
         if sum(map(len, pool)) < largest_batch + max(_SMALL_BATCHES):
             pool.append(crops)
     if not right:
         raise ModelError("there are no photographs to compare on")
     sample = np.concatenate(pool)
     drifts = []
-    for name, (precision, judge) in candidates.items():
+    for name, (precision, predict) in candidates.items():
         difference = np.abs(np.subtract(found[name], right))
         drifts.append(
             ScoreDrift(
@@ -153,15 +153,15 @@ def verify(
                 max_abs=float(difference.max()),
                 mean_abs=float(difference.mean()),
                 srcc=_srcc(right, found[name]),
-                batches=_batch_difference(judge, sample, largest_batch),
+                batches=_batch_difference(predict, sample, largest_batch),
                 tolerance=tolerances[precision],
             )
         )
     return DriftReport(tuple(drifts))
 
 
-def _raw(name: str, judge: Judge, crops: Pixels) -> float:
-    raw = float(np.mean(judge(crops), dtype=np.float64))
+def _raw(name: str, predict: Predict, crops: Pixels) -> float:
+    raw = float(np.mean(predict(crops), dtype=np.float64))
     if not np.isfinite(raw):
         raise ModelError(f"{name} gives {raw} for a photograph")
     return raw
@@ -176,14 +176,14 @@ def _srcc(right: Sequence[float], found: Sequence[float]) -> float | None:
     return float(spearmanr(right, found).statistic)
 
 
-def _batch_difference(judge: Judge, crops: Pixels, largest: int) -> float:
+def _batch_difference(predict: Predict, crops: Pixels, largest: int) -> float:
     """Largest difference of one crop's quality between batch sizes, and between orders."""
-    alone = np.concatenate([judge(crops[start : start + 1]) for start in range(len(crops))])
+    alone = np.concatenate([predict(crops[start : start + 1]) for start in range(len(crops))])
     worst = 0.0
     order = np.random.default_rng(_SEED).permutation(len(crops))
     for size in sorted({*_SMALL_BATCHES, largest}):
         for arrangement in (np.arange(len(crops)), order):
             for start in range(0, len(crops), size):
                 places = arrangement[start : start + size]
-                worst = max(worst, float(np.abs(judge(crops[places]) - alone[places]).max()))
+                worst = max(worst, float(np.abs(predict(crops[places]) - alone[places]).max()))
     return worst

@@ -7,26 +7,24 @@ import pytest
 
 from dgqa_infer import Scorer
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.pipeline.worker import _is_answer
 from dgqa_infer.results import Failure, Score
 
 # What a decoder that has been taken over might say to its parent instead of the truth. Imported in the place
 # of ours, because it lies first on the path that is handed down.
 LIAR = """
-import importlib.util, json, os, socket, sys
-from multiprocessing.connection import Connection
+import importlib.util
 
 spec = importlib.util.spec_from_file_location("dgqa_infer.true_worker", {worker!r})
 true = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(true)
-send = true._send
+say = true._Parent.say
 
-def lie(connection, message):
-    if "width" not in message or message.get("size") != {size}:
-        return send(connection, message)
-    connection.send_bytes({lie!r})
+def lie(parent, answer):
+    if not hasattr(answer, "width") or answer.size != {size}:
+        return say(parent, answer)
+    parent._connection.send_bytes({lie!r})
 
-true._send = lie
+true._Parent.say = lie
 main = true.main
 """
 
@@ -41,31 +39,9 @@ def files(tmp_path: Path, make_photo: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "message",
-    [
-        {},
-        {"width": "wide", "height": 1, "warnings": [], "size": 1, "mtime": 1},
-        {"width": 1},
-        {"width": 0, "height": 1, "warnings": []},
-        {"width": True, "height": 1, "warnings": []},
-        {"width": 1.5, "height": 1, "warnings": []},
-        {"width": 1, "height": 1, "warnings": 7},
-        {"width": 1, "height": 1, "warnings": [7]},
-        {"width": 1, "height": 1, "warnings": [], "size": "1"},
-        {"width": 1, "height": 1, "warnings": [], "mtime": []},
-        {"error": ["rm -rf", "x"]},
-        {"error": "x"},
-        {"error": ["corrupt"]},
-        {"error": ["corrupt", {"a": 1}]},
-        {"error": [["corrupt"], "x"]},
-    ],
-)
-def test_what_a_worker_may_say_is_little_and_checked(message: dict[str, Any]) -> None:
-    assert not _is_answer(message, preview=0)
-
-
-@pytest.mark.parametrize(
-    "lie", [b"not JSON", b'{"ask": "much"}', b'"' + b"x" * 2_000_000 + b'"'], ids=["words", "ask", "long"]
+    "lie",
+    [b"not JSON", b'{"kind": "Ask", "pixels": "much"}', b'"' + b"x" * 2_000_000 + b'"'],
+    ids=["words", "ask", "long"],
 )
 def test_a_decoder_that_lies_costs_its_own_file(
     tiny_bundle: Path, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: bytes
@@ -97,8 +73,8 @@ def test_libheif_s_switch_for_no_limits_does_not_reach_the_workers(
     monkeypatch.setenv("LIBHEIF_SECURITY_LIMITS", "OFF")
     with Scorer(tiny_bundle, device="cpu") as scorer, Pipeline(scorer, workers=1) as pipeline:
         next(pipeline.run(files))
-        (worker,) = pipeline._workers
-        environment = Path(f"/proc/{worker._process.pid}/environ")
+        (worker,) = pipeline.processes
+        environment = Path(f"/proc/{worker}/environ")
         if not environment.exists():
             pytest.skip("needs Linux's /proc")
         assert b"LIBHEIF_SECURITY_LIMITS" not in environment.read_bytes()

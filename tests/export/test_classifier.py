@@ -11,8 +11,9 @@ from dgqa_export.classifier import add_classifier, load_classifier
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
-from dgqa_infer.domains.classifier import DomainClassifier
+from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.errors import ModelError
+from dgqa_infer.pipeline.predictor import Photo
 from dgqa_training.networks.checkpoints import Checkpoint, save
 from dgqa_training.networks.heads import DomainNetwork, Head
 from dgqa_training.networks.official_checkpoint import import_classifier
@@ -67,7 +68,8 @@ def test_the_authors_checkpoint_becomes_a_bundles_classifier_with_the_same_logit
     with torch.no_grad():
         logits = imported.network()(torch.from_numpy(crops))["domain_logits"].numpy()
     with DomainClassifier(joined, device="cpu") as classifier:
-        found = np.array(classifier.judge(crops))
+        results = classifier.predict(crops, [Photo(0, None, 64, 64), Photo(1, None, 64, 64)])
+    found = np.array([result.logits for result in results if isinstance(result, DomainLogits)])
 
     # Weights are stored as float16.
     expected = logits.reshape(2, 5, 26).mean(1)

@@ -10,7 +10,7 @@ import pytest
 from dgqa_export import tensorrt
 from dgqa_export.exporter import Source, compare, export
 from dgqa_export.tensorrt import BuildOptions
-from dgqa_export.verification import backend_judge
+from dgqa_export.verification import backend_predictor
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
@@ -55,7 +55,7 @@ def test_an_engine_gives_the_cpus_scores(
         bundles[precision], BuildOptions(BatchProfile(1, 8, 32)), cache, flavour=flavour
     )
     with open_tensorrt(bundles[precision], QUALITY_GRAPH, flavour=flavour, cache=cache) as backend:
-        candidates = {flavour: (precision, backend_judge(backend))}
+        candidates = {flavour: (precision, backend_predictor(backend))}
         assert compare(source, candidates, None, lambda _: None).passed
 
 
@@ -73,7 +73,7 @@ def test_cuda_gives_the_cpus_scores(
         pytest.skip(str(error))
     with backend:
         assert backend.device == "cuda:0"
-        candidates = {"cuda": (precision, backend_judge(backend))}
+        candidates = {"cuda": (precision, backend_predictor(backend))}
         assert compare(source, candidates, None, lambda _: None).passed
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import nn
 
-from dgqa_export.verification import Judge, backend_judge, network_judge, verify
+from dgqa_export.verification import Predict, backend_predictor, network_predictor, verify
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
 from dgqa_infer.images.arrays import Pixels
@@ -23,7 +23,7 @@ def grey(crops: Pixels) -> NDArray[np.float32]:
     return crops.mean((1, 2, 3), dtype=np.float32) / np.float32(25.5)
 
 
-def plus(offset: float) -> Judge:
+def plus(offset: float) -> Predict:
     return lambda crops: grey(crops) + np.float32(offset)
 
 
@@ -32,8 +32,8 @@ def test_a_graph_and_its_network_are_equal(
 ) -> None:
     with OnnxRuntimeBackend(small_graph) as backend:
         report = verify(
-            network_judge(small_network),
-            {"onnx": ("fp32", backend_judge(backend))},
+            network_predictor(small_network),
+            {"onnx": ("fp32", backend_predictor(backend))},
             sample_crops[:6],
             TOLERANCES,
             largest_batch=16,

@@ -188,9 +188,13 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
             values: list[Any] = [path, *[None] * 7, _text(error["code"]), _text(error["message"]), verdict]
         else:
             found = row.get("distortions")
-            seen = found and [
-                [names[_name(names, each["name"])], _number(each["probability"], 0, 1)] for each in found
-            ]
+            seen = (
+                None
+                if found is None
+                else [
+                    [names[_name(names, each["name"])], _number(each["probability"], 0, 1)] for each in found
+                ]
+            )
             values = [
                 path,
                 _number(row["score"], 0, 100),

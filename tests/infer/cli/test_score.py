@@ -315,7 +315,7 @@ def test_a_bug_of_ours_is_exit_code_70(score: Any, photos: Path, monkeypatch: py
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(Scorer, "judge", broken)
+    monkeypatch.setattr(Scorer, "predict", broken)
     ran = score(photos)
     assert ran.code == 70
     assert "ZeroDivisionError" in ran.stderr

@@ -20,7 +20,9 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import BackendError, DecodeLimits, ImageError, Scorer, UsageError
-from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.inputs.files import Encoded
+from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Score
 
@@ -297,3 +299,43 @@ def test_time_limits_do_not_rest_on_a_clock_that_can_be_set() -> None:
         source = path.read_text()
         assert "time.time(" not in source, path
         assert "datetime.now(" not in source, path
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_photographs_in_memory_are_decoded_as_files_are(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "", "QUIT", "", "HANG", "")
+    data = [Path(path).read_bytes() for path in paths]
+    data[2] = data[2][:300]
+    inputs = [Encoded(data[0], "first"), *map(Encoded, data[1:]), paths[4]]
+    outcomes = run(scorer, inputs, limits=WorkerLimits(seconds=2))
+    scores = own_scores(paths)
+    assert said(outcomes) == [scores[0], "crashed", "truncated", "timed_out", scores[4], scores[4]]
+    assert [outcome.result.path for outcome in outcomes] == ["first", *[None] * 4, paths[4]]
+    assert [outcome.size for outcome in outcomes[:5]] == list(map(len, data))
+    assert {outcome.mtime for outcome in outcomes[:5]} == {None}
+
+
+def test_a_photograph_in_memory_has_the_limits_of_a_file(tiny_bundle: Path) -> None:
+    with Scorer(tiny_bundle, device="cpu", limits=DecodeLimits(file_bytes=100)) as scorer:
+        found = run(scorer, [Encoded(b""), Encoded(bytes(101)), Encoded(bytes(100))])
+    assert said(found) == ["empty", "too_large", "unsupported"]
+    assert [outcome.size for outcome in found] == [0, 101, 100]
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_an_outcome_need_not_wait_for_a_slower_one(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "HANG", "")
+    with Pipeline(scorer, workers=2, limits=WorkerLimits(seconds=5)) as pipeline:
+        found = list(pipeline.as_completed(paths))
+    assert [index for index, _ in found] == [1, 0]
+    assert said([outcome for _, outcome in found]) == [own_scores(paths)[1], "timed_out"]
+
+
+def test_a_run_that_was_left_is_not_mixed_with_the_next(scorer: Scorer, tmp_path: Path) -> None:
+    paths = jpegs(tmp_path / "photos", "", "", "")
+    with Pipeline(scorer, workers=1) as pipeline:
+        left = pipeline.run(paths)
+        next(left)
+        left.close()
+        with pytest.raises(RuntimeError, match="left before its end"):
+            next(pipeline.run(paths))

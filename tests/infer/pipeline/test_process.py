@@ -27,9 +27,9 @@ def test_the_process_that_was_begun_first_is_the_one_that_decodes(
     with WorkerProcess() as begun, Scorer(tiny_bundle, device="cpu") as scorer:
         with Pipeline(scorer, workers=1, begun=begun) as pipeline:
             outcomes = list(pipeline.run(files))
-            pids = [worker._process.pid for worker in pipeline._workers]
+            pids = pipeline.processes
         assert all(isinstance(outcome.result, Score) for outcome in outcomes)
-        assert pids == [begun.pid]
+        assert pids == (begun.pid,)
 
 
 def test_a_process_that_nobody_needed_ends_with_its_context(tiny_bundle: Path) -> None:

@@ -12,7 +12,8 @@ from jpegs import exif, jpeg, scene
 from PIL import Image
 
 from dgqa_infer import BackendError, Failure, Score, Scorer
-from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.results import Result
 
 
