@@ -37,6 +37,7 @@ from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.rounds import Effort
 from dgqa_infer.bench.whole import parts
 from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.options import ScoringOptions
 from dgqa_infer.outputs import open_sink
 from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
@@ -86,7 +87,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     """Everything that is measured here."""
     # As the plain pipeline's processes; Ray's own are nicer.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (its name)
-    settings = Settings.of(Bundle.load(arguments.model), device="cpu")
+    settings = Settings.of(Bundle.load(arguments.model), ScoringOptions(device="cpu"))
     with tempfile.TemporaryDirectory() as scratch, connected(LOCAL, progress=False):
         bench = Bench(settings, arguments.photographs_in, Path(scratch), arguments.cores)
         found = {
@@ -161,7 +162,7 @@ class Bench:
             return time.perf_counter() - began
 
     def clustered(self, cores: int, actors: int) -> Way:
-        """`score --cluster`, from the plan to the last report."""
+        """`score-cluster`, from the plan to the last report."""
 
         def way(photographs: int) -> float:
             folder = self.links(photographs)

@@ -36,7 +36,7 @@ def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = F
 
     if options[model] is None:
         raise RuntimeError(f"no bundle was named: --{model}")
-    pipeline = Pipeline(Scorer(options[model], fast_decode=fast_decode))
+    pipeline = Pipeline(Scorer(options[model], decoding="scaled" if fast_decode else "full"))
 
     def judge(paths: Iterable[str]) -> Iterator[float]:
         for outcome in pipeline.run(paths):

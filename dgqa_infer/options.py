@@ -1,10 +1,24 @@
-"""What decoding may take."""
+"""How photographs are scored: one declaration for the command line, `Scorer` and Ray."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from dgqa_infer.errors import UsageError
+from dgqa_infer.images.decode import DecodeLimits
+
+if TYPE_CHECKING:
+    from dgqa_infer.bundle.bundle import Bundle
+
+Decoding: TypeAlias = Literal["full", "scaled", "gpu"]
+"""How JPEGs are decoded; all but "full" move scores a little, and rows name the model accordingly.
+
+full: at their full size.
+scaled: large ones at a part of their size, and shrunk faster. Rows say "+scaled". Needs the extra `fast`.
+gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG that the CPU decoded
+    nevertheless carries the warning "cpu_decoded". Not run on a GPU yet.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +39,68 @@ class WorkerLimits:
         for name, value in asdict(self).items():
             if value <= 0:
                 raise UsageError(f"the limit {name} is {value}, not above 0")
+
+
+class ScoringKeywords(TypedDict, total=False):
+    """The fields of `ScoringOptions` as keyword arguments, for type checkers."""
+
+    device: str
+    threads: int | None
+    explain: bool
+    maps: bool
+    strict: bool
+    decoding: Decoding
+    batch_size: int
+    limits: DecodeLimits
+    worker_limits: WorkerLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """How photographs are scored. Can be pickled.
+
+    Attributes:
+        device: "auto", or one of `dgqa_infer.backends.choice.DEVICES`, such as "cpu" or "cuda:0".
+        threads: of the CPU for one batch; None for every core.
+        explain: also say which distortions each photograph shows.
+        maps: also say where in each photograph its score comes from: `Score.quality_map`.
+        strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
+        decoding: how JPEGs are decoded.
+        batch_size: photographs that are scored at once; changes speed and memory, not scores.
+        limits: what an input may ask for.
+        worker_limits: what decoding in other processes may take.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    explain: bool = False
+    maps: bool = False
+    strict: bool = False
+    decoding: Decoding = "full"
+    batch_size: int = 8
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+    worker_limits: WorkerLimits = field(default_factory=WorkerLimits)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(f"batch size is {self.batch_size}, not 1 or more")
+        if self.decoding not in ("full", "scaled", "gpu"):
+            raise UsageError(f"decoding is {self.decoding!r}, not full, scaled or gpu")
+        if self.decoding == "gpu" and self.strict:
+            raise UsageError(
+                "a GPU's decoder does not report damaged data: leave out strict, or decode on the CPU"
+            )
+
+    def changed(self, **changes: Unpack[ScoringKeywords]) -> Self:
+        """The same options but for some.
+
+        Raises:
+            UsageError: one is out of range, or two contradict each other.
+        """
+        return replace(self, **changes)
+
+    def bundle_for(self, bundle: Bundle) -> Bundle:
+        """The bundle as it scores with these options: other pixels are another preprocessing."""
+        if self.decoding == "scaled":
+            return bundle.with_scaled_decoding()
+        return bundle.with_gpu_decoding() if self.decoding == "gpu" else bundle

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,12 @@ from dgqa_infer.bundle.card import Domains
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import is_kadid, words
 from dgqa_infer.domains.profile import votes_of
-from dgqa_infer.errors import BackendError, ImageError, UsageError
+from dgqa_infer.errors import BackendError, ImageError
 from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops, places
-from dgqa_infer.images.decode import DecodeLimits, Photograph, decode, from_array, from_pillow
+from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
+from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
@@ -66,85 +68,58 @@ class Scorer:
     """Scores photographs. A context manager; use it from one thread at a time.
 
     Attributes:
-        bundle: the model.
+        options: how it scores.
+        bundle: the model, with the preprocessing that the options ask for.
         jpeg_device: the GPU that decodes JPEGs, "cuda:N"; None where the CPU decodes all.
     """
 
     def __init__(
         self,
         model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
-        *,
-        device: str = "auto",
-        threads: int | None = None,
-        explain: bool = False,
-        maps: bool = False,
-        strict: bool = False,
-        fast_decode: bool = False,
-        gpu_decode: bool = False,
-        batch_size: int = 8,
-        limits: DecodeLimits | None = None,
-        background: bool = False,
+        options: ScoringOptions | None = None,
+        **changes: Unpack[ScoringKeywords],
     ) -> None:
         """Load a model.
 
         Args:
             model: name of a built-in bundle, a bundle's folder, or a bundle.
-            device: "auto", or one of `dgqa_infer.backends.choice.DEVICES`, such as "cpu" or "cuda:0".
-            threads: of the CPU for one batch; None for every core.
-            explain: also say which distortions each photograph shows.
-            maps: also say where in each photograph its score comes from: `Score.quality_map`.
-            strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
-            fast_decode: decode large JPEGs at a part of their size, and shrink those faster. Scores move a
-                little, so rows name the model with "+scaled". Needs the extra `fast`.
-            gpu_decode: decode and shrink plain JPEGs on the GPU that the model runs on. Scores move a little,
-                so rows name the model with "+nvjpeg"; a JPEG that the CPU decoded nevertheless carries the
-                warning "cpu_decoded". Not run on a GPU yet.
-            batch_size: photographs that are scored at once; changes speed and memory, not scores.
-            limits: what an input may ask for.
-            background: load the graphs in another thread, so that files may be decoded meanwhile; what keeps
-                them from running is raised where they are first needed.
+            options: how photographs are scored; `dgqa_infer.options.ScoringOptions()` where None.
+            **changes: fields of the options by name, as in `Scorer(device="cpu", explain=True)`.
 
         Raises:
             ModelError: the bundle is missing or damaged, or cannot explain.
             BackendError: the device or its runtime is missing, or what decodes on it.
-            UsageError: an argument is out of range, or two contradict each other.
+            UsageError: an option is out of range, or two contradict each other.
         """
-        if batch_size < 1:
-            raise UsageError(f"batch size is {batch_size}, not 1 or more")
-        if gpu_decode:
-            check_gpu_decode(strict=strict, fast_decode=fast_decode)
-        if fast_decode:
+        self._begin(model, (options or ScoringOptions()).changed(**changes))
+        self._loaded.result()
+
+    @classmethod
+    def in_background(cls, model: str | os.PathLike[str] | Bundle, options: ScoringOptions) -> Self:
+        """A scorer whose graphs another thread loads, so that files may be decoded meanwhile.
+
+        What keeps them from running is raised where they are first needed; for the rest see `Scorer`.
+        """
+        scorer = cls.__new__(cls)
+        scorer._begin(model, options)
+        return scorer
+
+    def _begin(self, model: str | os.PathLike[str] | Bundle, options: ScoringOptions) -> None:
+        self.options = options
+        self.batch_size, self.limits, self.strict = options.batch_size, options.limits, options.strict
+        if options.decoding == "scaled":
             resampling.require()
-        self.bundle = model if isinstance(model, Bundle) else Bundle.load(model)
-        self.limits = limits or DecodeLimits()
-        self.strict = strict
-        self.batch_size = batch_size
-        self._maps = maps
+        verified = model if isinstance(model, Bundle) else Bundle.load(model)
         self.jpeg_device: str | None = None
         self._jpegs: DeviceDecoder | None = None
-        if gpu_decode:
+        if options.decoding == "gpu":
             from dgqa_infer.images.decoders import nvjpeg
 
             # First: it is quick to say no.
-            self.jpeg_device = nvjpeg.device_beside(device)
-
-        def load(verified: Bundle = self.bundle) -> tuple[Backend, Backend | None]:
-            quality = open_backend(verified, QUALITY_GRAPH, device, threads)
-            if self.jpeg_device is not None and quality.device.partition(":")[0] not in self.jpeg_device:
-                quality.close()
-                raise BackendError(
-                    f"a GPU decodes JPEGs for a model that runs there, not on {quality.device}"
-                )
-            return quality, open_backend(verified, DOMAIN_GRAPH, device, threads) if explain else None
-
-        self._loaded = _in_thread(load)
-        if not background:
-            self._loaded.result()
-        if fast_decode:
-            # Only now: the graphs and what is built of them are the same.
-            self.bundle = self.bundle.with_scaled_decoding()
-        if gpu_decode:
-            self.bundle = self.bundle.with_gpu_decoding()
+            self.jpeg_device = nvjpeg.device_beside(options.device)
+        # The graphs, and what is built of them, are those of the bundle as it is on disk.
+        self._loaded = _in_thread(partial(_load, verified, options, self.jpeg_device))
+        self.bundle = options.bundle_for(verified)
 
     @property
     def backend(self) -> str:
@@ -236,7 +211,7 @@ class Scorer:
             if isinstance(paths, Sequence)
             else (os.fspath(path) for path in paths)
         )
-        with Pipeline(self, workers=workers) as pipeline:
+        with Pipeline(self, workers=workers, limits=self.options.worker_limits) as pipeline:
             found = InputFinder(recursive=recursive).find(named, patterns=False)
             for outcome in pipeline.run(found):
                 yield outcome.result
@@ -276,7 +251,7 @@ class Scorer:
         outputs = quality_backend.infer(crops)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
-        if self._maps:
+        if self.options.maps:
             # A copy: a backend may use the same memory for the next batch.
             found_cells = np.array(outputs["quality_map"], np.float32)
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
@@ -368,16 +343,15 @@ class Scorer:
         return path, photograph.seen(more), cut
 
 
-def check_gpu_decode(*, strict: bool, fast_decode: bool) -> None:
-    """Refuse what cannot be had together with decoding on a GPU.
-
-    Raises:
-        UsageError: one of these is asked for too.
-    """
-    if strict:
-        raise UsageError("a GPU's decoder does not tell of damaged data: leave out strict or gpu_decode")
-    if fast_decode:
-        raise UsageError("a JPEG is decoded one way or the other: leave out fast_decode or gpu_decode")
+def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> tuple[Backend, Backend | None]:
+    """The graph of quality, and that of domains where it is needed."""
+    quality = open_backend(bundle, QUALITY_GRAPH, options.device, options.threads)
+    if jpeg_device is not None and quality.device.partition(":")[0] not in jpeg_device:
+        quality.close()
+        raise BackendError(f"a GPU decodes JPEGs for a model that runs there, not on {quality.device}")
+    if not options.explain:
+        return quality, None
+    return quality, open_backend(bundle, DOMAIN_GRAPH, options.device, options.threads)
 
 
 def _in_thread(load: Callable[[], T]) -> Future[T]:

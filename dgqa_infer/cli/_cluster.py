@@ -1,32 +1,10 @@
-"""`dgqa-infer score --cluster`: how it is said, and what can be known before a cluster is asked."""
+"""What `dgqa-infer score-cluster` can know before a cluster is asked."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any
-
-from typer.core import TyperCommand
 
 from dgqa_infer.errors import UsageError
-
-_OPTION = "--cluster"
-_LOCAL = "local"
-_ADDRESS = re.compile(r"(auto|local|ray://.+|[^/]+:\d+)")
-
-
-class ScoreCommand(TyperCommand):
-    """A command whose option `--cluster` may stand alone, which is more than an option of Typer's can."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Say "local" where no address follows the option."""
-        end = args.index("--") if "--" in args else len(args)
-        if _OPTION in args[:end]:
-            place = args.index(_OPTION)
-            following = args[place + 1] if place + 1 < end else ""
-            if _ADDRESS.fullmatch(following) is None:
-                args = [*args[: place + 1], _LOCAL, *args[place + 1 :]]
-        return super().parse_args(ctx, args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +34,14 @@ class ClusterTarget:
         cls,
         address: str,
         output: str,
-        format: str | None,
+        format: str,
         *,
         resume: bool,
         cores: int | None,
         gpus: float | None,
         largest: int,
     ) -> ClusterTarget:
-        """From what the options say; the format is Parquet unless they say another.
+        """From what the options say.
 
         Raises:
             UsageError: they contradict each other, or an extra is missing.
@@ -72,8 +50,8 @@ class ClusterTarget:
         from dgqa_infer.ray.partitions import FORMATS
 
         if output == "-":
-            raise UsageError("--cluster writes many files: name a folder or an address with --output")
-        if format is not None and format not in FORMATS:
-            raise UsageError(f"--cluster writes {' or '.join(FORMATS)}, not {format}")
+            raise UsageError("score-cluster writes many files: name a folder or an address with --output")
+        if format not in FORMATS:
+            raise UsageError(f"score-cluster writes {' or '.join(FORMATS)}, not {format}")
         import_ray()
-        return cls(address, output, format or "parquet", resume, cores, gpus, largest)
+        return cls(address, output, format, resume, cores, gpus, largest)

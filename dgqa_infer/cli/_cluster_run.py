@@ -1,4 +1,4 @@
-"""One run of `score --cluster`, from the checks to the summary."""
+"""One run of `score-cluster`, from the checks to the summary."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary
-from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.inputs.remote import is_remote
+from dgqa_infer.options import ScoringOptions
 from dgqa_infer.ray.connection import check_nodes, connected
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
@@ -82,9 +82,9 @@ def run(
     target: ClusterTarget,
     names: Iterable[str],
     patterns: bool,
-    selection: InputFinder,
+    finder: InputFinder,
     bundle: Bundle,
-    settings: Settings,
+    options: ScoringOptions,
     out: Output,
 ) -> ClusterSummary:
     """Score all that is named.
@@ -93,9 +93,9 @@ def run(
         target: which cluster, and where the rows go.
         names: files, folders, addresses and patterns.
         patterns: whether a name that does not exist may be a pattern.
-        selection: which files in folders are scored.
-        bundle: as it scores.
-        settings: of the actors.
+        finder: says which files in folders are scored.
+        bundle: that scores.
+        options: how.
         out: where a person is spoken to.
 
     Raises:
@@ -107,37 +107,38 @@ def run(
     destination = Destination(where)
     sources = list(names) if isinstance(names, Sequence) else ["-"]
     folder = os.getcwd()  # noqa: PTH109
-    told = ClusterSummary(bundle.model_id, "none", "none")
+    settings = Settings.of(bundle, options)
+    as_scored = options.bundle_for(bundle)
+    found = ClusterSummary.of(as_scored)
+    found.backend = found.device = "none"
     with connected(target.address, progress=not out.quiet and os.isatty(1)) as nodes:
         each = [node["Resources"] for node in nodes]
-        resources = share_out(each, device=settings.device, cpus=target.cores, gpus=target.gpus)
+        resources = share_out(each, device=options.device, cpus=target.cores, gpus=target.gpus)
         check_stores(sources)
-        wanted = manifest(bundle, settings, target.format, sources, selection)
+        wanted = manifest(as_scored, settings, target.format, sources, finder)
         _claim(destination, wanted, target.resume, nodes, sources, folder)
         plan = read_plan(destination)
         if plan is None:
             with out.progress("listing") as ticker:
                 plan = make_plan(
                     names,
-                    selection,
+                    finder,
                     destination,
                     actors=resources.actors,
                     largest=target.largest,
                     patterns=patterns,
                     told=ticker.advance,
                 )
-        told.passed_over = plan.passed_over
+        found.passed_over = plan.passed_over
         done = finished(plan, destination)
         for report in done:
-            told.skip(report)
+            found.skip(report)
         left = sorted(set(plan.partitions) - {report.partition for report in done})
         out.note(_begin(plan, len(left), resources, len(nodes)))
         for report in score_partitions(left, destination, target.format, settings, resources, folder):
-            told.add(report)
-    if (domains := bundle.card.domains) is not None:
-        told.target = DomainProfile.from_card(domains.profile)
-    told.compare()
-    return told
+            found.add(report)
+    found.compare()
+    return found
 
 
 def _claim(

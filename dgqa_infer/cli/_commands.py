@@ -12,6 +12,7 @@ from typer.main import get_command
 
 SUMMARIES = {
     "score": "Score photographs: one row for each.",
+    "score-cluster": "Score photographs on a Ray cluster.",
     "report": "Make a page of a run's rows: one HTML file.",
     "evaluate": "Compare a bundle's scores with people's.",
     "adapt": "Make a model for your photographs; nobody need rate any.",
@@ -35,15 +36,15 @@ SETTINGS: dict[str, Any] = {
 
 
 class _Commands(Mapping[str, Any]):
-    """Name → command; `dgqa_infer.cli.NAME` has a function or a group of this name."""
+    """Name → command; `dgqa_infer.cli.NAME`, with underscores, has a function or a group of this name."""
 
     def __getitem__(self, name: str) -> Any:
         summary = SUMMARIES[name]
-        module = import_module(f"dgqa_infer.cli.{name}")
-        found = getattr(module, name)
+        own = name.replace("-", "_")
+        found = getattr(import_module(f"dgqa_infer.cli.{own}"), own)
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(**SETTINGS)
-            alone.command(name, cls=getattr(module, "COMMAND", None))(found)
+            alone.command(name)(found)
             found = alone
         command = get_command(found)
         command.name, command.short_help = name, summary

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dgqa_infer.errors import UsageError
+
+if TYPE_CHECKING:
+    from dgqa_infer.images.decode import DecodeLimits
+    from dgqa_infer.options import Decoding, WorkerLimits
+
+_STDIN = 0
 
 ModelOption = Annotated[
     str,
@@ -32,6 +39,48 @@ JsonOption = Annotated[
     typer.Option("--json/--table", help="JSON, or a table.", show_default="a table to a terminal"),
 ]
 
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive/--no-recursive", help="Look into folders within folders.")
+]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Only files that fit, and whatever they are. May be repeated."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
+]
+NullOption = Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")]
+ExplainOption = Annotated[bool, typer.Option("--explain", help="Also say what is wrong with each.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
+]
+FastDecodeOption = Annotated[
+    bool, typer.Option("--fast-decode", help="Decode large JPEGs at less than full size; moves scores.")
+]
+GpuDecodeOption = Annotated[
+    bool,
+    typer.Option("--gpu-decode", help="Decode JPEGs on the model's NVIDIA GPU; moves scores a little."),
+]
+SummaryOption = Annotated[
+    str | None, typer.Option("--summary", metavar="FILE.json", help="Write the run's numbers here.")
+]
+
+
+def _limit(name: str, help: str) -> Any:
+    return typer.Option(name, metavar="AMOUNT", help=help)
+
+
+FileSizeLimit = Annotated[str, _limit("--limit-file-size", "Size of a file.")]
+PixelsLimit = Annotated[str, _limit("--limit-pixels", "Width × height.")]
+SideLimit = Annotated[str, _limit("--limit-side", "Width or height.")]
+ProfileLimit = Annotated[str, _limit("--limit-profile", "Embedded colour profile.")]
+TimeLimit = Annotated[str, _limit("--limit-time", "Time to decode one file.")]
+MemoryLimit = Annotated[str, _limit("--limit-memory", "Memory of one decoding process.")]
+InFlightLimit = Annotated[
+    str, _limit("--limit-in-flight", "Pixels decoded at the same time, by all processes.")
+]
+
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BYTES = (
@@ -41,6 +90,57 @@ _BYTES = (
 )
 _PIXELS = {f"{prefix}p": factor for prefix, factor in _PREFIXES.items()} | _PREFIXES | {"px": 1}
 _SECONDS = {"": 1, "s": 1, "ms": 0.001, "min": 60, "h": 3600}
+
+
+def decoding_of(*, fast: bool, gpu: bool) -> Decoding:
+    """What --fast-decode and --gpu-decode say together.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if fast and gpu:
+        raise UsageError("--fast-decode and --gpu-decode exclude each other")
+    return "scaled" if fast else "gpu" if gpu else "full"
+
+
+def decode_limits(file_size: str, pixels: str, side: str, profile: str) -> DecodeLimits:
+    """What --limit-file-size, -pixels, -side and -profile say."""
+    from dgqa_infer.images.decode import DecodeLimits
+
+    return DecodeLimits(
+        file_bytes=bytes_of("--limit-file-size", file_size),
+        pixels=pixels_of("--limit-pixels", pixels),
+        side=pixels_of("--limit-side", side),
+        profile_bytes=bytes_of("--limit-profile", profile),
+    )
+
+
+def worker_limits(time: str, memory: str, in_flight: str) -> WorkerLimits:
+    """What --limit-time, -memory and -in-flight say."""
+    from dgqa_infer.options import WorkerLimits
+
+    return WorkerLimits(
+        seconds=seconds_of("--limit-time", time),
+        memory_bytes=bytes_of("--limit-memory", memory),
+        pixels_in_flight=pixels_of("--limit-in-flight", in_flight),
+    )
+
+
+def named(paths: list[str], *, null: bool) -> tuple[Iterable[str], bool]:
+    """What PATH names, and whether a name may be a pattern: those of a list on stdin may not.
+
+    Raises:
+        UsageError: "-" is not the only PATH, or -0 is given without it.
+    """
+    if "-" not in paths:
+        if null:
+            raise UsageError("-0 is for a list of names on stdin: say - instead of PATH")
+        return paths, True
+    if len(paths) > 1:
+        raise UsageError("- is the list of names on stdin, and must be the only PATH")
+    from dgqa_infer.inputs.finder import read_names
+
+    return read_names(_STDIN, b"\0" if null else b"\n"), False
 
 
 def bytes_of(option: str, text: str) -> int:

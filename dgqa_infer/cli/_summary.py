@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._errors import ExitCode
+from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.drift import DomainDrift, drift
 from dgqa_infer.domains.profile import DomainProfile
-from dgqa_infer.errors import UsageError
+from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.results import Row
 
 
@@ -52,6 +56,19 @@ class Summary:
     drift: DomainDrift | None = None
     cpu_decoded: int = 0
     _began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, bundle: Bundle, passed_over: Mapping[str, int] | None = None) -> Self:
+        """Of a run that begins.
+
+        Args:
+            bundle: as it scores.
+            passed_over: what folders hold besides, by reason; counted on while the run goes.
+        """
+        summary = cls(bundle.model_id, passed_over=Counter() if passed_over is None else passed_over)
+        if (domains := bundle.card.domains) is not None:
+            summary.target = DomainProfile.from_card(domains.profile)
+        return summary
 
     @property
     def inputs(self) -> int:
@@ -109,6 +126,24 @@ class Summary:
             "drift": None if self.drift is None else self.drift.as_json(),
             "exit_code": int(self.exit_code()),
         }
+
+    def report(self, out: Output, path: str | None) -> None:
+        """Tell a person what came of the run, and write `as_json` to a file if one is named.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        for line in self.sentences():
+            out.note(line)
+        if path is None:
+            return
+        from dgqa_infer.outputs.files import whole_file
+
+        try:
+            with whole_file(Path(path)) as file:
+                file.write(json.dumps(self.as_json(), indent=2).encode() + b"\n")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
     def sentences(self) -> list[str]:
         """For a person, a line each."""

@@ -130,7 +130,7 @@ def _measured(
         on_gpu = any(place.backend.device != "cpu" for place in found)
         yield from inference.throughput(found, sizes or (_SIZES_GPU if on_gpu else _SIZES), effort)
     device = devices[0] if devices else "auto"
-    with Scorer(bundles[0], device=device, fast_decode=fast_decode) as scorer:
+    with Scorer(bundles[0], device=device, decoding="scaled" if fast_decode else "full") as scorer:
         yield from whole.parts(sample.paths, scorer, effort)
         yield from whole.end_to_end(sample.paths, scorer, workers, effort)
     scoring = ["--quiet", "--model", str(bundles[0].path), "--device", device]

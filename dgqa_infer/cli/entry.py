@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 from dgqa_infer.pipeline.process import WorkerProcess
 
-_OTHERWISE = frozenset({"-h", "--help", "--cluster"})
+_OTHERWISE = frozenset({"-h", "--help"})
 
 
 def main() -> None:

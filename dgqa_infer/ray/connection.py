@@ -166,7 +166,7 @@ def _answers(address: str) -> None:
     if address.startswith("ray://"):
         raise UsageError(
             f"{address} is for Ray's client, which Ray Data does not run behind: run this on a node of the"
-            " cluster with --cluster auto, as `ray job submit -- dgqa-infer score …` does"
+            " cluster with --address auto, as `ray job submit -- dgqa-infer score-cluster …` does"
         )
     if not (host and port.isdecimal() and int(port) < 65536):
         raise UsageError(f"{address!r} is no address of a cluster: say auto, or HOST:PORT of its head")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import UsageError
+from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.ray import columns
 from dgqa_infer.ray.resources import share_out
 from dgqa_infer.ray.rows import RowScorer, pool
@@ -29,16 +30,11 @@ def score_dataset(
     model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
     column: str = "path",
     prefix: str = "",
-    device: str = "auto",
-    explain: bool = False,
-    strict: bool = False,
-    fast_decode: bool = False,
-    gpu_decode: bool = False,
-    batch_size: int = 8,
     cpus: int | None = None,
     gpus: float | None = None,
     actors: int | None = None,
     separate_decoding: bool = False,
+    **options: Unpack[ScoringKeywords],
 ) -> Dataset:
     """Add scores to a dataset with one photograph a row.
 
@@ -52,18 +48,14 @@ def score_dataset(
         column: holds the photographs: text for paths that every node sees and for addresses such as
             "s3://bucket/a.jpg", or bytes for encoded files.
         prefix: before the name of each new column.
-        device: that the model runs on, as `dgqa_infer.Scorer` takes it.
-        explain: also say which distortions each photograph shows.
-        strict: refuse a JPEG whose data is damaged.
-        fast_decode: decode large JPEGs at a part of their size; scores move a little.
-        gpu_decode: decode JPEGs on the GPU that the model runs on; scores move a little.
-        batch_size: photographs that are scored at once; scores do not depend on it.
         cpus: cores of an actor; None for up to eight, as the cluster's nodes divide best.
         gpus: GPUs of an actor, such as 0.5; None for one where the cluster has GPUs, else none.
         actors: how many; None for as many as there is room for. Where other parts of the pipeline need
             cores too, leave them some.
         separate_decoding: decode in actors without a GPU, on any node, and send crops of 0.75 MB a photograph
             through the object store to the actors that infer: where the cores beside a GPU cannot feed it.
+        **options: how photographs are scored: fields of `dgqa_infer.options.ScoringOptions` by name, such as
+            `explain=True`. Maps are not among a row's columns.
 
     Returns:
         The dataset with the columns `score` (float64, 0–100, higher is better), `raw` (float64, on the
@@ -77,8 +69,11 @@ def score_dataset(
             only be found when the dataset is consumed).
         ModelError: there is no such bundle, or it is damaged.
     """
-    if gpu_decode and separate_decoding:
-        raise UsageError("actors that only decode have no GPU: leave out gpu_decode or separate_decoding")
+    scoring = ScoringOptions(**options)
+    if scoring.decoding == "gpu" and separate_decoding:
+        raise UsageError(
+            "actors that only decode have no GPU: decode on the CPU, or without separate_decoding"
+        )
     import_ray()
     import ray
 
@@ -88,18 +83,10 @@ def score_dataset(
         columns.check(known.names, column, prefix)
         named = "string" in str(known.types[known.names.index(column)])
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    resources = share_out(alive, device=device, cpus=cpus, gpus=gpus)
+    resources = share_out(alive, device=scoring.device, cpus=cpus, gpus=gpus)
     if actors is not None:
         resources = replace(resources, actors=actors)
-    settings = Settings.of(
-        bundle,
-        device=device,
-        explain=explain,
-        strict=strict,
-        fast_decode=fast_decode,
-        gpu_decode=gpu_decode,
-        batch_size=batch_size,
-    )
+    settings = Settings.of(bundle, scoring)
     if separate_decoding:
         from dgqa_infer.ray.stages import in_two_stages
 

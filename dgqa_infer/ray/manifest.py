@@ -42,15 +42,15 @@ def manifest(
         sources: what was named.
         selection: which files in folders are scored.
     """
-    limits = settings.limits
+    options, limits = settings.options, settings.options.limits
     return {
         "format": _FORMAT,
         "rows": format,
         "model": bundle.model_id,
         "graphs": {name: record.sha256 for name, record in sorted(bundle.card.files.items())},
         "preprocessing": bundle.card.preprocessing.as_card(),
-        "explain": settings.explain,
-        "strict": settings.strict,
+        "explain": options.explain,
+        "strict": options.strict,
         "limits": [limits.file_bytes, limits.pixels, limits.side, limits.profile_bytes],
         "sources": list(sources),
         "selection": [list(selection.include), list(selection.exclude), selection.recursive],

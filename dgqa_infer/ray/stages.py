@@ -121,17 +121,17 @@ class Decoder:
         self._column, self._prefix = column, prefix
         told = ray.get(settings)
         with told.bundle() as bundle:
-            scored = bundle.with_scaled_decoding() if told.fast_decode else bundle
+            scored = told.options.bundle_for(bundle)
         predictor = CropsPredictor(
             scored.card.preprocessing,
             scored.model_id,
-            batch_size=told.batch_size,
-            limits=told.limits,
-            strict=told.strict,
+            batch_size=told.options.batch_size,
+            limits=told.options.limits,
+            strict=told.options.strict,
         )
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(
-            Pipeline(predictor, workers=told.cpus, limits=told.worker_limits)
+            Pipeline(predictor, workers=told.cpus, limits=told.options.worker_limits)
         )
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:

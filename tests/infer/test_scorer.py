@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import BackendError, Bundle, ImageError, ModelError, Scorer, UsageError
+from dgqa_infer.options import ScoringOptions
 from dgqa_infer.results import Failure, Score
 
 
@@ -193,7 +194,7 @@ def test_fast_decoding_names_itself_in_every_result(models: Any, tiny_bundle: Pa
     Image.new("RGB", (400, 300), (102, 102, 102)).save(photo, quality=95)
     with (
         Scorer(tiny_bundle, device="cpu") as exact,
-        Scorer(tiny_bundle, device="cpu", fast_decode=True) as fast,
+        Scorer(tiny_bundle, device="cpu", decoding="scaled") as fast,
     ):
         one, two = exact.score(photo), fast.score(photo)
         (three,) = fast.score_files([photo], workers=1)
@@ -207,7 +208,7 @@ def test_fast_decoding_is_the_same_in_this_process_and_in_workers(tiny_bundle: P
     photo = tmp_path / "noise.jpg"
     noise = np.random.default_rng(3).integers(0, 256, (301, 403, 3), np.uint8)
     Image.fromarray(noise).save(photo)
-    with Scorer(tiny_bundle, device="cpu", fast_decode=True) as scorer:
+    with Scorer(tiny_bundle, device="cpu", decoding="scaled") as scorer:
         here = scorer.score(photo)
         (there,) = scorer.score_files([photo], workers=1)
         assert scorer.bundle.card.preprocessing.id == "test-short64-grid5-32-scaled"
@@ -221,7 +222,7 @@ def test_a_model_that_loads_in_the_background_gives_the_same_scores(
 ) -> None:
     photograph = repository / "examples" / "photos" / "coffee.webp"
     with (
-        Scorer(tiny_bundle, device="cpu", background=True) as later,
+        Scorer.in_background(tiny_bundle, ScoringOptions(device="cpu")) as later,
         Scorer(tiny_bundle, device="cpu") as now,
     ):
         assert later.score(photograph) == now.score(photograph)
@@ -229,7 +230,7 @@ def test_a_model_that_loads_in_the_background_gives_the_same_scores(
 
 
 def test_what_keeps_a_model_from_loading_in_the_background_is_told_at_first_use(tiny_bundle: Path) -> None:
-    with Scorer(tiny_bundle, device="cuda:99", background=True) as scorer:
+    with Scorer.in_background(tiny_bundle, ScoringOptions(device="cuda:99")) as scorer:
         for _ in range(2):
             with pytest.raises(BackendError):
                 scorer.score(np.zeros((64, 64, 3), np.uint8))

@@ -51,4 +51,4 @@ def test_fast_decoding_without_the_library_is_refused_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
     with pytest.raises(UsageError, match=r"pip install 'dgqa-infer\[fast\]'"):
-        Scorer(tiny_bundle, device="cpu", fast_decode=True)
+        Scorer(tiny_bundle, device="cpu", decoding="scaled")

@@ -42,8 +42,8 @@ def alone(cli: Callable[..., Any], tiny_bundle: Path) -> Callable[..., list[dict
 @pytest.fixture(scope="module")
 def together(cli: Callable[..., Any], tiny_bundle: Path, cluster: Any) -> Callable[..., Any]:
     """A run on the cluster, to a folder."""
-    fixed = ["--model", tiny_bundle, "--device", "cpu", "--workers", 1, f"--cluster={cluster.address}"]
-    return lambda to, *arguments: cli("score", *fixed, "-o", to, *arguments)
+    fixed = ["--model", tiny_bundle, "--device", "cpu", "--cores", 1, f"--address={cluster.address}"]
+    return lambda to, *arguments: cli("score-cluster", *fixed, "-o", to, *arguments)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ def test_an_address_that_does_not_answer_is_named(cli: Any, tmp_path: Path) -> N
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
-        ran = cli("score", tmp_path, f"--cluster={address}", "-o", tmp_path / "rows")
+        ran = cli("score-cluster", tmp_path, f"--address={address}", "-o", tmp_path / "rows")
     assert ran.code == 2
     assert f"no Ray cluster answers at {address}" in ran.stderr
     assert not (tmp_path / "rows").exists()
@@ -38,7 +38,7 @@ def test_an_address_that_does_not_answer_is_named(cli: Any, tmp_path: Path) -> N
     ],
 )
 def test_what_is_no_address_of_a_cluster_is_named(cli: Any, tmp_path: Path, address: str, said: str) -> None:
-    ran = cli("score", tmp_path, f"--cluster={address}", "-o", tmp_path / "rows")
+    ran = cli("score-cluster", tmp_path, f"--address={address}", "-o", tmp_path / "rows")
     assert (ran.code, said in ran.stderr) == (2, True)
 
 
@@ -58,7 +58,7 @@ def test_what_answers_and_is_no_cluster_is_given_up(
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         address = f"127.0.0.1:{mute.getsockname()[1]}"
-        ran = cli("score", tmp_path, f"--cluster={address}", "-o", tmp_path / "rows")
+        ran = cli("score-cluster", tmp_path, f"--address={address}", "-o", tmp_path / "rows")
     assert ran.code == 2
     assert f"what answers at {address} is no Ray cluster" in ran.stderr
 
@@ -67,7 +67,7 @@ def test_what_answers_and_is_no_cluster_is_given_up(
 def test_a_cluster_of_another_version_is_named_with_both(cluster: Any, tmp_path: Path) -> None:
     """Another program, that says of itself that its Ray is older."""
     code = "import ray; ray.__version__ = '2.0.0'; from dgqa_infer.cli.app import main; main()"
-    arguments = ["score", tmp_path, f"--cluster={cluster.address}", "-o", tmp_path / "rows"]
+    arguments = ["score-cluster", tmp_path, f"--address={cluster.address}", "-o", tmp_path / "rows"]
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
     )

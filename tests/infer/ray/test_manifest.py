@@ -10,6 +10,7 @@ import pytest
 
 from dgqa_infer import Bundle, DecodeLimits, UsageError
 from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.options import ScoringOptions
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.manifest import claim, manifest, release
 from dgqa_infer.ray.settings import Settings
@@ -26,7 +27,7 @@ def destination(tmp_path: Path) -> Destination:
 
 
 def of(bundle: Bundle, format: str = "parquet", sources: tuple[str, ...] = ("a",), **options: Any) -> Any:
-    return manifest(bundle, Settings.of(bundle, **options), format, sources, InputFinder())
+    return manifest(bundle, Settings.of(bundle, ScoringOptions(**options)), format, sources, InputFinder())
 
 
 def test_a_fresh_destination_is_taken_and_the_same_run_may_continue(

@@ -11,6 +11,7 @@ import pytest
 
 from dgqa_infer import BackendError, Bundle
 from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.options import ScoringOptions
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import Report, read_report, score_partition
@@ -24,7 +25,7 @@ PART = "part-000-0000000"
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_bundle: Path) -> Iterator[Pipeline[Result]]:
-    with Settings.of(Bundle.load(tiny_bundle), device="cpu").open() as (_, pipeline):
+    with Settings.of(Bundle.load(tiny_bundle), ScoringOptions(device="cpu")).open() as (_, pipeline):
         yield pipeline
 
 

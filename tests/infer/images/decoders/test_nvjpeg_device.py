@@ -14,7 +14,7 @@ import pytest
 from jpegs import exif, jpeg, scene
 from numpy.typing import NDArray
 
-from dgqa_infer import BackendError, Bundle, Scorer, UsageError
+from dgqa_infer import BackendError, Scorer, UsageError
 from dgqa_infer.backends import gpu, onnx_runtime
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.cli._summary import Summary
@@ -189,30 +189,26 @@ def test_a_model_that_came_to_run_elsewhere_is_refused(
     """There is a GPU, but no runtime for it: "auto" has taken the CPU."""
     monkeypatch.setattr(nvjpeg, "device_beside", lambda device: "cuda:0")
     with pytest.raises(BackendError, match="runs there"):
-        Scorer(tiny_bundle, device="auto", gpu_decode=True)
+        Scorer(tiny_bundle, device="auto", decoding="gpu")
 
 
 def test_what_excludes_it_is_named(tiny_bundle: Path) -> None:
-    with pytest.raises(UsageError, match="leave out strict or gpu_decode"):
-        Scorer(tiny_bundle, gpu_decode=True, strict=True)
-    with pytest.raises(UsageError, match="leave out fast_decode or gpu_decode"):
-        Scorer(tiny_bundle, gpu_decode=True, fast_decode=True)
-
-
-@pytest.mark.parametrize("option", ["strict", "fast_decode"])
-def test_actors_of_a_cluster_are_not_told_what_excludes_it(tiny_bundle: Path, option: str) -> None:
-    from dgqa_infer.ray.settings import Settings
-
-    with pytest.raises(UsageError, match=f"leave out {option} or gpu_decode"):
-        Settings.of(Bundle.load(tiny_bundle), gpu_decode=True, **{option: True})
+    with pytest.raises(UsageError, match="does not report damaged data"):
+        Scorer(tiny_bundle, decoding="gpu", strict=True)
 
 
 def test_actors_without_a_gpu_do_not_decode_on_one() -> None:
     from dgqa_infer.ray import score_dataset
 
     dataset: Any = None
-    with pytest.raises(UsageError, match="leave out gpu_decode or separate_decoding"):
-        score_dataset(dataset, gpu_decode=True, separate_decoding=True)
+    with pytest.raises(UsageError, match="actors that only decode have no GPU"):
+        score_dataset(dataset, decoding="gpu", separate_decoding=True)
+
+
+def test_one_way_of_decoding_excludes_the_other_on_the_command_line(cli: Any, photos: Path) -> None:
+    ran = cli("score", photos, "--gpu-decode", "--fast-decode")
+    assert ran.code == 2
+    assert "--fast-decode and --gpu-decode exclude each other" in ran.stderr
 
 
 def test_a_run_tells_how_many_the_cpu_decoded() -> None:
