@@ -6,8 +6,8 @@
     scored = score_dataset(ray.data.read_parquet("s3://bucket/photos"), model="dgqa-lite0")
 
 `dgqa-infer score-cluster SRC --address ADDRESS --output DST` is built of the same parts: names are written
-down in partitions (`plan`), Ray Data hands the partitions to actors, and each actor takes its own through worker
-processes as on one machine (`partitions`). Needs `pip install 'dgqa-infer[ray]'`.
+down in partitions (`plan`), Ray Data hands the partitions to actors, and each actor takes its own through
+worker processes as on one machine (`partitions`). Needs `pip install 'dgqa-infer[ray]'`.
 """
 
 from __future__ import annotations
