@@ -135,23 +135,19 @@ def simulate(
 
     began = listing + measured.start
     free = [began] * actors
-    driver, ended, busy, losses = began, began, 0.0, 0
+    driver, seconds, busy, losses = began, began, 0.0, 0
     for took, chance in zip(times, lost, strict=True):
-        ready = heapq.heappop(free)
-        driver = max(driver, ready) + measured.partition
+        driver = max(driver, heapq.heappop(free)) + measured.partition
+        finished = driver + took
         if chance < a_second * took:
             # It is lost somewhere on its way, and done again when the node is back.
             losses += 1
             wasted = took * (chance / (a_second * took))
-            driver_again = driver + wasted + assumed.back
             busy += wasted
-            finished = driver_again + took
-        else:
-            finished = driver + took
+            finished += wasted + assumed.back
         busy += took
-        ended = max(ended, finished)
+        seconds = max(seconds, finished)
         heapq.heappush(free, finished)
-    seconds = ended
     return {
         "photographs": photographs,
         "nodes": cluster.nodes,

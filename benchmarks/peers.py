@@ -80,7 +80,7 @@ class Way:
         return json.loads(line) if line else {"reason": f"it ended with exit code {self.process.wait()}"}
 
 
-def main() -> None:
+def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -97,8 +97,11 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(WAYS), help="a way; repeat it")
     parser.add_argument("--name", default="peers", help="of the result and the picture")
     parser.add_argument("--most", type=int, help="so many of the rated photographs")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    arguments = arguments_of()
     samples = read_table(arguments.ratings, arguments.rated).samples[: arguments.most]
     sets = {
         "large": [str(path) for path in sorted(arguments.large.iterdir())],

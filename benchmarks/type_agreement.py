@@ -41,7 +41,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "type_agreement.p
 Features = NDArray[np.float64]
 
 
-def main() -> None:
+def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,8 +51,11 @@ def main() -> None:
     parser.add_argument("--resembling", required=True, type=types_of)
     parser.add_argument("--prefix", type=int, default=0)
     parser.add_argument("--model", default="dgqa-lite0")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    arguments = arguments_of()
     bundle = Bundle.load(arguments.model)
     ridge = float(bundle.card.training["plan"]["ridge"])
     moments = Moments.built_in(str(bundle.card.training["plan"]["backbone"]))

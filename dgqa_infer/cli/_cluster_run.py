@@ -117,18 +117,10 @@ def run(
         check_stores(sources)
         wanted = manifest(as_scored, settings, target.format, sources, finder)
         _claim(destination, wanted, target.resume, nodes, sources, folder)
-        plan = read_plan(destination)
-        if plan is None:
-            with out.progress("listing") as ticker:
-                plan = make_plan(
-                    names,
-                    finder,
-                    destination,
-                    actors=resources.actors,
-                    largest=target.largest,
-                    patterns=patterns,
-                    told=ticker.advance,
-                )
+        if (plan := read_plan(destination)) is None:
+            sizes = {"actors": resources.actors, "largest": target.largest}
+            with out.progress("listing") as bar:
+                plan = make_plan(names, finder, destination, **sizes, patterns=patterns, told=bar.advance)
         found.passed_over = plan.passed_over
         done = finished(plan, destination)
         for report in done:

@@ -38,13 +38,11 @@ def score_dataset(
 ) -> Dataset:
     """Add scores to a dataset with one photograph a row.
 
-    Nothing runs before the result is consumed, and then blocks stream. Every row of the dataset is one row of
-    the result: what cannot be scored has an error, and a file that crashes its decoder costs its own row.
+    Lazy and streaming. Every row of the dataset is one row of the result: what cannot be scored has an error.
 
     Args:
         dataset: its other columns, whatever they hold, stay as they are.
-        model: name of a built-in bundle, a bundle's folder, or a bundle. Its files go to the nodes with the
-            work; they need dgqa-infer and a runtime, but no model.
+        model: name of a built-in bundle, a bundle's folder, or a bundle. Its files go to the nodes.
         column: holds the photographs: text for paths that every node sees and for addresses such as
             "s3://bucket/a.jpg", or bytes for encoded files.
         prefix: before the name of each new column.
@@ -58,11 +56,7 @@ def score_dataset(
             `explain=True`. Maps are not among a row's columns.
 
     Returns:
-        The dataset with the columns `score` (float64, 0–100, higher is better), `raw` (float64, on the
-        label scale), `spread` (float64), `width` and `height` (int64, pixels), `warnings` (list of text),
-        `distortions` (list of name and probability; null unless explained), `error_code` and
-        `error_message` (text; null where there is a score), `model` (text), `size` (int64, bytes) and
-        `mtime` (float64, seconds since 1970; null for bytes and where nobody knows).
+        The dataset with the columns that `dgqa_infer.ray.columns` describes.
 
     Raises:
         UsageError: Ray is not installed, no node has that much, or the columns do not fit (the latter may
@@ -78,10 +72,7 @@ def score_dataset(
     import ray
 
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
-    named = False
-    if (known := dataset.schema(fetch_if_missing=False)) is not None:
-        columns.check(known.names, column, prefix)
-        named = "string" in str(known.types[known.names.index(column)])
+    at_once = _at_once(dataset, column, prefix)
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     resources = share_out(alive, device=scoring.device, cpus=cpus, gpus=gpus)
     if actors is not None:
@@ -94,12 +85,25 @@ def score_dataset(
     return dataset.map_batches(
         RowScorer,
         fn_constructor_args=(ray.put(settings.on(resources.cpus, resources.a_node)), column, prefix),
-        batch_size=NAMES_AT_ONCE if named else BYTES_AT_ONCE,
+        batch_size=at_once,
         batch_format="pyarrow",
         num_cpus=resources.cpus,
         num_gpus=resources.gpus,
         compute=pool(resources.actors),
     )
+
+
+def _at_once(dataset: Dataset, column: str, prefix: str) -> int:
+    """Photographs that an actor takes at a time.
+
+    Raises:
+        UsageError: the columns do not fit, as far as they are known.
+    """
+    if (known := dataset.schema(fetch_if_missing=False)) is None:
+        return BYTES_AT_ONCE
+    columns.check(known.names, column, prefix)
+    named = "string" in str(known.types[known.names.index(column)])
+    return NAMES_AT_ONCE if named else BYTES_AT_ONCE
 
 
 def import_ray() -> None:

@@ -186,14 +186,7 @@ def build(
     graph = symmetric(plain) if is_int8 else plain
     log = tensorrt_api.Log(trt)
     builder = _builder(trt, log)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(graph):
-        errors = [parser.get_error(number) for number in range(parser.num_errors)]
-        words = "; ".join(
-            f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}" for error in errors
-        )
-        raise BackendError(f"TensorRT cannot read the graph: {words or log.failure('says').args[0]}")
+    network, parser = _parse(trt, builder, graph, log)
     config = _config(trt, builder, options)
     profile = builder.create_optimization_profile()
     sizes = options.profile
@@ -207,11 +200,25 @@ def build(
         monitor = _monitor(trt, report, stopped)
         config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
+    del parser  # it holds weights that the network reads
     if stopped.is_set():
         raise KeyboardInterrupt
     if plan is None:
         raise _with_advice(log.failure("cannot build the engine"), options)
     return bytes(plan), bytes(config.get_timing_cache().serialize()) if measures else b""
+
+
+def _parse(trt: ModuleType, builder: Any, graph: bytes, log: tensorrt_api.Log) -> tuple[Any, Any]:
+    """The network, and the parser, which holds its weights and must outlive the build."""
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, log.logger)
+    if not parser.parse(graph):
+        errors = [parser.get_error(number) for number in range(parser.num_errors)]
+        words = "; ".join(
+            f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}" for error in errors
+        )
+        raise BackendError(f"TensorRT cannot read the graph: {words or log.failure('says').args[0]}")
+    return network, parser
 
 
 def _builder(trt: ModuleType, log: tensorrt_api.Log) -> Any:

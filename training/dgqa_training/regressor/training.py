@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -228,29 +228,33 @@ def train(
         choose=thinning if config.thin else None,
     )
     training.open()
+    where: _Where = {"seed": config.recipe.seed, "device": device, "workers": workers}
     if isinstance(network, QualityNetwork) and config.ridge and training.fresh:
-        seed = config.recipe.seed
-        fit_probe(
-            network,
-            source,
-            ridge=config.ridge,
-            seed=seed,
-            device=device,
-            workers=workers,
-            observe=observers.probe,
-        )
+        fit_probe(network, source, ridge=config.ridge, observe=observers.probe, **where)
     training.run(observers.step)
-    scale = scale_of(network, source, seed=config.recipe.seed, device=device, workers=workers)
-    checkpoint = checkpoints.Checkpoint(
+    scale = scale_of(network, source, **where)
+    checkpoint = _checkpoint(network, config, {**facts, "scale": scale.as_card()})
+    checkpoints.save(folder / "regressor.safetensors", checkpoint)
+    return checkpoint
+
+
+class _Where(TypedDict):
+    seed: int
+    device: str
+    workers: int
+
+
+def _checkpoint(
+    network: nn.Module, config: RegressorConfig, facts: Mapping[str, Any]
+) -> checkpoints.Checkpoint:
+    return checkpoints.Checkpoint(
         task="quality",
         backbone=config.backbone,
         head=config.head,
         preprocessing=config.preprocessing,
         tensors=network.cpu().state_dict(),
-        training={"plan": config.record(), **facts, "scale": scale.as_card(), "software": software()},
+        training={"plan": config.record(), **facts, "software": software()},
     )
-    checkpoints.save(folder / "regressor.safetensors", checkpoint)
-    return checkpoint
 
 
 def absolute_error(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
