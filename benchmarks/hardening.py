@@ -125,6 +125,7 @@ class Nothing:
     """A predictor that does nothing, so that all else can be measured."""
 
     strict = False
+    measure = False
     jpeg_device = None
     batch_size = 8
     model_id = "nothing@00000000"

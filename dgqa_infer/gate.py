@@ -4,7 +4,7 @@
     match = "**/products/**"            # optional; every path
     name = "products"                   # optional; the pattern
     minimum_score = 60                  # optional
-    forbidden = { "motion blur" = 0.5 } # optional; with at least this probability
+    forbidden = { "motion blur" = 0.5 } # optional; named with at least this probability, 0: whenever named
     maximum_share_failed = 0.02         # optional; 0: no photograph may fail
 
 A photograph that could not be scored fails its rule. One that no rule fits is not judged.
@@ -24,9 +24,6 @@ from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.globs import matches
 from dgqa_infer.results import GateRow, Row
 
-LEAST_PROBABILITY = 0.1
-"""Distortions that are less probable are not in the rows."""
-
 _KEYS = {"name", "match", "minimum_score", "forbidden", "maximum_share_failed"}
 
 
@@ -38,7 +35,7 @@ class Rule:
         name: in verdicts.
         match: pattern of the paths that it is for.
         minimum_score: 0–100; a lower score fails.
-        forbidden: distortion → probability from which on it fails.
+        forbidden: distortion → probability from which on it fails, if it is named at all.
         maximum_share_failed: share of its photographs that may fail, 0–1.
         judged: photographs so far.
         failed: of these, those that failed.
@@ -182,9 +179,7 @@ def _rule(data: dict[str, Any], where: str, known: Mapping[str, str]) -> Rule:
                 f"{where}: this model knows no distortion {distortion!r}, "
                 f"but: {', '.join(sorted(set(known.values()))) or 'none at all'}"
             )
-        limits[known[distortion]] = _number(
-            probability, LEAST_PROBABILITY, 1, f"{where}: forbidden {distortion!r}"
-        )
+        limits[known[distortion]] = _number(probability, 0, 1, f"{where}: forbidden {distortion!r}")
     least = data.get("minimum_score")
     return Rule(
         name=name,

@@ -20,6 +20,9 @@ gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG th
     nevertheless carries the warning "cpu_decoded". Not run on a GPU yet.
 """
 
+Explain: TypeAlias = bool | Literal["all"]
+"""Whether it is said what is wrong with a photograph; "all": with the probability of each class."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
@@ -46,7 +49,7 @@ class ScoringKeywords(TypedDict, total=False):
 
     device: str
     threads: int | None
-    explain: bool
+    explain: Explain
     maps: bool
     strict: bool
     decoding: Decoding
@@ -62,7 +65,8 @@ class ScoringOptions:
     Attributes:
         device: "auto", or one of `dgqa_infer.backends.choice.DEVICES`, such as "cpu" or "cuda:0".
         threads: of the CPU for one batch; None for every core.
-        explain: also say which distortions each photograph shows.
+        explain: also say which distortions each photograph shows, and measure its sharpness, brightness and
+            noise; "all": the probability of each class too.
         maps: also say where in each photograph its score comes from: `Score.quality_map`.
         strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
         decoding: how JPEGs are decoded.
@@ -73,7 +77,7 @@ class ScoringOptions:
 
     device: str = "auto"
     threads: int | None = None
-    explain: bool = False
+    explain: Explain = False
     maps: bool = False
     strict: bool = False
     decoding: Decoding = "full"
@@ -84,6 +88,8 @@ class ScoringOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UsageError(f"batch size is {self.batch_size}, not 1 or more")
+        if self.explain not in (True, False, "all"):
+            raise UsageError(f'explain is {self.explain!r}, not True, False or "all"')
         if self.decoding not in ("full", "scaled", "gpu"):
             raise UsageError(f"decoding is {self.decoding!r}, not full, scaled or gpu")
         if self.decoding == "gpu" and self.strict:

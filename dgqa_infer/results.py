@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict
 
 from dgqa_infer.errors import ErrorCode
+from dgqa_infer.images.attributes import Attributes
 
 if TYPE_CHECKING:
     from dgqa_infer.quality_map import QualityMap
@@ -16,6 +18,16 @@ class DistortionRow(TypedDict):
 
     name: str
     probability: float
+    severity: NotRequired[float]
+
+
+class AttributesRow(TypedDict):
+    """What was measured of a photograph; see `dgqa_infer.images.attributes.Attributes`."""
+
+    sharpness: float
+    brightness: float
+    clipped: float
+    noise: float
 
 
 class ErrorRow(TypedDict):
@@ -37,8 +49,8 @@ class GateRow(TypedDict):
 class Row(TypedDict):
     """What one input becomes in every output; `docs/schemas/row.schema.json` says what each field means.
 
-    A row with `error` has none of the fields from `score` to `votes`. `size` and `mtime` come with rows of
-    files, `gate` with rows that a gate has judged.
+    A row with `error` has none of the fields from `score` to `probabilities`. `size` and `mtime` come with
+    rows of files, `gate` with rows that a gate has judged.
     """
 
     path: str | None
@@ -49,7 +61,9 @@ class Row(TypedDict):
     height: NotRequired[int]
     warnings: NotRequired[list[str]]
     distortions: NotRequired[list[DistortionRow]]
+    attributes: NotRequired[AttributesRow]
     votes: NotRequired[list[int]]
+    probabilities: NotRequired[dict[str, float]]
     error: NotRequired[ErrorRow]
     model: str
     gate: NotRequired[GateRow]
@@ -59,15 +73,31 @@ class Row(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """One thing that may be wrong with a photograph.
+    """One thing that is wrong with a photograph.
 
     Attributes:
         name: in a photographer's words, such as "motion blur".
         probability: 0–1, calibrated on held-out synthetic images.
+        severity: 0 (imperceptible), 1 (perceptible, not annoying), 2 (slightly annoying), 3 (annoying) to 4
+            (very annoying): 5 − the DMOS that KADID-10k's raters gave images distorted as strongly. None
+            where the bundle's card does not say how bad its classifier's distortions are.
     """
 
     name: str
     probability: float
+    severity: float | None = None
+
+    @property
+    def harm(self) -> float:
+        """What distortions are ordered by: severity × probability; the probability without a severity."""
+        return self.probability * (1.0 if self.severity is None else self.severity)
+
+    def row(self) -> DistortionRow:
+        """The distortion in a row."""
+        row: DistortionRow = {"name": self.name, "probability": round(self.probability, 4)}
+        if self.severity is not None:
+            row["severity"] = round(self.severity, 2)
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +113,11 @@ class Score:
         height: likewise.
         warnings: stable words for what a careful reader should know, such as "upscaled".
         model: the bundle's name and the start of its graph's hash, "dgqa-lite0@1f3a9c0e".
-        distortions: likeliest first; empty when none was found, None when nobody asked.
+        distortions: the most harmful first; empty when none was found, None when nobody asked.
+        attributes: what was measured of the picture that the model saw; None when nobody asked.
         votes: the four domains with the highest logits, likeliest first, by their numbers (0 is pristine);
             None when nobody asked, or the classifier has other domains.
+        probabilities: of each of the classifier's classes, which sum to 1; None unless all were asked for.
         quality_map: where in the photograph `raw` comes from; None when nobody asked. Not part of the row.
     """
 
@@ -98,7 +130,9 @@ class Score:
     warnings: tuple[str, ...]
     model: str
     distortions: tuple[Distortion, ...] | None = None
+    attributes: Attributes | None = None
     votes: tuple[int, ...] | None = None
+    probabilities: Mapping[str, float] | None = None
     quality_map: QualityMap | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> Row:
@@ -114,11 +148,14 @@ class Score:
             "model": self.model,
         }
         if self.distortions is not None:
-            row["distortions"] = [
-                {"name": found.name, "probability": round(found.probability, 4)} for found in self.distortions
-            ]
+            row["distortions"] = [found.row() for found in self.distortions]
+        if self.attributes is not None:
+            measured = {name: round(value, 4) for name, value in asdict(self.attributes).items()}
+            row["attributes"] = AttributesRow(**measured)  # type: ignore[typeddict-item]
         if self.votes is not None:
             row["votes"] = list(self.votes)
+        if self.probabilities is not None:
+            row["probabilities"] = {name: round(share, 6) for name, share in self.probabilities.items()}
         return row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,10 @@ from PIL import Image
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
-from dgqa_infer.bundle.card import Domains
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.domains.classes import is_kadid, words
+from dgqa_infer.domains.classes import is_kadid
+from dgqa_infer.domains.explanation import explain as name_distortions
+from dgqa_infer.domains.explanation import probabilities_by_class
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.errors import BackendError, ImageError
 from dgqa_infer.images import resampling
@@ -41,9 +42,6 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
 DEFAULT_MODEL = "dgqa-lite0"
 
-_MAX_DISTORTIONS = 3
-_MIN_PROBABILITY = 0.1
-
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -54,6 +52,7 @@ class Prediction:
         spread: its standard deviation over crops.
         distortions: as in `Score`.
         votes: as in `Score`.
+        probabilities: as in `Score`.
         cells: of its quality map, float32 [grid, h, w]; None when nobody asked.
     """
 
@@ -61,6 +60,7 @@ class Prediction:
     spread: float
     distortions: tuple[Distortion, ...] | None
     votes: tuple[int, ...] | None = None
+    probabilities: Mapping[str, float] | None = None
     cells: NDArray[np.float32] | None = None
 
 
@@ -71,6 +71,7 @@ class Scorer:
         options: how it scores.
         bundle: the model, with the preprocessing that the options ask for.
         jpeg_device: the GPU that decodes JPEGs, "cuda:N"; None where the CPU decodes all.
+        measure: whether sharpness, brightness and noise are measured.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Scorer:
     def _begin(self, model: str | os.PathLike[str] | Bundle, options: ScoringOptions) -> None:
         self.options = options
         self.batch_size, self.limits, self.strict = options.batch_size, options.limits, options.strict
+        self.measure = bool(options.explain)
         if options.decoding == "scaled":
             resampling.require()
         verified = model if isinstance(model, Bundle) else Bundle.load(model)
@@ -141,6 +143,12 @@ class Scorer:
         """The model as rows name it, such as "dgqa-lite0@1f3a9c0e"."""
         return self.bundle.model_id
 
+    @property
+    def probability_classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities rows have: all with `explain="all"`, else none."""
+        domains = self.bundle.card.domains
+        return domains.classes if self.options.explain == "all" and domains is not None else ()
+
     def score(self, image: Source) -> Score:
         """Score one photograph.
 
@@ -170,14 +178,14 @@ class Scorer:
         """
         inputs = iter(images)
         while batch := [self._prepare(image) for image in islice(inputs, self.batch_size)]:
-            stacks = [cut for _, _, cut in batch if cut is not None]
+            stacks = [cut for _, _, cut, _ in batch if cut is not None]
             photos = [
-                Photo(index, path, found.width, found.height, found.warnings)
-                for index, (path, found, _) in enumerate(batch)
+                Photo(index, path, found.width, found.height, found.warnings, measured)
+                for index, (path, found, _, measured) in enumerate(batch)
                 if isinstance(found, Photograph)
             ]
             results = iter(self.predict(np.concatenate(stacks), photos) if stacks else ())
-            for path, found, _ in batch:
+            for path, found, *_ in batch:
                 if isinstance(found, ImageError):
                     yield Failure(path, found.code, found.message, self.model_id)
                 else:
@@ -257,19 +265,23 @@ class Scorer:
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
         found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
         votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
+        shares: Sequence[Mapping[str, float] | None] = [None] * len(quality)
         if domains_backend is not None and self.bundle.card.domains is not None:
             logits = domains_backend.infer(crops)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan
-            found = [_distortions(row, self.bundle.card.domains) for row in means]
-            if is_kadid(self.bundle.card.domains):
+            domains = self.bundle.card.domains
+            found = [name_distortions(row, domains) for row in means]
+            if is_kadid(domains):
                 votes = [votes_of(row) for row in means]
+            if self.options.explain == "all":
+                shares = [probabilities_by_class(row, domains) for row in means]
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Prediction(float(raws[place]), float(spreads[place]), found[place], votes[place], cells[place])
-            for place in range(len(quality))
+            Prediction(float(raw), float(spread), *more)
+            for raw, spread, *more in zip(raws, spreads, found, votes, shares, cells, strict=True)
         ]
 
     def _result(self, photo: Photo, prediction: Prediction) -> Result:
@@ -289,7 +301,9 @@ class Scorer:
             warnings=photo.warnings,
             model=self.model_id,
             distortions=prediction.distortions,
+            attributes=photo.attributes,
             votes=prediction.votes,
+            probabilities=prediction.probabilities,
             quality_map=quality_map,
         )
 
@@ -321,8 +335,10 @@ class Scorer:
             self._jpegs = DeviceDecoder(self.jpeg_device, self.preprocessing)
         return self._jpegs
 
-    def _prepare(self, image: Source) -> tuple[str | None, Photograph | ImageError, Pixels | None]:
-        """The input's path, what became of it, and its crops."""
+    def _prepare(
+        self, image: Source
+    ) -> tuple[str | None, Photograph | ImageError, Pixels | None, Attributes | None]:
+        """The input's path, what became of it, its crops, and what was measured of it."""
         path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
         try:
             if isinstance(image, Image.Image):
@@ -337,10 +353,11 @@ class Scorer:
                     short_side=self.preprocessing.decoded_side,
                     on_device=self._device_decoder(),
                 )
-            cut, more = crops(photograph.pixels, self.preprocessing, photograph.box)
+            picture = shrink(photograph.pixels, self.preprocessing, photograph.box)
+            cut, more = crops(picture, self.preprocessing)
         except ImageError as error:
-            return path, error, None
-        return path, photograph.seen(more), cut
+            return path, error, None, None
+        return path, photograph.seen(more), cut, attributes(picture) if self.measure else None
 
 
 def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> tuple[Backend, Backend | None]:
@@ -360,22 +377,3 @@ def _in_thread(load: Callable[[], T]) -> Future[T]:
     future = thread.submit(load)
     thread.shutdown(wait=False)
     return future
-
-
-def _distortions(logits: NDArray[np.float64], domains: Domains) -> tuple[Distortion, ...]:
-    """What the classifier sees in a photograph: nothing if "pristine" is likeliest.
-
-    Args:
-        logits: [classes], the mean over crops.
-        domains: the classes' names and the temperature.
-    """
-    scaled = np.nan_to_num(logits) / domains.temperature
-    shares = np.exp(scaled - scaled.max())
-    shares /= shares.sum()
-    order = np.argsort(-shares, kind="stable")
-    if order[0] == 0:
-        return ()
-    likely = [order[0], *(index for index in order[1:] if index and shares[index] >= _MIN_PROBABILITY)]
-    return tuple(
-        Distortion(words(domains.classes[index]), float(shares[index])) for index in likely[:_MAX_DISTORTIONS]
-    )

@@ -86,6 +86,37 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """When one distortion is clearly there, and how bad it then is.
+
+    Both rest on its evidence: the natural logarithm of how many times likelier it is than "pristine".
+
+    Attributes:
+        threshold: evidence from which on it is named; chosen on undistorted photographs.
+        evidence: knots, strictly ascending.
+        severity: at each knot, 0–4, never descending: 5 − the DMOS of KADID-10k's images with such evidence.
+    """
+
+    threshold: float
+    evidence: tuple[float, ...]
+    severity: tuple[float, ...]
+
+    def severity_of(self, evidence: float) -> float:
+        """How bad it is, 0–4: linear between the knots, clipped at their ends."""
+        import numpy as np
+
+        return float(np.interp(evidence, self.evidence, self.severity))
+
+    def as_card(self) -> dict[str, Any]:
+        """Its object in the card's `domains.faults`."""
+        return {
+            "threshold": self.threshold,
+            "evidence": list(self.evidence),
+            "severity": list(self.severity),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Domains:
     """What the domain classifier's outputs mean.
 
@@ -93,12 +124,14 @@ class Domains:
         classes: name of each output in order, as a slug such as "motion_blur"; the first is "pristine".
         temperature: logits are divided by it before the softmax; fitted on held-out synthetic images.
         profile: domain profile of the photographs that the model was trained for, as
-            `dgqa_infer.domains.drift.Profile.from_card` reads it; empty where the training wrote none.
+            `dgqa_infer.domains.profile.DomainProfile.from_card` reads it; empty without one.
+        faults: class → when it is named; of every class but the first, or empty where nobody measured it.
     """
 
     classes: tuple[str, ...]
     temperature: float
     profile: Mapping[str, Any] = field(default_factory=dict)
+    faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +237,10 @@ class Card:
                 "temperature": self.domains.temperature,
                 "profile": dict(self.domains.profile),
             }
+            if self.domains.faults:
+                card["domains"]["faults"] = {
+                    name: fault.as_card() for name, fault in self.domains.faults.items()
+                }
         card["training"] = dict(self.training)
         card["figures"] = [dict(figure) for figure in self.figures]
         return card
@@ -232,8 +269,29 @@ def _domains(data: Mapping[str, Any]) -> Domains:
         raise ModelError(f"the card's domains: classes must be names, the first {PRISTINE!r}")
     temperature = fields.require("temperature", float, lambda value: 0 < value < math.inf, "above 0")
     profile = fields.take("profile", dict, default={})
+    faults = {name: _fault(value, name) for name, value in fields.take("faults", dict, default={}).items()}
     fields.done()
-    return Domains(tuple(classes), temperature, profile)
+    if faults and set(faults) != set(classes[1:]):
+        raise ModelError("the card's domains: faults must have each class but the first, and no other")
+    return Domains(tuple(classes), temperature, profile, faults)
+
+
+def _fault(data: object, name: str) -> Fault:
+    fields = _Fields(data, f"the card's domains: faults: {name}")
+    threshold = fields.require("threshold", float, math.isfinite, "a finite number")
+    evidence = fields.numbers("evidence", _ascending, "at least two, strictly ascending")
+    severity = fields.numbers(
+        "severity",
+        lambda knots: knots[0] >= 0 and knots[-1] <= 4 and all(a <= b for a, b in pairwise(knots)),
+        "0–4, never descending",
+    )
+    fields.done()
+    if len(evidence) != len(severity):
+        raise ModelError(
+            f"the card's domains: faults: {name} has {len(evidence)} knots of evidence and "
+            f"{len(severity)} of severity"
+        )
+    return Fault(threshold, evidence, severity)
 
 
 def _tolerances(data: Mapping[str, Any]) -> dict[str, float]:

@@ -36,15 +36,19 @@ SETTINGS: dict[str, Any] = {
 
 
 class _Commands(Mapping[str, Any]):
-    """Name → command; `dgqa_infer.cli.NAME`, with underscores, has a function or a group of this name."""
+    """Name → command; `dgqa_infer.cli.NAME`, with underscores, has a function or a group of this name.
+
+    Where the module has a `COMMAND`, the command is of that class.
+    """
 
     def __getitem__(self, name: str) -> Any:
         summary = SUMMARIES[name]
         own = name.replace("-", "_")
-        found = getattr(import_module(f"dgqa_infer.cli.{own}"), own)
+        module = import_module(f"dgqa_infer.cli.{own}")
+        found = getattr(module, own)
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(**SETTINGS)
-            alone.command(name)(found)
+            alone.command(name, cls=getattr(module, "COMMAND", None))(found)
             found = alone
         command = get_command(found)
         command.name, command.short_help = name, summary

@@ -51,7 +51,6 @@ ExcludeOption = Annotated[
     typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
 ]
 NullOption = Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")]
-ExplainOption = Annotated[bool, typer.Option("--explain", help="Also say what is wrong with each.")]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
 ]

@@ -38,12 +38,14 @@ class Target:
         format: one of `dgqa_infer.outputs.FORMATS`.
         resume: whether an earlier run is to be continued.
         model: name or folder of the bundle that scores.
+        classes: whose probabilities have columns in a table.
     """
 
     path: Path | None
     format: str
     resume: bool
     model: str | None = None
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def choose(cls, output: str, format: str | None, *, resume: bool, model: str | None = None) -> Target:
@@ -66,7 +68,7 @@ class Target:
 
     def open_sink(self, stream: BinaryIO) -> Sink:
         """What writes the rows in their format."""
-        return open_sink(self.format, stream, self.model)
+        return open_sink(self.format, stream, self.model, self.classes)
 
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
         """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
     ExcludeOption,
-    ExplainOption,
     FastDecodeOption,
     FileSizeLimit,
     GpuDecodeOption,
@@ -39,6 +40,8 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._run import Run, Target
 from dgqa_infer.pipeline.process import WorkerProcess
 
+COMMAND = ExplainingCommand
+
 
 def score(
     ctx: typer.Context,
@@ -60,7 +63,7 @@ def score(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue FILE; skip what it has and what has not changed.")
     ] = False,
-    explain: ExplainOption = False,
+    explain: ExplainOption = None,
     maps: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +113,7 @@ def score(
 
         options = ScoringOptions(
             device=device,
-            explain=explain,
+            explain=explain_of(explain),
             maps=maps is not None,
             strict=strict,
             decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
@@ -124,7 +127,7 @@ def score(
             from dgqa_infer.gate import read_gate
 
             criteria = read_gate(gate, bundle.card)
-            options = options.changed(explain=explain or criteria.needs_distortions)
+            options = options.changed(explain=options.explain or criteria.needs_distortions)
         folder = None
         if maps is not None:
             from dgqa_infer.outputs.maps import MapFolder
@@ -134,6 +137,7 @@ def score(
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
+        target = replace(target, classes=scorer.probability_classes)
         preview = folder.side if folder is not None else 0
         limits = options.worker_limits
         pipeline = stack.enter_context(

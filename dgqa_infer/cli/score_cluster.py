@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._cluster import ClusterTarget
+from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
     ExcludeOption,
-    ExplainOption,
     FastDecodeOption,
     FileSizeLimit,
     GpuDecodeOption,
@@ -34,6 +34,8 @@ from dgqa_infer.cli._options import (
     worker_limits,
 )
 from dgqa_infer.cli._output import Output
+
+COMMAND = ExplainingCommand
 
 
 def score_cluster(
@@ -60,7 +62,7 @@ def score_cluster(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an earlier run; skip the files that it has written.")
     ] = False,
-    explain: ExplainOption = False,
+    explain: ExplainOption = None,
     strict: StrictOption = False,
     fast_decode: FastDecodeOption = False,
     gpu_decode: GpuDecodeOption = False,
@@ -105,7 +107,7 @@ def score_cluster(
 
     options = ScoringOptions(
         device=device,
-        explain=explain,
+        explain=explain_of(explain),
         strict=strict,
         decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
         batch_size=batch_size,

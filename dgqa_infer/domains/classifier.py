@@ -43,6 +43,7 @@ class DomainClassifier:
         batch_size: photographs that are predicted at once.
         limits: what an input may ask for.
         strict: whether damaged JPEG data is refused; it is not.
+        measure: whether attributes are measured; they are not.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class DomainClassifier:
         self.batch_size = batch_size
         self.limits = DecodeLimits()
         self.strict = False
+        self.measure = False
         self.jpeg_device: str | None = None
         self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads)
         self.device = self._backend.device

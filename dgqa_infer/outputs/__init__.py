@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.results import Row
@@ -41,13 +42,14 @@ class Sink(Protocol):
     ) -> None: ...
 
 
-def open_sink(format: str, stream: BinaryIO, model: str | None = None) -> Sink:
+def open_sink(format: str, stream: BinaryIO, model: str | None = None, classes: Sequence[str] = ()) -> Sink:
     """A sink for a format.
 
     Args:
         format: one of `FORMATS`.
         stream: where the bytes go.
         model: name or folder of the bundle that scores: a report shows where its scores come from.
+        classes: of the classifier, whose probabilities have columns in a table.
 
     Raises:
         UsageError: no format has this name, or the extra that writes it is missing.
@@ -55,6 +57,8 @@ def open_sink(format: str, stream: BinaryIO, model: str | None = None) -> Sink:
     if format not in _SINKS:
         raise UsageError(f"format {format!r} is none of {', '.join(FORMATS)}")
     module, name = _SINKS[format]
-    options = {"model": model} if format == "html" and model is not None else {}
+    options: dict[str, Any] = {"model": model} if format == "html" and model is not None else {}
+    if format in ("csv", "parquet"):
+        options["classes"] = classes
     sink: Sink = getattr(importlib.import_module(module), name)(stream, **options)
     return sink

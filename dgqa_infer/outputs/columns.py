@@ -1,28 +1,48 @@
-"""The columns of tabular outputs: always the same ones in the same order, empty where a row has nothing."""
+"""The columns of tabular outputs: always the same ones in the same order, empty where a row has nothing.
+
+Where the probabilities of all classes were asked for, each class has a column more, at the end.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dgqa_infer.results import Row
 
-NUMBERS = ("score", "raw", "spread", "mtime")
+NONE_FOUND = "none found"
+"""Said of a photograph in which no distortion is clearly there; where nobody asked, nothing is said."""
+
+ATTRIBUTES = ("sharpness", "brightness", "clipped", "noise")
+NUMBERS = ("score", "raw", "spread", *ATTRIBUTES, "mtime")
 INTEGERS = ("width", "height", "size")
 COLUMNS = (
-    *("path", "score", "raw", "spread", "width", "height", "warnings", "distortions"),
+    *("path", "score", "raw", "spread", "width", "height", "warnings", "distortions", *ATTRIBUTES),
     *("error_code", "error_message", "verdict", "verdict_reasons", "within_tolerance"),
     *("model", "size", "mtime"),
 )
 
 
-def flatten(row: Row) -> dict[str, Any]:
+def probability_column(name: str) -> str:
+    """The column of a class's probability: "p_motion_blur" of "motion-blur"."""
+    return "p_" + name.replace("-", "_")
+
+
+def flatten(row: Row, classes: Sequence[str] = ()) -> dict[str, Any]:
     """A row's values by column.
 
+    Args:
+        row: from a run, or from a file.
+        classes: whose probabilities have columns.
+
     Returns:
-        `warnings` and `verdict_reasons` are lists of text, `distortions` a list of mappings with name and
-        probability; None stands for nothing.
+        `warnings` and `verdict_reasons` are lists of text, `distortions` a list of mappings with name,
+        probability and perhaps severity; None stands for nothing.
     """
     flat: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
+    flat |= row.get("attributes") or {}
+    shares = row.get("probabilities") or {}
+    flat |= {probability_column(name): shares.get(name) for name in classes}
     if error := row.get("error"):
         flat |= {"error_code": error["code"], "error_message": error["message"]}
     if gate := row.get("gate"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from dgqa_infer.outputs.columns import COLUMNS, encodable, flatten
-from dgqa_infer.results import Row
+from dgqa_infer.outputs.columns import COLUMNS, NONE_FOUND, encodable, flatten, probability_column
+from dgqa_infer.results import DistortionRow, Row
 
 # A cell that begins like this is a formula to a spreadsheet, and formulas can run programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -18,13 +19,17 @@ _LINE_END = "\r\n"
 class CsvSink:
     """Writes the header at once and each row as it comes, in UTF-8."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, classes: Sequence[str] = ()) -> None:
         self._stream = stream
-        self._write(COLUMNS)
+        self._classes = classes
+        self._write([*COLUMNS, *map(probability_column, classes)])
 
     def write(self, row: Row) -> None:
         """Write one row."""
-        self._write([_cell(value) for value in flatten(row).values()])
+        flat = flatten(row, self._classes)
+        if (found := flat["distortions"]) is not None:
+            flat["distortions"] = "; ".join(map(_distortion, found)) or NONE_FOUND
+        self._write([_cell(value) for value in flat.values()])
 
     def _write(self, cells: Any) -> None:
         line = io.StringIO(newline="")
@@ -45,11 +50,14 @@ class CsvSink:
         pass
 
 
+def _distortion(found: DistortionRow) -> str:
+    told = f"{found['name']} {found['probability']}"
+    return f"{told} (severity {found['severity']})" if "severity" in found else told
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        value = "; ".join(
-            f"{item['name']} {item['probability']}" if isinstance(item, dict) else str(item) for item in value
-        )
+        value = "; ".join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):

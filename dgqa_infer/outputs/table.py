@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from dgqa_infer.outputs.columns import NONE_FOUND
 from dgqa_infer.results import Row
 from dgqa_infer.text import printable
 
@@ -25,7 +26,7 @@ class TableSink:
         else:
             score, spread = f"{row['score']:.1f}", f"{row['spread']:.2f}"
             if (found := row.get("distortions")) is not None:
-                remarks += [f"{each['name']} {each['probability']:.2f}" for each in found] or ["none found"]
+                remarks += [f"{each['name']} {each['probability']:.2f}" for each in found] or [NONE_FOUND]
             remarks += row["warnings"]
         if (gate := row.get("gate")) is not None and not gate["passed"] and error is None:
             remarks.insert(0, f"FAILED: {', '.join(gate['reasons'])}")

@@ -35,6 +35,7 @@ class CropsPredictor:
         batch_size: int = 8,
         limits: DecodeLimits | None = None,
         strict: bool = False,
+        measure: bool = False,
     ) -> None:
         """Say how photographs are decoded.
 
@@ -44,12 +45,14 @@ class CropsPredictor:
             batch_size: photographs that are handed on at once.
             limits: what an input may ask for.
             strict: refuse a JPEG whose data is damaged.
+            measure: have the attributes of each photograph measured.
         """
         self.preprocessing = preprocessing
         self.model_id = model_id
         self.batch_size = batch_size
         self.limits = limits or DecodeLimits()
         self.strict = strict
+        self.measure = measure
         self.jpeg_device: str | None = None
 
     def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[PhotoCrops]:

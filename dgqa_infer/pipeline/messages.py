@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_typ
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ErrorCode
+from dgqa_infer.images.attributes import Attributes
 from dgqa_infer.images.decode import DecodeLimits
 
 MAX_BYTES: Final = 1_000_000
@@ -33,6 +34,7 @@ class WorkerSettings:
         strict: refuse a JPEG whose data is damaged.
         seed: of crops at random places; None for the fixed grid.
         preview: longest side of the picture that comes home with the crops, in pixels; 0 for none.
+        measure: also measure sharpness, brightness and noise of the picture that crops are cut from.
         jpeg_device: the GPU that decodes plain JPEGs, "cuda:N"; None where the CPU decodes all.
         slots: number of slots in the shared memory.
         seconds: of wall time, for one file.
@@ -45,6 +47,7 @@ class WorkerSettings:
     strict: bool
     seed: int | None
     preview: int
+    measure: bool
     jpeg_device: str | None
     slots: int
     seconds: float
@@ -104,6 +107,7 @@ class Decoded:
         height: likewise.
         warnings: stable words for what a careful reader should know.
         preview: width and height of the picture in the slot; None where none was asked for.
+        attributes: what was measured; None where nobody asked.
     """
 
     size: int | None
@@ -112,6 +116,7 @@ class Decoded:
     height: int
     warnings: tuple[str, ...]
     preview: tuple[int, int] | None = None
+    attributes: Attributes | None = None
 
     def __post_init__(self) -> None:
         _require(self.size is None or self.size >= 0, "size")
@@ -122,11 +127,12 @@ class Decoded:
         """Check it against what the worker was asked for.
 
         Raises:
-            ValueError: the photograph is larger than the limits, or the preview is missing, was not asked
-                for, or does not fit into its slot.
+            ValueError: the photograph is larger than the limits, the preview does not fit into its slot, or
+                preview or attributes are missing or were not asked for.
         """
         _require(max(self.width, self.height) <= settings.limits.side, "width or height")
         _require((self.preview is None) == (settings.preview == 0), "preview")
+        _require((self.attributes is not None) == settings.measure, "attributes")
         _require(self.preview is None or max(self.preview) <= settings.preview, "preview")
 
 

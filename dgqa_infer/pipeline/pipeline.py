@@ -83,6 +83,8 @@ class Pipeline(Generic[R]):
             strict=predictor.strict,
             seed=seed,
             preview=preview,
+            # Crops at random places are cut from the photograph, not from the picture that is measured.
+            measure=predictor.measure and seed is None,
             jpeg_device=predictor.jpeg_device,
             slots=self._schedule.slots,
             seconds=limits.seconds,
@@ -327,7 +329,8 @@ def _predict(
 ) -> list[tuple[int, Outcome[R]]]:
     """Runs in the model's thread: the place of each photograph among the inputs, and its outcome."""
     photos = [
-        Photo(task.index, task.name, found.width, found.height, found.warnings) for task, found in batch
+        Photo(task.index, task.name, found.width, found.height, found.warnings, found.attributes)
+        for task, found in batch
     ]
     results = predictor.predict(crops, photos)
     return [

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.attributes import Attributes
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.results import Failure, Row, Score
 
@@ -25,6 +26,7 @@ class Photo:
         width: of the upright photograph, in pixels.
         height: likewise.
         warnings: stable words for what a careful reader should know.
+        attributes: what was measured of the picture that the crops are cut from; None where nobody asked.
     """
 
     index: int
@@ -32,6 +34,7 @@ class Photo:
     width: int
     height: int
     warnings: tuple[str, ...] = ()
+    attributes: Attributes | None = None
 
 
 class Predictor(Protocol[R_co]):
@@ -41,6 +44,7 @@ class Predictor(Protocol[R_co]):
         batch_size: photographs that it takes at once.
         limits: what an input may ask for.
         strict: refuse a JPEG whose data is damaged.
+        measure: have the attributes of each photograph measured.
         jpeg_device: the GPU that decodes plain JPEGs, "cuda:N", where the preprocessing says so; None where
             the CPU decodes all.
     """
@@ -48,6 +52,7 @@ class Predictor(Protocol[R_co]):
     batch_size: int
     limits: DecodeLimits
     strict: bool
+    measure: bool
     jpeg_device: str | None
 
     @property

@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer.errors import ErrorCode, ImageError
-from dgqa_infer.images.crops import crops, random_crops
+from dgqa_infer.images.attributes import attributes
+from dgqa_infer.images.crops import crops, random_crops, shrink
 from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.files import ImageFile, file_status, read_file
 from dgqa_infer.pipeline.messages import (
@@ -155,6 +156,7 @@ class _Decoder:
     def _crops(self, task: Decode, file: ImageFile) -> Decoded:
         settings = self._settings
         preprocessing, fixed = settings.preprocessing, settings.seed is None
+        measured = None
         photograph = decode(
             file.data,
             settings.limits,
@@ -165,7 +167,9 @@ class _Decoder:
             on_device=self._on_device,
         )
         if settings.seed is None:
-            cut, more = crops(photograph.pixels, preprocessing, photograph.box)
+            picture = shrink(photograph.pixels, preprocessing, photograph.box)
+            cut, more = crops(picture, preprocessing)
+            measured = attributes(picture) if settings.measure else None
         else:
             # Of the file's content, so that neither its name nor its place among others matters.
             generator = np.random.default_rng([settings.seed, zlib.crc32(file.data)])
@@ -177,7 +181,9 @@ class _Decoder:
             self._previews[task.slot, : small.size] = small.ravel()
             preview = (small.shape[1], small.shape[0])
         warnings = (*photograph.warnings, *more)
-        return Decoded(file.size, file.mtime, photograph.width, photograph.height, warnings, preview)
+        return Decoded(
+            file.size, file.mtime, photograph.width, photograph.height, warnings, preview, measured
+        )
 
     def _admit(self, pixels: int) -> None:
         if pixels > self._settings.free_pixels:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dgqa_infer.errors import UsageError
-from dgqa_infer.outputs.columns import encodable, flatten
+from dgqa_infer.outputs.columns import ATTRIBUTES, encodable, flatten, probability_column
 from dgqa_infer.outputs.parquet import schema
 from dgqa_infer.results import Row
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 ADDED = (
-    *("score", "raw", "spread", "width", "height", "warnings", "distortions"),
+    *("score", "raw", "spread", "width", "height", "warnings", "distortions", *ATTRIBUTES),
     *("error_code", "error_message", "model", "size", "mtime"),
 )
 """Their names, without a prefix."""
@@ -46,19 +46,22 @@ def check(names: Sequence[str], column: str, prefix: str) -> None:
         )
 
 
-def append(table: pyarrow.Table, rows: Sequence[Row], prefix: str) -> pyarrow.Table:
+def append(
+    table: pyarrow.Table, rows: Sequence[Row], prefix: str, classes: Sequence[str] = ()
+) -> pyarrow.Table:
     """A table with our columns.
 
     Args:
         table: with one photograph a row.
         rows: as `Outcome.row` makes them, in the same order.
         prefix: before the name of each new column.
+        classes: whose probabilities have columns.
     """
     import pyarrow
 
-    kinds = schema()
-    flat = [flatten(row) for row in rows]
-    for name in ADDED:
+    kinds = schema(classes)
+    flat = [flatten(row, classes) for row in rows]
+    for name in (*ADDED, *map(probability_column, classes)):
         values = [encodable(value) if isinstance(value := row[name], str) else value for row in flat]
         table = table.append_column(prefix + name, pyarrow.array(values, kinds.field(name).type))
     return table

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,7 @@ def score_partition(
     format: str,
     pipeline: Pipeline[Score],
     *,
+    classes: Sequence[str] = (),
     node: str = "",
     backend: str = "",
     device: str = "",
@@ -107,6 +108,7 @@ def score_partition(
         destination: where its names are and its rows go.
         format: one of `FORMATS`.
         pipeline: that scores.
+        classes: whose probabilities have columns in a table.
         node: that this is, for the report.
         backend: that runs the model, likewise.
         device: that it runs on, likewise.
@@ -121,7 +123,7 @@ def score_partition(
     report = Report(partition, node=node, backend=backend, device=device)
     with (
         destination.writing(f"{partition}.{format}") as file,
-        open_sink(format, file) as sink,
+        open_sink(format, file, classes=classes) as sink,
     ):
         for outcome in pipeline.run(read_names(destination, partition)):
             row = outcome.row()
@@ -154,11 +156,19 @@ class PartitionScorer:
         self._stack = ExitStack()
         scorer, self._pipeline = self._stack.enter_context(ray.get(settings).open())
         self._told = {"node": where(), "backend": scorer.backend, "device": scorer.device}
+        self._classes = scorer.probability_classes
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
         """Score the partitions that are named in the column `partition`; one row a report."""
         reports = [
-            score_partition(str(name), self._destination, self._format, self._pipeline, **self._told)
+            score_partition(
+                str(name),
+                self._destination,
+                self._format,
+                self._pipeline,
+                classes=self._classes,
+                **self._told,
+            )
             for name in batch["partition"]
         ]
         return {"report": [report.as_json().decode() for report in reports]}

@@ -39,13 +39,13 @@ class RowScorer:
 
         self._column, self._prefix = column, prefix
         self._stack = ExitStack()
-        _, self._pipeline = self._stack.enter_context(ray.get(settings).open())
+        self._scorer, self._pipeline = self._stack.enter_context(ray.get(settings).open())
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         """The table with our columns."""
         columns.check(table.column_names, self._column, self._prefix)
         rows = [outcome.row() for outcome in self._pipeline.run(inputs(table[self._column]))]
-        return columns.append(table, rows, self._prefix)
+        return columns.append(table, rows, self._prefix, self._scorer.probability_classes)
 
 
 def inputs(column: pyarrow.ChunkedArray) -> list[Input | Encoded]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgqa_infer.errors import UsageError
+from dgqa_infer.images.attributes import Attributes
 from dgqa_infer.pipeline.crops import CropsPredictor, PhotoCrops
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome, Photo
@@ -128,6 +129,7 @@ class Decoder:
             batch_size=told.options.batch_size,
             limits=told.options.limits,
             strict=told.options.strict,
+            measure=bool(told.options.explain),
         )
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(
@@ -182,7 +184,21 @@ class Inferrer:
         size = self._scorer.batch_size
         for start in range(0, len(waiting), size):
             predict(self._scorer, waiting[start : start + size])
-        return columns.append(table.drop_columns([_CROPS, _SEEN]), rows, self._prefix)
+        left = table.drop_columns([_CROPS, _SEEN])
+        return columns.append(left, rows, self._prefix, self._scorer.probability_classes)
+
+
+def _photo(row: Mapping[str, Any]) -> Photo:
+    """What `_known` wrote."""
+    measured = row["attributes"]
+    return Photo(
+        row["index"],
+        row["path"],
+        row["width"],
+        row["height"],
+        tuple(row["warnings"]),
+        None if measured is None else Attributes(**measured),
+    )
 
 
 def predict(scorer: Scorer, batch: Sequence[tuple[dict[str, Any], Any]]) -> None:
@@ -195,10 +211,7 @@ def predict(scorer: Scorer, batch: Sequence[tuple[dict[str, Any], Any]]) -> None
     preprocessing = scorer.preprocessing
     shape = (preprocessing.grid, preprocessing.crop, preprocessing.crop, 3)
     stack = np.concatenate([np.frombuffer(data.as_buffer(), np.uint8).reshape(shape) for _, data in batch])
-    photos = [
-        Photo(row["index"], row["path"], row["width"], row["height"], tuple(row["warnings"]))
-        for row, _ in batch
-    ]
+    photos = [_photo(row) for row, _ in batch]
     for (row, _), result in zip(batch, scorer.predict(stack, photos), strict=True):
         told = {"size": row["size"], "mtime": row["mtime"]}
         row.clear()

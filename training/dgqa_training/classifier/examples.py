@@ -1,0 +1,71 @@
+"""Photographs with known faults as users have them: whole, and seen through a view that is no fault.
+
+The report's held-out images say how well types are told apart. These say when an explanation may be believed:
+undistorted photographs as cameras and web sites save them, on which nothing should be named, and distorted
+ones saved likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
+from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
+from dgqa_training.loop.crop_sources import PRISTINE
+from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One photograph and what is wrong with it.
+
+    Attributes:
+        content: which of the photographs it was made of, from 0 on.
+        type: 1–25, or 0 for an undistorted one.
+        level: 1–5; 0 for an undistorted one.
+        pixels: uint8 [h, w, 3].
+    """
+
+    content: int
+    type: int
+    level: int
+    pixels: Pixels
+
+
+def examples(
+    contents: Sequence[Path], preprocessing: Preprocessing, *, undistorted: int = 12, seed: int = 0
+) -> Iterator[Example]:
+    """Some undistorted views of each content, and one view of it at each type.
+
+    The level moves on from content to content and from type to type, so each type has every level equally
+    often; those that leave an image as it is (`IDENTITIES`) are left out.
+
+    Args:
+        contents: pristine photographs that the classifier was not trained on.
+        preprocessing: short side at which distortions are made, as in training.
+        undistorted: views of each content without a distortion.
+        seed: of distortions and views; an example depends on it, its content's place and its case.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+    """
+    for place, path in enumerate(contents):
+        reference = shrink(decode(path).pixels, preprocessing)
+        smallest = min(1.0, max(0.5, preprocessing.crop / min(reference.shape[:2])))
+        cases = [(PRISTINE, 0)] * undistorted
+        cases += [(kind, LEVELS[(place + kind) % len(LEVELS)]) for kind in DISTORTIONS]
+        for number, (kind, level) in enumerate(cases):
+            if (kind, level) in IDENTITIES:
+                continue
+            generator = np.random.default_rng([seed, place, number])
+            image = reference
+            if kind != PRISTINE:
+                image = to_bytes(distort(reference, kind, level, generator))
+            yield Example(place, kind, level, view(image, draw(generator, kind, smallest=smallest)))
