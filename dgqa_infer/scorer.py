@@ -27,7 +27,8 @@ from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.errors import BackendError, ImageError
 from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.crops import crops, places
+from dgqa_infer.images.attributes import Attributes, attributes
+from dgqa_infer.images.crops import crops, places, shrink
 from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
 from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.pipeline.predictor import Photo

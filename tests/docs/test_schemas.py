@@ -81,8 +81,8 @@ def program(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Calla
 
 @pytest.fixture(scope="module")
 def rows(program: Callable[..., str]) -> list[dict[str, Any]]:
-    """With all that can be asked for: --explain and --gate, with scores and failures."""
-    out = program("score", "photos", "missing.jpg", "--explain", "--gate", "gate.toml", "--device", "cpu")
+    """With all that can be asked for: --explain=all and --gate, with scores and failures."""
+    out = program("score", "photos", "missing.jpg", "--explain=all", "--gate", "gate.toml", "--device", "cpu")
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -119,7 +119,7 @@ def test_rows_without_extras_and_of_a_faster_way_fit(schemas: Schemas, program: 
     row = json.loads(line)
     schemas["row"].validate(row)
     assert row["model"].endswith("+scaled")
-    assert not {"distortions", "votes", "gate"} & set(row)
+    assert not {"distortions", "attributes", "votes", "probabilities", "gate"} & set(row)
 
 
 def _without(key: str) -> Callable[[dict[str, Any]], Any]:
@@ -140,6 +140,12 @@ def _without(key: str) -> Callable[[dict[str, Any]], Any]:
         pytest.param(lambda row: row.update(votes=[0, 1, 2, 2]), id="a domain twice"),
         pytest.param(lambda row: row.update(votes=[0, 1, 2, 26]), id="a domain that there is not"),
         pytest.param(lambda row: row["distortions"].append({"name": "grain"}), id="no probability"),
+        pytest.param(
+            lambda row: row["distortions"].append({"name": "grain", "probability": 1, "severity": 5}),
+            id="worse than KADID's scale",
+        ),
+        pytest.param(lambda row: row["attributes"].pop("noise"), id="half of the attributes"),
+        pytest.param(lambda row: row["probabilities"].update(jpeg=1.5), id="more than certain"),
         pytest.param(lambda row: row["gate"].update(passed="yes"), id="a verdict in words"),
         *(
             pytest.param(_without(key), id=f"no {key}")
@@ -272,6 +278,10 @@ def test_the_built_in_card_fits_on_disk_and_as_it_is_printed(
         (("domains",), None),
         (("domains", "classes"), ["jpeg", "pristine"]),
         (("domains", "temperature"), 0),
+        (("domains", "faults", "jpeg", "threshold"), "high"),
+        (("domains", "faults", "jpeg", "severity"), [0, 4.5]),
+        (("domains", "faults", "jpeg", "evidence"), [1]),
+        (("domains", "faults", "jpeg", "harm"), 1),
         (("training",), []),
         (("opinion",), "good"),
     ],

@@ -130,6 +130,14 @@ def test_a_forbidden_distortion_fails_from_its_probability_on(gate: Any) -> None
     assert reasons(red_eyes=0.95) == ["red eyes 0.95"]
 
 
+def test_a_limit_of_nothing_forbids_a_distortion_wherever_it_is_named(gate: Any) -> None:
+    judge = gate('[[rule]]\nforbidden = { "dust spots" = 0 }')
+
+    found = {"name": "dust spots", "probability": 0.12, "severity": 3.1}
+    assert judge.judge(row(90, distortions=[found]))["reasons"] == ["dust spots 0.12"]
+    assert judge.judge(row(90, distortions=[]))["passed"]
+
+
 def test_a_gate_can_begin_anew(gate: Any) -> None:
     judge = gate("[[rule]]\nminimum_score = 50")
     judge.judge(row(1))
@@ -153,7 +161,7 @@ def test_a_gate_can_begin_anew(gate: Any) -> None:
         ("[[rule]]\nminimum_score = 1\nmaximum_share_failed = 2", "maximum_share_failed is 2"),
         ("[[rule]]\nmatch = 3\nminimum_score = 1", "must be text"),
         ("[[rule]]\nforbidden = { fog = 0.5 }", "no distortion 'fog', but: dust spots, red eyes"),
-        ("[[rule]]\nforbidden = { 'red eyes' = 0.01 }", "from 0.1 to 1"),
+        ("[[rule]]\nforbidden = { 'red eyes' = -0.01 }", "from 0 to 1"),
         ("[[rule]", "is not TOML"),
     ],
 )

@@ -141,7 +141,27 @@ def test_a_gate_that_forbids_distortions_has_them_explained(score: Any, tmp_path
 
 def test_explanations_are_in_the_rows_when_asked_for(score: Any, photos: Path) -> None:
     assert all("distortions" in row for row in score(photos, "--explain").rows)
-    assert not any("distortions" in row for row in score(photos).rows)
+    assert not any({"distortions", "attributes"} & set(row) for row in score(photos).rows)
+
+
+def test_all_probabilities_are_in_the_rows_and_columns_when_all_are_asked_for(
+    score: Any, photos: Path, tmp_path: Path
+) -> None:
+    rows = score("--explain=all", photos).rows
+    assert {tuple(row["probabilities"]) for row in rows} == {("pristine", "dust_spots", "red_eyes")}
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5) for row in rows)
+    table = tmp_path / "rows.csv"
+    score(photos, "--explain=all", "-o", table)
+    assert table.read_text().splitlines()[0].endswith(",mtime,p_pristine,p_dust_spots,p_red_eyes")
+    assert not any("probabilities" in row for row in score("--explain", photos).rows)
+
+
+def test_explain_takes_no_photograph_for_its_value(score: Any, photos: Path, tmp_path: Path) -> None:
+    # Typer's optional value would swallow the path that follows.
+    assert len(score("--explain", photos).rows) == 9
+    ran = score("--explain=some", photos)
+    assert ran.code == 2
+    assert "'some' is not one of 'named', 'all'" in ran.stderr
 
 
 def test_the_summary_adds_up(score: Any, photos: Path, tmp_path: Path) -> None:

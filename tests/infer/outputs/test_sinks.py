@@ -25,7 +25,11 @@ GOOD: dict[str, Any] = {
     "height": 3024,
     "warnings": ["alpha_over_grey", "upscaled"],
     "model": "dgqa-lite0@1f3a9c0e",
-    "distortions": [{"name": "motion blur", "probability": 0.61}],
+    "distortions": [
+        {"name": "motion blur", "probability": 0.61, "severity": 2.3},
+        {"name": "grain", "probability": 0.2},
+    ],
+    "attributes": {"sharpness": 0.4, "brightness": 31.5, "clipped": 0.02, "noise": 1.25},
     "gate": {
         "rule": "all",
         "passed": False,
@@ -91,7 +95,11 @@ def test_csv_has_always_the_same_columns() -> None:
         "width": "4032",
         "height": "3024",
         "warnings": "alpha_over_grey; upscaled",
-        "distortions": "motion blur 0.61",
+        "distortions": "motion blur 0.61 (severity 2.3); grain 0.2",
+        "sharpness": "0.4",
+        "brightness": "31.5",
+        "clipped": "0.02",
+        "noise": "1.25",
         "error_code": "",
         "error_message": "",
         "verdict": "failed",
@@ -102,6 +110,31 @@ def test_csv_has_always_the_same_columns() -> None:
         "mtime": "1.5",
     }
     assert (bad["path"], bad["score"], bad["error_code"]) == ("a/c.jpg", "", "truncated")
+
+
+def test_csv_tells_nothing_found_from_not_asked() -> None:
+    unasked = {name: value for name, value in GOOD.items() if name not in ("distortions", "attributes")}
+    found = csv_rows(GOOD | {"distortions": []}, unasked, BAD)
+    assert [row["distortions"] for row in found] == ["none found", "", ""]
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_each_class_has_a_column_where_all_probabilities_were_asked_for(format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    stream = io.BytesIO()
+    with open_sink(format, stream, classes=("pristine", "motion-blur")) as sink:
+        sink.write(GOOD | {"probabilities": {"pristine": 0.39, "motion-blur": 0.61}})  # type: ignore[arg-type]
+        sink.write(BAD)  # type: ignore[arg-type]
+    if format == "csv":
+        good, bad = csv.DictReader(io.StringIO(stream.getvalue().decode(), newline=""))
+        assert (good["p_pristine"], good["p_motion_blur"], bad["p_pristine"]) == ("0.39", "0.61", "")
+    else:
+        from pyarrow import parquet
+
+        good, bad = parquet.read_table(io.BytesIO(stream.getvalue())).to_pylist()
+        assert (good["p_pristine"], good["p_motion_blur"], bad["p_pristine"]) == (0.39, 0.61, None)
+    assert tuple(good) == (*COLUMNS, "p_pristine", "p_motion_blur")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +178,11 @@ def test_parquet_has_types(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.num_rows == 5
     good, bad = table.slice(0, 2).to_pylist()
     assert (good["score"], good["width"], good["warnings"]) == (61.8, 4032, ["alpha_over_grey", "upscaled"])
-    assert good["distortions"] == [{"name": "motion blur", "probability": 0.61}]
+    assert good["distortions"] == [
+        {"name": "motion blur", "probability": 0.61, "severity": 2.3},
+        {"name": "grain", "probability": 0.2, "severity": None},
+    ]
+    assert (good["sharpness"], good["noise"], bad["noise"]) == (0.4, 1.25, None)
     assert (good["verdict"], good["within_tolerance"]) == ("failed", False)
     assert (bad["score"], bad["error_code"], bad["size"]) == (None, "truncated", None)
 
@@ -173,7 +210,7 @@ def test_the_table_has_a_line_a_row() -> None:
     assert lines == [
         " score spread  photograph",
         "  61.8   0.42  a/b.jpg"
-        "  (FAILED: score 61.8 is below 70, motion blur 0.61, alpha_over_grey, upscaled)",
+        "  (FAILED: score 61.8 is below 70, motion blur 0.61, grain 0.20, alpha_over_grey, upscaled)",
         "     –      –  a/c.jpg  (truncated: the file ends 41 kB before its image data does)",
         "  61.8   0.42  a/b.jpg  (none found)",
     ]

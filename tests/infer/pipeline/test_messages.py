@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ERROR_CODES
+from dgqa_infer.images.attributes import Attributes
 from dgqa_infer.images.decode import DecodeLimits
 from dgqa_infer.pipeline.messages import (
     Admit,
@@ -37,12 +38,14 @@ GOOD = {
     "height": 30,
     "warnings": ["upscaled"],
     "preview": [50, 5],
+    "attributes": {"sharpness": 0.5, "brightness": 40.0, "clipped": 0.0, "noise": 1.5},
 }
 SETTINGS = WorkerSettings(
-    Preprocessing("small", 64, 32, 5), DecodeLimits(), False, None, 50, "cuda:1", 9, 1.5, 10**9, 10**6
+    Preprocessing("small", 64, 32, 5), DecodeLimits(), False, None, 50, True, "cuda:1", 9, 1.5, 10**9, 10**6
 )
 
 small = st.integers(1, 2**62)
+numbers = st.floats(0, 255)
 times = st.none() | st.floats(-1e12, 1e12)
 sizes = st.none() | st.integers(0, 2**62)
 answers = st.one_of(
@@ -56,6 +59,7 @@ answers = st.one_of(
         small,
         st.lists(st.text()).map(tuple),
         st.none() | st.tuples(small, small),
+        st.none() | st.builds(Attributes, numbers, numbers, numbers, numbers),
     ),
     st.builds(Failed, st.sampled_from(ERROR_CODES), st.text(), sizes, times),
 )
@@ -103,6 +107,10 @@ WRONG: list[Any] = [
         GOOD | {"preview": value}
         for value in ([0, 5], [5], [True, 5], "50", [5.0, 5], [-1, 5], [5, 5, 5], {"a": 1})
     ),
+    *(
+        GOOD | {"attributes": value}
+        for value in ([], {}, {"sharpness": 1}, GOOD["attributes"] | {"noise": "loud"})  # type: ignore[operator]
+    ),
 ]
 
 
@@ -129,9 +137,11 @@ def test_what_was_decoded_fits_to_what_was_asked_for() -> None:
     for wrong in (
         replace(found, preview=(51, 5)),
         replace(found, preview=None),
+        replace(found, attributes=None),
         replace(found, width=SETTINGS.limits.side + 1),
     ):
         with pytest.raises(ValueError, match="out of range"):
             wrong.refuse_beyond(SETTINGS)
-    with pytest.raises(ValueError, match="preview"):
-        found.refuse_beyond(replace(SETTINGS, preview=0))
+    for asked in (replace(SETTINGS, preview=0), replace(SETTINGS, measure=False)):
+        with pytest.raises(ValueError, match=r"(preview|attributes) is out of range"):
+            found.refuse_beyond(asked)
