@@ -1,9 +1,11 @@
 """The columns that scoring adds to a table: those of our Parquet files, without the path and the gate's.
 
 `score` (float64, 0–100, higher is better), `raw` (float64, on the label scale), `spread` (float64), `width`
-and `height` (int64, pixels), `warnings` (list of text), `distortions` (list of name and probability; null
-unless explained), `error_code` and `error_message` (text; null where there is a score), `model` (text),
-`size` (int64, bytes) and `mtime` (float64, seconds since 1970; null for bytes and where nobody knows).
+and `height` (int64, pixels), `warnings` (list of text), `distortions` (list of name, probability and
+severity; null unless explained), `sharpness`, `brightness`, `clipped` and `noise` (float64; null unless
+explained), `error_code` and `error_message` (text; null where there is a score), `model` (text), `size`
+(int64, bytes) and `mtime` (float64, seconds since 1970; null for bytes and where nobody knows). With
+`explain="all"` also the probability of each class, such as `p_motion_blur` (float64).
 """
 
 from __future__ import annotations
