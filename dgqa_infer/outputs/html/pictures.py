@@ -6,8 +6,6 @@ picture is shown only if its file has the size that was scored, a map only if it
 
 from __future__ import annotations
 
-import base64
-import io
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +19,9 @@ from dgqa_infer.domains.drift import drift
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.inputs.remote import is_remote
+from dgqa_infer.inputs.local import local_file
 from dgqa_infer.outputs.html.digest import Digest, Shown
+from dgqa_infer.outputs.html.thumbnails import data_url
 from dgqa_infer.outputs.map_picture import tint
 from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
@@ -134,7 +133,7 @@ def _pictures(
 ) -> dict[int, dict[str, str]]:
     """Row number → what the page needs to show the photograph, where it is still there."""
     found = {each.place: each for each in shown}
-    files = {place: _file(each.path, root) for place, each in found.items()}
+    files = {place: local_file(each.path, root) for place, each in found.items()}
     there = {place: file for place, file in files.items() if file is not None}
     pictures: dict[int, dict[str, str]] = {}
     if there:
@@ -149,11 +148,11 @@ def _pictures(
                 row = found[place]
                 if outcome.preview is None or row.size not in (None, outcome.size):
                     continue
-                pictures[place] = {"photo": _data(Image.fromarray(outcome.preview), "JPEG")}
+                pictures[place] = {"photo": data_url(Image.fromarray(outcome.preview), "JPEG", _QUALITY)}
                 quality = getattr(outcome.result, "quality_map", None)
                 if quality is not None and abs(quality.raw - row.raw) <= _SAME_RAW:
                     small = _tinted(quality, outcome.preview, some.card.raw_range)
-                    pictures[place]["map"] = _data(small, "PNG")
+                    pictures[place]["map"] = data_url(small, "PNG")
     if missing := len(shown) - len(pictures):
         where = "as the rows name them" if root is None else f"in {root}"
         notes.append(
@@ -161,25 +160,6 @@ def _pictures(
             f"{where}; --photos names the folder that their paths start in"
         )
     return pictures
-
-
-def _file(path: str, root: Path | None) -> str | None:
-    """The file that a row names, if it is one on this machine, and in the folder if one is given."""
-    if is_remote(path):
-        return None
-    try:
-        file = Path(path) if root is None else (root / path).resolve()
-        if root is not None and not file.is_relative_to(root.resolve()):
-            return None
-        return str(file) if file.is_file() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
-
-
-def _data(image: Image.Image, format: str) -> str:
-    file = io.BytesIO()
-    image.save(file, format, quality=_QUALITY, optimize=True)
-    return f"data:image/{format.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _map_scorer(bundle: Bundle, notes: list[str]) -> Scorer | None:

@@ -1,0 +1,70 @@
+"""Rows for the commands that work with them: read from a file, or made by scoring a folder now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dgqa_infer.cli._output import Output
+from dgqa_infer.errors import UsageError
+
+if TYPE_CHECKING:
+    from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.results import Row
+
+
+def rows_in(name: str, out: Output) -> list[Row]:
+    """The rows that `score` wrote.
+
+    Raises:
+        UsageError: they cannot be read, or one is not a row; names its line.
+    """
+    from dgqa_infer.outputs.reader import read_rows
+
+    rows = []
+    for number, row in read_rows(name, out.warn):
+        check(row, f"{name}: line {number}")
+        rows.append(cast("Row", row))
+    if not rows:
+        raise UsageError(f"{name} has no rows")
+    return rows
+
+
+def check(row: object, where: str) -> None:
+    """Refuse what is not a row.
+
+    Raises:
+        UsageError: says why.
+    """
+    from dgqa_infer.outputs.html.digest import compact
+
+    try:
+        compact(row, {})  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(f"{where} is not a row of `score`: {error}") from error
+
+
+def score_folder(
+    folder: Path, bundle: Bundle, out: Output, *, device: str = "auto", workers: int | None = None
+) -> list[Row]:
+    """Score the photographs in a folder as `score --explain` does.
+
+    Raises:
+        BackendError: the device or its runtime is missing or fails.
+    """
+    from dgqa_infer.inputs.finder import InputFinder
+    from dgqa_infer.pipeline.pipeline import Pipeline
+    from dgqa_infer.scorer import Scorer
+
+    with (
+        Scorer(bundle, device=device, explain=bundle.card.domains is not None) as scorer,
+        Pipeline(scorer, workers=workers) as pipeline,
+        out.progress(f"scoring {folder.name}") as bar,
+    ):
+        rows = []
+        for outcome in pipeline.run(InputFinder().find([str(folder)], patterns=False)):
+            rows.append(outcome.row())
+            bar.advance()
+    if not rows:
+        raise UsageError(f"{folder} holds no photographs")
+    return rows

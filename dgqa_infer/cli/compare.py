@@ -1,0 +1,162 @@
+"""`dgqa-infer compare`: the same scenes through another camera, codec or firmware."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dgqa_infer.cli._errors import ExitCode
+from dgqa_infer.cli._options import DeviceOption, JsonOption, ModelOption, QuietOption, WorkersOption
+from dgqa_infer.cli._output import Output
+from dgqa_infer.comparison.pairing import PairBy
+from dgqa_infer.errors import OutputError
+
+if TYPE_CHECKING:
+    from dgqa_infer.comparison.compare import Comparison
+    from dgqa_infer.results import Row
+
+_NAMED = 10
+
+
+def compare(
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A folder, or the rows of one (.jsonl, .csv, .parquet).")
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same scenes: a folder, or rows.")],
+    pair_by: Annotated[
+        PairBy,
+        typer.Option(
+            help="What pairs have in common: the path within the folder, or the name without ending."
+        ),
+    ] = PairBy.PATH,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="A table of pairs, with the columns old and new.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="POINTS",
+            help="Exit code 1 if the mean score drops by more, with its whole 95 % interval.",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE.html", help="Also write a page with the worst pairs."),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Also write the verdict as JUnit XML.")
+    ] = None,
+    model: ModelOption = "dgqa-lite0",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare two sets of photographs of the same scenes: did the new one get better or worse?
+
+    Prints the mean and the median difference of the scores, new less old, with 95 % bootstrap intervals; how
+    often the new photograph scores higher; the same by folder; which faults were gained and lost; and the
+    greatest drops. Folders are scored first; rows must be of the same model.
+
+    Exit codes: 0 compared (and passed), 1 the drop is surely beyond --max-drop, 2 usage, 3 some photographs
+    of NEW have no score though those of OLD have.
+    """
+    began = time.monotonic()
+    out = Output(json=json, quiet=quiet)
+    from dgqa_infer.comparison.compare import FEW
+    from dgqa_infer.comparison.compare import compare as compared
+    from dgqa_infer.comparison.pairing import pair, read_pairs
+
+    by = pair_by if pairs is None else read_pairs(pairs)
+    before, after = (_rows(name, model, device, workers, out) for name in (old, new))
+    found = compared(pair(before, after, by), max_drop)
+    if out.json:
+        out.document(found.as_json())
+    else:
+        _print(found, out)
+    if page is not None:
+        from dgqa_infer.comparison.page import page as drawn
+
+        _write(page, drawn(found, old, new))
+        out.note(f"page: {page}")
+    if junit is not None:
+        from dgqa_infer.comparison.verdicts import as_junit
+
+        _write(junit, as_junit(found, old, new, time.monotonic() - began))
+    if found.all.pairs < FEW and max_drop is not None:
+        out.warn(f"only {found.all.pairs} pairs: the intervals are rough")
+    for count, which, there in (
+        (len(found.pairs.only_old), "OLD", "NEW"),
+        (len(found.pairs.only_new), "NEW", "OLD"),
+    ):
+        if count:
+            out.warn(f"{count:,} photographs of {which} have no pair in {there}; they are not compared")
+    for each in found.new_failures[:_NAMED]:
+        out.warn(f"{each.new['path']}: {each.new['error']['message']} ({each.new['error']['code']})")
+    if found.verdict is not None:
+        (out.note if found.verdict.passed else out.warn)(
+            f"{'passed' if found.verdict.passed else 'FAILED'}: {found.verdict.sentence}"
+        )
+        if not found.verdict.passed:
+            raise typer.Exit(ExitCode.GATE_FAILED)
+    raise typer.Exit(ExitCode.SOME_FAILED if found.new_failures else ExitCode.OK)
+
+
+def _rows(name: str, model: str, device: str, workers: int | None, out: Output) -> list[Row]:
+    from dgqa_infer.cli._rows import rows_in, score_folder
+
+    if not Path(name).is_dir():
+        return rows_in(name, out)
+    from dgqa_infer.bundle.bundle import Bundle
+
+    return score_folder(Path(name), Bundle.load(model), out, device=device, workers=workers)
+
+
+def _print(found: Comparison, out: Output) -> None:
+    names = {"all": found.all} | dict(sorted(found.folders.items(), key=lambda each: each[1].mean.value))
+    out.table(
+        [
+            {
+                "folder": name,
+                "pairs": each.pairs,
+                "mean": each.mean.signed(),
+                "median": each.median.signed(),
+                "new is better": each.win_rate.percent(),
+            }
+            for name, each in names.items()
+        ],
+        title=f"New less old, in points of the score [95 % interval], {found.model}",
+    )
+    faults = sorted({*found.gained, *found.lost}, key=lambda name: found.lost[name] - found.gained[name])
+    if faults:
+        out.table(
+            [{"fault": each, "gained": found.gained[each], "lost": found.lost[each]} for each in faults],
+            title=f"Faults, of {found.explained:,} pairs",
+        )
+    if worst := found.worst():
+        out.table([_line(each) for each in worst], title="The greatest drops")
+
+
+def _line(pair: Any) -> dict[str, Any]:
+    from dgqa_infer.outputs.faults import faults_of
+
+    return {
+        "photograph": pair.name,
+        "old": f"{pair.old['score']:.1f}",
+        "new": f"{pair.new['score']:.1f}",
+        "what is wrong now": ", ".join(faults_of(pair.new) or ()),
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    from dgqa_infer.outputs.files import whole_file
+
+    try:
+        with whole_file(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,154 @@
+"""Rows read back: what `score` wrote as JSONL, CSV or Parquet, as the rows that they were.
+
+A log that was continued may have several rows of one input; the last one counts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from dgqa_infer.errors import UsageError
+from dgqa_infer.outputs.columns import INTEGERS, NUMBERS
+
+STDIN: Final = "-"
+Numbered = Iterator[tuple[int, dict[str, Any]]]
+
+_ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+_GUARDED = re.compile(r"'[=+\-@\t\r\n]")
+
+
+def read_rows(name: str, warn: Callable[[str], None] = lambda _: None) -> Numbered:
+    """The rows in a file, with the numbers of their lines, from 1.
+
+    Args:
+        name: of a file that ends in .csv, .parquet or anything else, which is JSONL; "-" is JSONL on stdin.
+        warn: told, in a sentence, that the last line is not whole: the end of a run that was killed.
+
+    Raises:
+        UsageError: it cannot be read, or a line is not JSON.
+    """
+    suffix = Path(name).suffix.lower()
+    if suffix == ".parquet":
+        yield from _parquet(name)
+        return
+    with _opened(name) as file:
+        if suffix == ".csv":
+            yield from _csv(file, name)
+            return
+        last: dict[int, int] = {}
+        for number, row in _jsonl(file, name, warn):
+            last[_key(row, number)] = number
+        file.seek(0)
+        for number, row in _jsonl(file, name, lambda _: None):
+            if last[_key(row, number)] == number:
+                yield number, row
+
+
+def _key(row: Any, number: int) -> int:
+    # Python's hashes instead of the names: a million rows take some tens of MB.
+    try:
+        return hash((row["path"], row["model"]))
+    except (KeyError, TypeError):
+        return hash((number,))  # not a row of ours; whoever reads it says so
+
+
+def _jsonl(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Numbered:
+    for number, line in enumerate(file, 1):
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if not line.endswith(b"\n"):
+                warn(f"the last line of {name} is not whole and is left out: its run was broken off")
+                return
+            raise UsageError(f"{name}: line {number} is not JSON ({error})") from error
+
+
+def _csv(file: BinaryIO, name: str) -> Numbered:
+    with io.TextIOWrapper(file, "utf-8", newline="") as text:
+        reader = csv.DictReader(text)
+        try:
+            for flat in reader:
+                yield reader.line_num, _row({key: _cell(key, cell) for key, cell in flat.items() if key})
+        except (ValueError, csv.Error) as error:
+            raise UsageError(f"{name}: line {reader.line_num} is not a row of `score`: {error}") from error
+
+
+def _cell(column: str, text: str | None) -> Any:
+    if text is None or text == "":
+        return None
+    if column in INTEGERS:
+        return int(text)
+    if column in NUMBERS:
+        return float(text)
+    if _GUARDED.match(text):
+        text = text[1:]
+    if column in ("warnings", "verdict_reasons"):
+        return text.split("; ")
+    if column == "distortions":
+        found = (each.rpartition(" ") for each in text.split("; "))
+        return [{"name": words, "probability": float(share)} for words, _, share in found]
+    return text == "true" if column == "within_tolerance" else text
+
+
+def _parquet(name: str) -> Numbered:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError("Parquet needs pyarrow: pip install 'dgqa-infer[parquet]'") from error
+    try:
+        number = 0
+        with parquet.ParquetFile(name) as file:
+            for batch in file.iter_batches():
+                for flat in batch.to_pylist():
+                    number += 1
+                    yield number, _row(flat)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+    except pyarrow.ArrowException as error:
+        raise UsageError(f"{name} is not Parquet: {error}") from error
+
+
+def _row(flat: dict[str, Any]) -> dict[str, Any]:
+    """The row that `dgqa_infer.outputs.columns.flatten` made these columns of."""
+    row = {name: value for name, value in flat.items() if value is not None}
+    row["path"] = (
+        _ESCAPED.sub(lambda match: chr(int(match[1], 16)), str(row["path"])) if "path" in row else None
+    )
+    code, message = row.pop("error_code", None), row.pop("error_message", None)
+    verdict, reasons = row.pop("verdict", None), row.pop("verdict_reasons", None)
+    close = row.pop("within_tolerance", False)
+    if code is not None:
+        row["error"] = {"code": code, "message": message or code}
+    else:
+        row.setdefault("warnings", [])
+    if verdict is not None:
+        row["gate"] = {"passed": verdict == "passed", "reasons": reasons or [], "within_tolerance": close}
+    return row
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """The file, to be read twice."""
+    if name == STDIN:
+        with tempfile.TemporaryFile() as spooled:
+            shutil.copyfileobj(sys.stdin.buffer, spooled)
+            spooled.seek(0)
+            yield spooled
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+    with file:
+        yield file

@@ -1,0 +1,1 @@
+"""Scores as stars in XMP sidecars, where photo managers look for them."""

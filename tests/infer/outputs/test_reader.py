@@ -1,0 +1,98 @@
+"""Rows read back are the rows that were written."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgqa_infer.errors import UsageError
+from dgqa_infer.outputs import open_sink
+from dgqa_infer.outputs.reader import read_rows
+
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8)
+WORD = st.sampled_from(["upscaled", "first_frame", "score 1.0 is below 2"])
+
+
+def rows() -> st.SearchStrategy[dict[str, Any]]:
+    common = {
+        "path": TEXT.map(lambda text: f"a/{text}.jpg") | st.just("caf\udce9.jpg") | st.just("=1+1"),
+        "model": st.just("tiny@0"),
+        "size": st.integers(1, 2**40) | st.none(),
+        "mtime": st.floats(0, 2e9).map(lambda value: round(value, 6)) | st.none(),
+    }
+    share = st.floats(0, 1).map(lambda value: round(value, 4))
+    found = st.fixed_dictionaries({"name": st.sampled_from(["motion blur", "grain"]), "probability": share})
+    scored = {
+        "score": st.floats(0, 100).map(lambda value: round(value, 2)),
+        "raw": st.floats(-1, 11).map(lambda value: round(value, 5)),
+        "spread": share,
+        "width": st.integers(1, 9000),
+        "height": st.integers(1, 9000),
+        "warnings": st.lists(WORD, max_size=2, unique=True),
+    }
+    failure = {"error": st.just({"code": "corrupt", "message": "it ends: early, 'so'"})}
+    return st.fixed_dictionaries(
+        common | scored, optional={"distortions": st.lists(found, min_size=1, max_size=2)}
+    ) | (st.fixed_dictionaries(common | failure))
+
+
+def same(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without its empty values, which tables cannot tell from absent ones."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+@settings(max_examples=25, deadline=None)
+@given(st.lists(rows(), max_size=5, unique_by=lambda row: row["path"]))
+def test_what_a_run_writes_is_read_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, written: list[dict[str, Any]]
+) -> None:
+    file = tmp_path_factory.mktemp("rows") / f"rows.{ending}"
+    with file.open("wb") as stream, open_sink(ending, stream) as sink:
+        for row in written:
+            sink.write(row)  # type: ignore[arg-type]
+    assert [same(row) for _, row in read_rows(str(file))] == [same(row) for row in written]
+
+
+def test_of_an_input_that_was_done_again_the_last_row_counts(tmp_path: Path) -> None:
+    lines = [("a", 1), ("b", 2), ("a", 3)]
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"path": path, "model": "m", "score": score}) + "\n" for path, score in lines)
+    )
+    found = [(number, row["score"]) for number, row in read_rows(str(tmp_path / "rows.jsonl"))]
+    assert found == [(2, 2), (3, 3)]
+
+
+def test_stdin_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b'{"path": "a", "model": "m"}\n{"path": "b", "mo'))
+    monkeypatch.setattr(sys, "stdin", stream)
+    told: list[str] = []
+    assert [row["path"] for _, row in read_rows("-", told.append)] == ["a"]
+    assert told == ["the last line of - is not whole and is left out: its run was broken off"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("rows.jsonl", b"{]\n", "line 1 is not JSON"),
+        ("rows.csv", b"path,score\na.jpg,high\n", "line 2 is not a row of `score`"),
+        ("rows.parquet", b"no such thing", "is not Parquet"),
+    ],
+)
+def test_what_holds_no_rows_is_refused(tmp_path: Path, name: str, data: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match=words):
+        list(read_rows(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none.csv", "none.parquet"])
+def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} cannot be read"):
+        list(read_rows(str(tmp_path / name)))
