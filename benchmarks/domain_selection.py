@@ -18,7 +18,7 @@ The figures go to `results/domain_selection.json`, a picture to `docs/pictures/d
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,11 @@ from machine import machine, write_result
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.pipeline.crops import read_crops
+from dgqa_infer.results import Failure
 from dgqa_training.datasets import read_table
 from dgqa_training.evaluation.of_bundle import group_by_prefix
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
@@ -61,6 +63,22 @@ class Variant:
     types: tuple[int, ...]
     add: bool = False
     thin: bool = False
+
+
+def features_of(
+    reader: FeatureReader,
+    paths: Sequence[Path],
+    way: Preprocessing,
+    observe: Callable[[int], None] = lambda _: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features float64 [m, d] of the photographs that can be read, and which those are, bool [n]."""
+    rows, here = [], np.zeros(len(paths), bool)
+    for index, outcome in enumerate(read_crops(map(str, paths), way)):
+        if not isinstance(outcome.result, Failure):
+            rows.append(reader(outcome.result.crops))
+            here[index] = True
+        observe(1)
+    return np.stack(rows), here
 
 
 def main() -> None:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from domain_selection import DRAWS, SEEDS, TYPES, Variant, figures, srcc
+from domain_selection import DRAWS, SEEDS, TYPES, Variant, features_of, figures, srcc
 from machine import machine, write_result
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
-from dgqa_export.adaptation import features_of
 from dgqa_export.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dgqa_infer.errors import ImageError, UsageError
-from dgqa_infer.images.decode import decode
+from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.pipeline.crops import read_crops
+from dgqa_infer.results import Failure
 
 MOST = 48
 """So many of the user's photographs are measured on at most, spread over what was named."""
@@ -39,18 +41,29 @@ class Sample:
     megabytes: float
 
 
-def chosen(named: Sequence[str]) -> Sample:
+def chosen(named: Sequence[str], preprocessing: Preprocessing, workers: int | None = None) -> Sample:
     """A sample of the user's photographs, evenly spread over what was named.
+
+    Args:
+        named: files, folders and patterns.
+        preprocessing: with which each is tried.
+        workers: number of processes that decode; None for one a core.
 
     Raises:
         UsageError: there is none that can be decoded.
     """
     found = [path for path in islice(InputFinder().find(named), _LISTED) if isinstance(path, str)]
     step = max(1, -(-len(found) // MOST))
-    sample = _sample(", ".join(named), found[::step])
-    if not sample.paths:
+    sound, pixels, size = [], 0, 0
+    # A file that hangs or crashes its decoder ends here, and not in the middle of a measurement.
+    for path, outcome in zip(found[::step], read_crops(found[::step], preprocessing, workers), strict=True):
+        if not isinstance(outcome.result, Failure):
+            sound.append(path)
+            pixels += outcome.result.photo.width * outcome.result.photo.height
+            size += outcome.size or 0
+    if not sound:
         raise UsageError(f"{', '.join(named)}: there is no photograph to measure on")
-    return sample
+    return _sample(", ".join(named), sound, pixels, size)
 
 
 def generated(folder: Path) -> Sample:
@@ -67,18 +80,10 @@ def generated(folder: Path) -> Sample:
         scene += 128 + generator.normal(0, 3.5, (*scene.shape[:2], 1)).astype(np.float32)
         paths.append(str(folder / f"{number}.jpg"))
         Image.fromarray(scene.clip(0, 255).astype(np.uint8)).save(paths[-1], quality=90, subsampling="4:2:0")
-    return _sample("generated", paths)
+    size = sum(Path(path).stat().st_size for path in paths)
+    return _sample("generated", paths, len(paths) * _SIZE[0] * _SIZE[1], size)
 
 
-def _sample(source: str, paths: Sequence[str]) -> Sample:
-    sound, pixels, size = [], 0, 0
-    for path in paths:
-        try:
-            photograph = decode(path)
-        except ImageError:
-            continue
-        sound.append(path)
-        pixels += photograph.width * photograph.height
-        size += Path(path).stat().st_size
-    count = max(1, len(sound))
-    return Sample(source, tuple(sound), round(pixels / 1e6 / count, 2), round(size / 1e6 / count, 2))
+def _sample(source: str, paths: Sequence[str], pixels: int, size: int) -> Sample:
+    count = len(paths)
+    return Sample(source, tuple(paths), round(pixels / 1e6 / count, 2), round(size / 1e6 / count, 2))

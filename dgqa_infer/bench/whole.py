@@ -15,8 +15,9 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.files import read_file
-from dgqa_infer.pipeline.crops import CropsPredictor
+from dgqa_infer.pipeline.crops import CropsPredictor, read_crops
 from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.results import Failure
 from dgqa_infer.scorer import Scorer
 
 _STACKS = 64
@@ -25,10 +26,11 @@ _STACKS = 64
 def parts(paths: Sequence[str], scorer: Scorer, effort: Effort) -> Iterator[Figure]:
     """Milliseconds of one photograph: reading, decoding, crops, each on one core; inference on all cores.
 
-    The sample is gone through once a round, however long that takes.
+    The sample is gone through once a round, however long that takes. Worker processes have decoded each of
+    its files before.
     """
     way, limits = scorer.bundle.card.preprocessing, scorer.limits
-    batch = np.concatenate([_prepared(path, way) for path in paths[: scorer.batch_size]])
+    batch = _stack(paths[: scorer.batch_size], way)
     scorer.infer(batch)
     found: dict[str, list[float]] = {"read": [], "decode": [], "crops": [], "infer": []}
     for _ in range(effort.rounds):
@@ -59,7 +61,7 @@ def end_to_end(paths: Sequence[str], scorer: Scorer, workers: int | None, effort
     cores is given too.
     """
     way, size = scorer.bundle.card.preprocessing, scorer.batch_size
-    stack = np.concatenate([_prepared(path, way) for path in paths[:_STACKS]])
+    stack = _stack(paths[:_STACKS], way, workers)
     step = size * way.grid
     with (
         Pipeline(
@@ -87,9 +89,10 @@ def end_to_end(paths: Sequence[str], scorer: Scorer, workers: int | None, effort
         yield of_rounds(group, "end to end of that", "share", "%", list(100 * both / shared))
 
 
-def _prepared(path: str, way: Preprocessing) -> Pixels:
-    photograph = decode(path, short_side=way.decoded_side)
-    return crops(photograph.pixels, way, photograph.box)[0]
+def _stack(paths: Sequence[str], preprocessing: Preprocessing, workers: int | None = None) -> Pixels:
+    """The crops of some photographs, one after the other, uint8 [photographs × grid, crop, crop, 3]."""
+    outcomes = [outcome.result for outcome in read_crops(paths, preprocessing, workers)]
+    return np.concatenate([found.crops for found in outcomes if not isinstance(found, Failure)])
 
 
 def _drained(pipeline: Pipeline[Any], paths: Sequence[str]) -> int:

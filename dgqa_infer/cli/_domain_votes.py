@@ -6,19 +6,17 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
+from dgqa_infer.domains.profile import DomainProfile, votes_of
 from dgqa_infer.errors import ModelError, OutputError, UsageError
+from dgqa_infer.pipeline.predictor import Outcome
+from dgqa_infer.results import Failure
 
 if TYPE_CHECKING:
     from dgqa_infer.cli._output import Output
-    from dgqa_infer.domains.classifier import DomainClassifier
-    from dgqa_infer.domains.profile import DomainProfile
-    from dgqa_infer.inputs.files import Input
-    from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.results import Failure
     from dgqa_training.selection.votes import DomainSelection
 
 _NAMED = 10
@@ -37,7 +35,7 @@ class Vote:
         failures: those that could not be read.
     """
 
-    profile: DomainProfile
+    profile: DomainProfile = field(default_factory=DomainProfile)
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -53,31 +51,25 @@ class Vote:
 
 
 def count_votes(
-    pipeline: Pipeline[Any],
-    inputs: Iterable[Input],
+    outcomes: Iterable[Outcome[Any]],
+    vote: Vote,
     output: Output,
     total: int | None = None,
-    begun: Vote | None = None,
     save: Callable[[Vote], None] = lambda _: None,
-) -> Vote:
-    """Let every photograph vote; those that cannot be read are counted and named on stderr.
+) -> None:
+    """Count the votes of photographs; those that cannot be read are counted and named on stderr.
 
     Args:
-        pipeline: of a domain classifier.
-        inputs: what to look at, in a stable order.
+        outcomes: of a pipeline whose results are `DomainLogits`, in a stable order.
+        vote: that these go on with.
         output: tells people.
-        total: number of inputs, for the progress bar.
-        begun: a vote that was broken off; as many inputs are passed over as it has seen.
+        total: number of photographs, for the progress bar.
         save: handed the vote from time to time.
     """
-    from dgqa_infer.domains.classifier import DomainLogits
-    from dgqa_infer.domains.profile import DomainProfile, votes_of
-
-    vote = begun or Vote(DomainProfile())
     with output.progress("looking at photographs", total) as bar:
         bar.advance(vote.photographs)
         before, began = vote.photographs, time.monotonic()
-        for outcome in pipeline.run(islice(inputs, vote.photographs, None)):
+        for outcome in outcomes:
             if isinstance(outcome.result, DomainLogits):
                 vote.profile.add(votes_of(outcome.result.logits))
             else:
@@ -88,7 +80,6 @@ def count_votes(
             if vote.photographs % _SAVE_EVERY == 0:
                 save(vote)
     name_failures(vote, output)
-    return vote
 
 
 def _foretell(seconds: float, total: int) -> str:
@@ -158,9 +149,6 @@ class VoteFile:
         Raises:
             UsageError: the file holds another vote, or no vote.
         """
-        from dgqa_infer.domains.profile import DomainProfile
-        from dgqa_infer.results import Failure
-
         if not self.path.exists():
             return None
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,9 +22,10 @@ from dgqa_infer.cli._type_lists import types_of
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
-    from dgqa_export.adaptation import Adapted
-    from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_export.adaptation import Adapted, Rated
+    from dgqa_export.survey import Survey
     from dgqa_infer.cli._domain_votes import Vote, VoteFile
+    from dgqa_infer.domains.classifier import DomainClassifier
 
 
 class Rule(StrEnum):
@@ -97,67 +96,54 @@ def adapt(
     with extra("export"):
         from dgqa_export import adaptation
     from dgqa_infer.bundle.bundle import Bundle
-    from dgqa_infer.inputs.finder import InputFinder
+    from dgqa_infer.cli._domain_votes import no_votes
+    from dgqa_infer.domains.classifier import DomainClassifier
 
-    chosen = () if types is None else types_of(types)
+    choice = adaptation.Choice(() if types is None else types_of(types), choose_by.value)
     bundle = Bundle.load(model)
     known = adaptation.moments_for(bundle, moments)
-    total = sum(1 for _ in InputFinder().find(paths))
-    every = max(1, math.ceil(total / adaptation.SAMPLE))
-    sample = [
-        Path(each) for each in islice(InputFinder().find(paths), 0, None, every) if isinstance(each, str)
-    ]
-    rated = adaptation.rated(labels, Path(paths[0]), scale) if labels is not None else None
+    rated = None
+    if labels is not None:
+        rated = adaptation.rated(labels, Path(paths[0]), scale, finetune=finetune)
     adaptation.refuse_unwritable(out)
-    file, vote = _vote(bundle, paths, total, out, device, batch_size, workers, output)
+    with DomainClassifier(bundle, device=device, batch_size=batch_size) as classifier:
+        survey, vote, file = _survey(classifier, paths, out, rated, workers, output)
     if not vote.profile.photos:
-        from dgqa_infer.cli._domain_votes import no_votes
-
         report(no_votes(vote, paths))
         raise typer.Exit(ExitCode.NOTHING_SCORED)
-    with output.progress("training and verifying") as bar:
-        adapted = adaptation.adapt(
-            bundle,
-            vote.profile,
-            known,
-            out,
-            sample,
-            types=chosen,
-            rule=choose_by.value,
-            rated=rated,
-            finetune=finetune,
-            observe=bar.advance,
-        )
+    with output.progress("training and verifying"):
+        adapted = adaptation.adapt(bundle, vote.profile, known, out, survey, choice, rated)
     file.remove()
     _tell(adapted, vote, paths, output)
     raise typer.Exit(ExitCode.SOME_FAILED if vote.failures else ExitCode.OK)
 
 
-def _vote(
-    bundle: Bundle,
+def _survey(
+    classifier: DomainClassifier,
     paths: list[str],
-    total: int,
     out: Path,
-    device: str,
-    batch_size: int,
+    rated: Rated | None,
     workers: int | None,
     output: Output,
-) -> tuple[VoteFile, Vote]:
-    """Where the vote is kept, and what came of it; taken up where an earlier call was broken off."""
-    from dgqa_infer.cli._domain_votes import VoteFile, count_votes
-    from dgqa_infer.domains.classifier import DomainClassifier
+) -> tuple[Survey, Vote, VoteFile]:
+    """Look at every photograph once; votes are taken up where an earlier call was broken off."""
+    from dgqa_export.head import FeatureReader
+    from dgqa_export.survey import Survey, SurveyPredictor
+    from dgqa_infer.bundle.bundle import QUALITY_GRAPH
+    from dgqa_infer.cli._domain_votes import Vote, VoteFile, count_votes
     from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
-    with (
-        DomainClassifier(bundle.path, device=device, batch_size=batch_size) as classifier,
-        Pipeline(classifier, workers=workers) as pipeline,
-    ):
-        file = VoteFile.beside(out, paths, total, classifier)
-        begun = file.load()
-        if begun:
-            output.note(f"going on after {begun.photographs:,} photographs, which {file.path} remembers")
-        return file, count_votes(pipeline, InputFinder().find(paths), output, total, begun, file.save)
+    found = list(InputFinder().find(paths))
+    file = VoteFile.beside(out, paths, len(found), classifier)
+    vote = file.load() or Vote()
+    if vote.photographs:
+        output.note(f"going on after {vote.photographs:,} photographs, which {file.path} remembers")
+    survey = Survey(found, rated.paths if rated is not None else (), vote.photographs)
+    reader = FeatureReader(classifier.bundle.graph_bytes(QUALITY_GRAPH))
+    with Pipeline(SurveyPredictor(classifier, reader, survey), workers=workers) as pipeline:
+        count_votes(survey.votes(pipeline), vote, output, len(found), file.save)
+    return survey, vote, file
 
 
 def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> None:

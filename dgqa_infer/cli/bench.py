@@ -79,7 +79,7 @@ def bench(
     around |= {"models": [bundle.model_id for bundle in bundles], "workers": workers or around["cores"]}
     around |= {"fast_decode": fast_decode}
     with ExitStack() as stack:
-        sample = _sample(photos, stack)
+        sample = _sample(photos, bundles[0], workers, stack)
         around["photographs"] = {
             "source": sample.source,
             "count": len(sample.paths),
@@ -104,11 +104,11 @@ def bench(
     _print(output, found, earlier, around, before)
 
 
-def _sample(photos: Sequence[str] | None, stack: ExitStack) -> Sample:
+def _sample(photos: Sequence[str] | None, bundle: Bundle, workers: int | None, stack: ExitStack) -> Sample:
     from dgqa_infer.bench import photographs
 
     if photos:
-        return photographs.chosen(photos)
+        return photographs.chosen(photos, bundle.card.preprocessing, workers)
     return photographs.generated(Path(stack.enter_context(tempfile.TemporaryDirectory())))
 
 

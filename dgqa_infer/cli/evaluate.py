@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dgqa_infer.cli._errors import ExitCode, extra
-from dgqa_infer.cli._options import DeviceOption, JsonOption, ModelOption, QuietOption
+from dgqa_infer.cli._options import (
+    BatchSizeOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    WorkersOption,
+)
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dgqa_infer.options import ScoringOptions
     from dgqa_infer.results import Failure
     from dgqa_training.datasets import LabelledSet
     from dgqa_training.evaluation.metrics import Evaluation
@@ -53,6 +62,8 @@ def evaluate(
         int | None, typer.Option(min=1, metavar="N", help="Groups by the first N letters of the file's name.")
     ] = None,
     device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = 8,
+    workers: WorkersOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -65,9 +76,13 @@ def evaluate(
     data = _labelled(public_set, labels, higher_is_better)
     with extra("train"):
         from dgqa_training.evaluation import of_bundle as bundle_evaluation
+    from dgqa_infer.options import ScoringOptions
+
     groups = _groups(data, group_by, group_by_prefix)
-    first = _predict(model, data, device, out)
-    second = _predict(versus, data, device, out) if versus is not None else None
+    options = ScoringOptions(device=device, batch_size=batch_size)
+    names = [model] if versus is None else [model, versus]
+    first, *others = _predict(names, data, options, workers, out)
+    second = others[0] if others else None
     if len(first.failures) == len(data):
         _name(first.failures, len(data), out)
         raise typer.Exit(ExitCode.NOTHING_SCORED)
@@ -112,13 +127,16 @@ def _groups(data: LabelledSet, column: str | None, letters: int | None) -> list[
     return bundle_evaluation.group_by_prefix(data.samples, letters) if letters is not None else None
 
 
-def _predict(model: str, data: LabelledSet, device: str, out: Output) -> Predictions:
+def _predict(
+    names: Sequence[str], data: LabelledSet, options: ScoringOptions, workers: int | None, out: Output
+) -> list[Predictions]:
     from dgqa_infer.scorer import Scorer
     from dgqa_training.evaluation import of_bundle as bundle_evaluation
 
-    total = len(data.scores)
-    with Scorer(model, device=device) as scorer, out.progress(scorer.model_id, total) as bar:
-        return bundle_evaluation.predict(scorer, data.samples, bar.advance)
+    with ExitStack() as stack:
+        scorers = [stack.enter_context(Scorer(name, options)) for name in names]
+        bar = stack.enter_context(out.progress("scoring", len(data.scores)))
+        return bundle_evaluation.predict(scorers, data.samples, bar.advance, workers)
 
 
 def _rows(report: Report) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import typer
 
 from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.cli._errors import ExitCode, extra
-from dgqa_infer.cli._options import JsonOption, QuietOption, bytes_of
+from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption, bytes_of
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.errors import BackendError, UsageError
 
@@ -89,6 +89,7 @@ def export(
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write a Triton model repository.")
     ] = None,
+    workers: WorkersOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -108,7 +109,7 @@ def export(
     options = BuildOptions(
         profile, bytes_of("--workspace", workspace), version_compatible, hardware_compatible, strip_weights
     )
-    paths = _paths(photos, calibrate_on, "int8" in precisions)
+    paths = _paths(photos, calibrate_on, "int8" in precisions, workers)
     for folder in (out, triton):
         if folder is not None:
             exporter.refuse_unwritable(folder)
@@ -131,7 +132,7 @@ def export(
         raise typer.Exit(ExitCode.GATE_FAILED)
 
 
-def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool) -> Split | None:
+def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool, workers: int | None) -> Split | None:
     from dgqa_export import photographs
 
     if int8 and photos is None:
@@ -141,7 +142,7 @@ def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool) -> Split 
     if photos is None:
         return None
     calibrating = None if calibrate_on is None else photographs.files(calibrate_on)
-    return photographs.split(photographs.files(photos), calibrating, int8=int8)
+    return photographs.split(photographs.files(photos), calibrating, int8=int8, workers=workers)
 
 
 def _teller(bar: Ticker) -> Any:

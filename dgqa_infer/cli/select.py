@@ -82,7 +82,7 @@ def select(
         model = against
     if chart is not None and not chart.parent.is_dir():
         raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
-    from dgqa_infer.cli._domain_votes import count_votes, no_votes
+    from dgqa_infer.cli._domain_votes import Vote, count_votes, no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.drift import drift
     from dgqa_infer.inputs.finder import InputFinder
@@ -94,7 +94,8 @@ def select(
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
         Pipeline(classifier, workers=workers, seed=seed if crops is Crops.RANDOM else None) as pipeline,
     ):
-        vote = count_votes(pipeline, files.find(paths), out)
+        vote = Vote()
+        count_votes(pipeline.run(files.find(paths)), vote, out)
     if passed_over := sum(files.passed_over.values()):
         out.note(f"{passed_over:,} other entries of the folders were passed over")
     if not vote.profile.photos:

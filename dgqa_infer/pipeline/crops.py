@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
-from dgqa_infer.pipeline.predictor import Photo
+from dgqa_infer.inputs.files import Input
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.predictor import Outcome, Photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,3 +61,20 @@ class CropsPredictor:
         """The crops of each photograph."""
         each = crops.reshape(len(photos), -1, *crops.shape[1:])
         return [PhotoCrops(photo, cut) for photo, cut in zip(photos, each, strict=True)]
+
+
+def read_crops(
+    paths: Iterable[Input], preprocessing: Preprocessing, workers: int | None = None
+) -> Iterator[Outcome[PhotoCrops]]:
+    """The crops of files, decoded by other processes within the usual limits.
+
+    Args:
+        paths: of the files.
+        preprocessing: how they become crops.
+        workers: number of processes that decode; None for one a core.
+
+    Yields:
+        One outcome a file, in order.
+    """
+    with Pipeline(CropsPredictor(preprocessing, preprocessing.id), workers=workers) as pipeline:
+        yield from pipeline.run(paths)

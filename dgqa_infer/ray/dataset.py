@@ -48,39 +48,32 @@ def score_dataset(
         prefix: before the name of each new column.
         cpus: cores of an actor; None for up to eight, as the cluster's nodes divide best.
         gpus: GPUs of an actor, such as 0.5; None for one where the cluster has GPUs, else none.
-        actors: how many; None for as many as there is room for. Where other parts of the pipeline need
-            cores too, leave them some.
-        separate_decoding: decode in actors without a GPU, on any node, and send crops of 0.75 MB a photograph
-            through the object store to the actors that infer: where the cores beside a GPU cannot feed it.
-        **options: how photographs are scored: fields of `dgqa_infer.options.ScoringOptions` by name, such as
-            `explain=True`. Maps are not among a row's columns.
+        actors: how many; None for as many as there is room for.
+        separate_decoding: decode in actors without a GPU, on any node, where the cores beside a GPU cannot
+            feed it: see `dgqa_infer.ray.stages`.
+        **options: fields of `dgqa_infer.options.ScoringOptions` by name, such as `explain=True`.
 
     Returns:
         The dataset with the columns that `dgqa_infer.ray.columns` describes.
 
     Raises:
-        UsageError: Ray is not installed, no node has that much, or the columns do not fit (the latter may
-            only be found when the dataset is consumed).
+        UsageError: Ray is not installed, no node has that much, or the columns do not fit.
         ModelError: there is no such bundle, or it is damaged.
     """
     scoring = ScoringOptions(**options)
     if scoring.decoding == "gpu" and separate_decoding:
-        raise UsageError(
-            "actors that only decode have no GPU: decode on the CPU, or without separate_decoding"
-        )
+        raise UsageError("actors that only decode have no GPU: separate_decoding needs decoding on the CPU")
     import_ray()
     import ray
 
-    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+    from dgqa_infer.ray.stages import in_two_stages
+
     at_once = _at_once(dataset, column, prefix)
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     resources = share_out(alive, device=scoring.device, cpus=cpus, gpus=gpus)
-    if actors is not None:
-        resources = replace(resources, actors=actors)
-    settings = Settings.of(bundle, scoring)
+    resources = replace(resources, actors=actors or resources.actors)
+    settings = Settings.of(model if isinstance(model, Bundle) else Bundle.load(model), scoring)
     if separate_decoding:
-        from dgqa_infer.ray.stages import in_two_stages
-
         return in_two_stages(dataset, settings, resources, alive, column=column, prefix=prefix)
     return dataset.map_batches(
         RowScorer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_export import adapter
-from dgqa_export.head import FeatureReader
+from dgqa_export.survey import Survey
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.bundle.card import is_name
-from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.bundle.card import Calibration, is_name
 from dgqa_infer.domains.profile import DomainProfile
-from dgqa_infer.errors import ImageError, ModelError, OutputError, UsageError
+from dgqa_infer.errors import ModelError, OutputError, UsageError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.crops import crops
-from dgqa_infer.images.decode import decode
 from dgqa_training.adaptation import agreement, ratings
 from dgqa_training.adaptation.agreement import Agreement
 from dgqa_training.adaptation.moments import LinearHead, Moments
@@ -31,10 +28,19 @@ from dgqa_training.selection.votes import DomainSelection
 Rule = Literal["agreement", "resemblance"]
 """How types are chosen: those that agree, or those that the photographs resemble (DGQA's rule)."""
 
-SAMPLE = agreement.ENOUGH
-"""Photographs that types are chosen by, at most."""
-_VERIFIED = 32
-"""Photographs on which a new bundle is verified, at most."""
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which distortion types to train on.
+
+    Attributes:
+        types: these, whatever the rule would choose; empty for the rule's.
+        rule: how types are chosen. Of fewer than `agreement.LEAST` photographs nobody can tell which types
+            agree; those that they resemble are chosen then.
+    """
+
+    types: tuple[int, ...] = ()
+    rule: Rule = "agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,13 @@ class Rated:
         paths: of the photographs.
         ratings: float64 [n], higher is better.
         bounds: worst and best rating of the scale.
+        finetune: let the ratings change the ranking, where that helps.
     """
 
     paths: tuple[Path, ...]
     ratings: NDArray[np.float64]
     bounds: tuple[float, float]
+    finetune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +135,14 @@ def refuse_unwritable(out: Path) -> None:
         raise OutputError(f"{out} is something that is no bundle; it is left alone")
 
 
-def rated(table: Path, folder: Path, scale: str | None) -> Rated:
+def rated(table: Path, folder: Path, scale: str | None, *, finetune: bool = False) -> Rated:
     """Read the user's ratings.
 
     Args:
         table: CSV with an image and a score column.
         folder: where the images are.
         scale: worst and best rating, as in "1:5"; None for the least and the greatest that there is.
+        finetune: as in `Rated`.
 
     Raises:
         UsageError: the table cannot be used, or the scale is none; says why.
@@ -153,7 +162,7 @@ def rated(table: Path, folder: Path, scale: str | None) -> Rated:
             -scores,
             (-bounds[0], -bounds[1]) if bounds[0] > bounds[1] else (-bounds[1], -bounds[0]),
         )
-    return Rated(tuple(Path(sample.path) for sample in samples.samples), scores, bounds)
+    return Rated(tuple(Path(sample.path) for sample in samples.samples), scores, bounds, finetune)
 
 
 def adapt(
@@ -161,13 +170,9 @@ def adapt(
     profile: DomainProfile,
     moments: Moments,
     out: Path,
-    sample: Sequence[Path],
-    *,
-    types: Sequence[int] = (),
-    rule: Rule = "agreement",
+    survey: Survey,
+    choice: Choice | None = None,
     rated: Rated | None = None,
-    finetune: bool = False,
-    observe: Callable[[int], None] = lambda _: None,
 ) -> Adapted:
     """Train a head on chosen types, give it to a bundle, and check what was written.
 
@@ -176,123 +181,98 @@ def adapt(
         profile: domain profile of the photographs that the new bundle is for; at least one.
         moments: of the synthetic set; see `moments_for`.
         out: folder of the new bundle; its name becomes the bundle's.
-        sample: some of the photographs, `SAMPLE` of them spread over all: types are chosen by them, and the
-            new bundle is verified on them. Of fewer than `agreement.LEAST` nobody can tell which agree; the
-            types that they resemble are chosen then.
-        types: to train on, whatever the rule would choose.
-        rule: how types are chosen.
+        survey: of the photographs, when its pass is made: types are chosen by its sample, and the new bundle
+            is verified on it.
+        choice: how types are chosen; `Choice()` where None.
         rated: photographs that the user rated; they set the scale of the scores.
-        finetune: let ratings change the ranking, where that helps.
-        observe: told how many photographs more were looked at.
 
     Raises:
         UsageError: no domain is selected, or the ratings cannot be used.
         ModelError: what was written is not what was trained.
         OutputError: the bundle cannot be written.
     """
+    choice = choice or Choice()
     selection = DomainSelection(tuple(profile.votes.tolist()), profile.photos)
     ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
-    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
-    way = bundle.card.preprocessing
-    seen, readable = features_of(reader, sample, way, observe)
-    agreeing = None
-    if rule == "agreement" and not types and len(seen) >= agreement.LEAST:
-        agreeing = agreement.agreement(seen, moments, ridge)
-    chosen = tuple(types) or (selection.selected if agreeing is None else agreeing.selected)
-    if not chosen:
+    agreeing = _agreement(survey, moments, ridge, choice)
+    types = choice.types or (selection.selected if agreeing is None else agreeing.selected)
+    if not types:
         raise UsageError(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
             "keep the model as it is, or name --types"
         )
-    head, finetuned, srcc = moments.solve(chosen, ridge), None, None
-    if rated is not None:
-        features, here = features_of(reader, rated.paths, way, observe)
-        given = rated.ratings[here]
-        if finetune:
-            finetuned = ratings.finetune(head, features, moments.basis, given)
-            head = finetuned.head
-        raw = features @ head.weights + head.bias
-        calibration = ratings.calibration(raw, given, rated.bounds)
-        srcc = ratings.srcc(raw, given)
-    else:
-        calibration = link(*moments.stand_ins(head, chosen))
+    fitted = _fit(moments, types, ridge, survey, rated)
+    chosen_by = "the user" if choice.types else "resemblance" if agreeing is None else "agreement"
     training = {
-        "types": list(chosen),
-        "types_chosen_by": "the user" if types else "resemblance" if agreeing is None else "agreement",
+        "types": list(types),
+        "types_chosen_by": chosen_by,
         "types_agree": None if agreeing is None else agreeing.record(),
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),
-        "ratings_bent_the_ranking": bool(finetuned and finetuned.helped),
+        "ratings_bent_the_ranking": bool(fitted.finetuned and fitted.finetuned.helped),
     }
     written = adapter.write(
         bundle,
-        head,
+        fitted.head,
         out,
         name=out.name.lower(),
         training=training,
         profile=profile.as_card(),
-        calibration=calibration,
+        calibration=fitted.calibration,
     )
-    paths = [path for path, read in zip(sample, readable, strict=True) if read][:_VERIFIED]
-    kept, drift = _verify(bundle, written, head, seen[:_VERIFIED], paths)
-    return Adapted(written, selection, agreeing, kept, drift, srcc, finetuned)
+    kept, drift = _verify(bundle, written, fitted.head, survey)
+    return Adapted(written, selection, agreeing, kept, drift, fitted.srcc, fitted.finetuned)
 
 
-def _verify(
-    before: Bundle, after: Bundle, head: LinearHead, features: NDArray[np.float64], sample: Sequence[Path]
-) -> tuple[float, float]:
+def _agreement(survey: Survey, moments: Moments, ridge: float, choice: Choice) -> Agreement | None:
+    """How far the types agree on the sample; None where that is not asked or cannot be told."""
+    if choice.rule != "agreement" or choice.types:
+        return None
+    seen, _ = survey.features(survey.sample)
+    return agreement.agreement(seen, moments, ridge) if len(seen) >= agreement.LEAST else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A head, the scale of its scores, and what ratings did to both."""
+
+    head: LinearHead
+    calibration: Calibration
+    srcc: float | None = None
+    finetuned: ratings.FinetuneResult | None = None
+
+
+def _fit(
+    moments: Moments, types: Sequence[int], ridge: float, survey: Survey, rated: Rated | None
+) -> _Fitted:
+    head = moments.solve(types, ridge)
+    if rated is None:
+        return _Fitted(head, link(*moments.stand_ins(head, types)))
+    features, here = survey.features(survey.rated)
+    given, finetuned = rated.ratings[here], None
+    if rated.finetune:
+        finetuned = ratings.finetune(head, features, moments.basis, given)
+        head = finetuned.head
+    raw = features @ head.weights + head.bias
+    calibration = ratings.calibration(raw, given, rated.bounds)
+    return _Fitted(head, calibration, ratings.srcc(raw, given), finetuned)
+
+
+def _verify(before: Bundle, after: Bundle, head: LinearHead, survey: Survey) -> tuple[float, float]:
     """How far the order stays, and how far the new graph is from its head.
 
     Raises:
         ModelError: farther than the tolerance of weights that are stored as float16.
     """
-    old, new = (_raw(bundle, sample) for bundle in (before, after))
+    features, photographs = survey.verification()
+    old, new = (_raw(bundle, photographs) for bundle in (before, after))
     drift = float(np.abs(features @ head.weights + head.bias - new).max())
     if not drift <= after.card.tolerances["fp16"]:
         raise ModelError(f"{after.path}: its raw scores are off by {drift:.2g}; do not use it, report a bug")
-    return (ratings.srcc(old, new) if len(sample) > 1 else 1.0), drift
+    return (ratings.srcc(old, new) if len(photographs) > 1 else 1.0), drift
 
 
-def _raw(bundle: Bundle, sample: Sequence[Path]) -> NDArray[np.float64]:
+def _raw(bundle: Bundle, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
     with OnnxRuntimeBackend(bundle.graph_bytes(QUALITY_GRAPH)) as backend:
-        stacks = (_crops(path, bundle.card.preprocessing) for path in sample)
-        return np.array([backend.infer(stack)["quality"].mean() for stack in stacks if stack is not None])
-
-
-def features_of(
-    reader: FeatureReader,
-    paths: Sequence[Path],
-    way: Preprocessing,
-    observe: Callable[[int], None] = lambda _: None,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What a head reads of photographs.
-
-    Args:
-        reader: of the graph.
-        paths: of the photographs.
-        way: how they become crops.
-        observe: told after each.
-
-    Returns:
-        Features float64 [m, d] of those that can be read, and which those are, bool [n].
-
-    Raises:
-        UsageError: none can be read.
-    """
-    rows, here = [], np.zeros(len(paths), bool)
-    for index, path in enumerate(paths):
-        if (stack := _crops(path, way)) is not None:
-            rows.append(reader(stack))
-            here[index] = True
-        observe(1)
-    if not rows:
-        raise UsageError(f"none of {len(paths)} photographs can be read")
-    return np.stack(rows), here
-
-
-def _crops(path: Path, way: Preprocessing) -> Pixels | None:
-    try:
-        return crops(decode(path).pixels, way)[0]
-    except ImageError:
-        return None
+        return np.array([backend.infer(crops)["quality"].mean() for crops in photographs])

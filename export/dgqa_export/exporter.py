@@ -197,8 +197,9 @@ def _convert(
             graphs[precision] = to_fp16(source.graph)
         else:
             way = source.card.preprocessing
-            calibration = list(photographs.read(paths.calibration if paths else (), way))
-            choosing = list(photographs.read(paths.choosing if paths else (), way))
+            split = paths or photographs.Split((), (), ())
+            calibration = list(photographs.read(split.calibration, way, split.workers))
+            choosing = list(photographs.read(split.choosing, way, split.workers))
             tolerance = bundles.tolerance(source.card, precision)
             found = to_int8(source.graph, calibration, choosing, tolerance, report)
             graphs[precision], trials = found.graph, found.trials
@@ -269,7 +270,7 @@ def _reference(source: Source, stack: ExitStack) -> tuple[Predict, str]:
 def _photographs(card: Card, paths: photographs.Split | None) -> Iterator[Pixels]:
     if paths is None:
         return photographs.samples(card.preprocessing)
-    return photographs.read(paths.verification, card.preprocessing)
+    return photographs.read(paths.verification, card.preprocessing, paths.workers)
 
 
 def _told(seen: Iterator[Pixels], report: Report) -> Iterator[Pixels]:

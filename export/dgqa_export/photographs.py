@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.errors import ImageError, UsageError
+from dgqa_infer.errors import UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
-from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.pipeline.crops import read_crops
+from dgqa_infer.results import Failure
 
 _SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
 _MOST = 500  # photographs to verify on; more say nothing new
@@ -44,29 +45,35 @@ class Split:
         calibration: ranges are measured on these.
         choosing: a calibration is chosen on these.
         verification: the drift is measured on these.
+        workers: number of processes that decode them; None for one a core.
     """
 
     calibration: tuple[Path, ...]
     choosing: tuple[Path, ...]
     verification: tuple[Path, ...]
+    workers: int | None = None
 
 
-def split(found: Sequence[Path], calibrating: Sequence[Path] | None, *, int8: bool) -> Split:
+def split(
+    found: Sequence[Path], calibrating: Sequence[Path] | None, *, int8: bool, workers: int | None = None
+) -> Split:
     """Deal photographs out.
 
     Args:
         found: what there is to verify on.
         calibrating: others for int8's calibration and choice; None takes half of those.
         int8: whether there is anything to calibrate.
+        workers: as in `Split`.
     """
     if not int8:
-        return Split((), (), _evenly(found, _MOST))
+        return Split((), (), _evenly(found, _MOST), workers)
     if calibrating is None:
         found, calibrating = [*found[2::4], *found[3::4]], [*found[0::4], *found[1::4]]
     return Split(
         _evenly(calibrating[: len(calibrating) // 2], _CALIBRATION),
         _evenly(calibrating[len(calibrating) // 2 :], _CALIBRATION),
         _evenly(found, _MOST),
+        workers,
     )
 
 
@@ -75,14 +82,17 @@ def _evenly(found: Sequence[Path], most: int) -> tuple[Path, ...]:
     return tuple(found[::step])
 
 
-def read(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:
-    """The crops of each photograph, uint8 [grid, crop, crop, 3]; what cannot be decoded is passed over."""
-    for path in paths:
-        try:
-            photograph = decode(path, short_side=preprocessing.decoded_side)
-        except ImageError:
-            continue
-        yield crops(photograph.pixels, preprocessing, photograph.box)[0]
+def read(paths: Sequence[Path], preprocessing: Preprocessing, workers: int | None = None) -> Iterator[Pixels]:
+    """The crops of each photograph, uint8 [grid, crop, crop, 3]; what cannot be decoded is passed over.
+
+    Args:
+        paths: of the photographs.
+        preprocessing: how they become crops.
+        workers: number of processes that decode; None for one a core.
+    """
+    for outcome in read_crops(map(str, paths), preprocessing, workers):
+        if not isinstance(outcome.result, Failure):
+            yield outcome.result.crops
 
 
 def samples(preprocessing: Preprocessing) -> Iterator[Pixels]:

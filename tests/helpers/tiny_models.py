@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from bad_decoder import write_bad_decoder
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -149,6 +150,12 @@ def make_photo() -> MakePhoto:
         return path
 
     return make
+
+
+@pytest.fixture
+def bad_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes have a decoder that hangs or crashes where a JPEG's comment says so."""
+    monkeypatch.syspath_prepend(write_bad_decoder(tmp_path / "path"))
 
 
 @pytest.fixture

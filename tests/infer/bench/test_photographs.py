@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 
 from dgqa_infer.bench import photographs
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
+
+SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)
 
 
 def test_a_folder_is_measured_by_its_photographs(photos: Path) -> None:
-    sample = photographs.chosen([str(photos)])
+    sample = photographs.chosen([str(photos)], SMALL, 1)
     assert len(sample.paths) == 9
     assert sample.megapixels == round(96 * 80 / 1e6, 2)
     assert sample.source == str(photos)
@@ -25,18 +28,23 @@ def test_of_many_photographs_some_are_taken_from_everywhere(
     monkeypatch.setattr(photographs, "MOST", 4)
     for number in range(10):
         make_photo(tmp_path / f"{number}.png", size=(8, 8))
-    assert [Path(path).stem for path in photographs.chosen([str(tmp_path)]).paths] == ["0", "3", "6", "9"]
+    assert [Path(path).stem for path in photographs.chosen([str(tmp_path)], SMALL, 1).paths] == [
+        "0",
+        "3",
+        "6",
+        "9",
+    ]
 
 
 def test_what_cannot_be_decoded_is_not_measured(tmp_path: Path, make_photo: Any) -> None:
     make_photo(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    assert [Path(path).name for path in photographs.chosen([str(tmp_path)]).paths] == ["a.png"]
+    assert [Path(path).name for path in photographs.chosen([str(tmp_path)], SMALL, 1).paths] == ["a.png"]
 
 
 def test_a_folder_without_photographs_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no photograph to measure on"):
-        photographs.chosen([str(tmp_path)])
+        photographs.chosen([str(tmp_path)], SMALL, 1)
 
 
 def test_generated_photographs_are_jpegs_of_a_camera_s_kind(

@@ -16,6 +16,8 @@ from scipy.stats import rankdata
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.domains.profile import DomainProfile
+from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_infer.scorer import Scorer
 from dgqa_training.adaptation.moments import Moments
 
@@ -57,7 +59,6 @@ def test_a_bundle_is_written_that_was_trained_on_what_the_photographs_select(
 
 def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: Path) -> None:
     """Solved once more from the card, and held against features that the graph itself gives out."""
-    from dgqa_export.adaptation import features_of
     from dgqa_export.head import FeatureReader
 
     _, out = adapted
@@ -67,10 +68,10 @@ def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: 
     )
     path = photos / "coffee.webp"
     reader = FeatureReader(Bundle.load("dgqa-lite0").graph_bytes("model.onnx"), threads=1)
-    features, _ = features_of(reader, [path], bundle.card.preprocessing)
+    features = reader(crops(decode(path).pixels, bundle.card.preprocessing)[0])
     with Scorer(out, device="cpu", threads=1) as scorer:
         raw = scorer.score(path).raw
-    assert raw == pytest.approx(float(features[0] @ head.weights + head.bias), abs=0.02)
+    assert raw == pytest.approx(float(features @ head.weights + head.bias), abs=0.02)
 
 
 def test_its_scale_says_as_many_are_bad_as_people_found_bad_in_kadid(adapted: Any) -> None:
@@ -104,7 +105,6 @@ def test_types_are_those_whose_judgements_of_the_photographs_agree(
     cli: Callable[..., Any], many: Path
 ) -> None:
     """The second opinion is computed from features of single photographs."""
-    from dgqa_export.adaptation import features_of
     from dgqa_export.head import FeatureReader
 
     out = many.parent / "agreeing"
@@ -112,7 +112,8 @@ def test_types_are_those_whose_judgements_of_the_photographs_agree(
     assert ran.code == 0
     bundle = Bundle.load(out)
     reader = FeatureReader(Bundle.load("dgqa-lite0").graph_bytes("model.onnx"), threads=1)
-    features, _ = features_of(reader, sorted(many.iterdir()), bundle.card.preprocessing)
+    way = bundle.card.preprocessing
+    features = np.stack([reader(crops(decode(path).pixels, way)[0]) for path in sorted(many.iterdir())])
     moments = Moments.built_in("efficientnet_lite0")
     heads = [moments.solve([kind], bundle.card.training["ridge"]) for kind in range(1, 26)]
     ranks = np.stack([rankdata(features @ head.weights + head.bias) for head in heads])

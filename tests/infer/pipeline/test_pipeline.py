@@ -1,8 +1,4 @@
-"""Files through worker processes: what one file does to its worker costs that file and no other.
-
-Workers import a stand-in for simplejpeg that misbehaves on files that say so in a JPEG comment. It is found
-first on the path that this process hands down, and leaves sound files to Pillow.
-"""
+"""Files through worker processes: what one file does to its worker costs that file and no other."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from bad_decoder import commented
 
 from dgqa_infer import BackendError, DecodeLimits, ImageError, Scorer, UsageError
 from dgqa_infer.inputs.files import Encoded
@@ -26,54 +22,11 @@ from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Score
 
-BAD_DECODER = """
-import os, signal, time
-
-def decode_jpeg(data, **options):
-    if b"HANG" in data:
-        time.sleep(1000)
-    if b"SEGV" in data:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if b"KILL" in data:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if b"QUIT" in data:
-        os._exit(3)
-    if b"ONCE" in data and not os.path.exists(MARK):
-        open(MARK, "x").close()
-        os._exit(1)
-    if b"BOMB" in data:
-        hoard = bytes(10**12)
-    if b"BUG" in data:
-        raise KeyError("surprise")
-    if b"SLOW" in data:
-        time.sleep(0.3)
-    raise ValueError("could not determine subsampling: not for this decoder")
-"""
-
-
-@pytest.fixture
-def bad_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "path"
-    folder.mkdir()
-    (folder / "simplejpeg.py").write_text(BAD_DECODER.replace("MARK", repr(str(tmp_path / "mark"))))
-    monkeypatch.syspath_prepend(folder)
-
 
 @pytest.fixture(scope="module")
 def scorer(tiny_bundle: Path) -> Iterator[Scorer]:
     with Scorer(tiny_bundle, device="cpu", batch_size=2) as scorer:
         yield scorer
-
-
-def jpegs(folder: Path, *comments: str) -> list[str]:
-    """Even photographs of ascending grey, each with its comment."""
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for number, comment in enumerate(comments):
-        paths.append(str(folder / f"{number}.jpg"))
-        grey = 15 * number
-        Image.new("RGB", (40, 40), (grey, grey, grey)).save(paths[-1], comment=comment)
-    return paths
 
 
 def run(scorer: Scorer, paths: Any, **options: Any) -> list[Outcome[Any]]:
@@ -97,7 +50,7 @@ def own_scores(paths: list[str]) -> list[int]:
 def test_each_input_has_its_own_score_in_order(
     tiny_bundle: Path, tmp_path: Path, workers: int, batch_size: int
 ) -> None:
-    paths = jpegs(tmp_path / "photos", *[""] * 12)
+    paths = commented(tmp_path / "photos", *[""] * 12)
     with (
         Scorer(tiny_bundle, device="cpu", batch_size=batch_size) as scorer,
         Pipeline(scorer, workers=workers) as pipeline,
@@ -110,7 +63,7 @@ def test_each_input_has_its_own_score_in_order(
 
 
 def test_a_corrupt_file_between_good_ones_has_an_error_and_no_score(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "", "", "")
+    paths = commented(tmp_path / "photos", "", "", "")
     Path(paths[1]).write_bytes(Path(paths[1]).read_bytes()[:300])
     scores = own_scores(paths)
     assert said(run(scorer, paths)) == [scores[0], "truncated", scores[2]]
@@ -128,7 +81,7 @@ def test_a_file_that_ends_its_worker_is_marked_and_its_neighbours_have_their_sco
         "BOMB": ("too_large", "decoding it needs more memory than there is"),
         "HANG": ("timed_out", "it was not decoded within 2 s"),
     }
-    paths = jpegs(tmp_path / "photos", "", *(comment for each in bad for comment in (each, "")))
+    paths = commented(tmp_path / "photos", "", *(comment for each in bad for comment in (each, "")))
     outcomes = run(scorer, paths, limits=WorkerLimits(seconds=2, memory_bytes=2_000_000_000))
     assert said(outcomes)[::2] == own_scores(paths)[::2]
     for (code, words), outcome, path in zip(bad.values(), outcomes[1::2], paths[1::2], strict=True):
@@ -140,7 +93,7 @@ def test_a_file_that_ends_its_worker_is_marked_and_its_neighbours_have_their_sco
 
 @pytest.mark.usefixtures("bad_decoder")
 def test_a_file_is_given_a_second_worker_when_the_first_one_dies(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "", "ONCE", "")
+    paths = commented(tmp_path / "photos", "", "ONCE", "")
     assert said(run(scorer, paths)) == own_scores(paths)
 
 
@@ -161,7 +114,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ne
 @needs_proc
 @pytest.mark.usefixtures("bad_decoder")
 def test_workers_that_are_killed_from_outside_are_replaced(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", *["SLOW"] * 8)
+    paths = commented(tmp_path / "photos", *["SLOW"] * 8)
     outcomes = []
     with Pipeline(scorer, workers=2) as pipeline:
         for outcome in pipeline.run(paths):
@@ -175,7 +128,7 @@ def test_workers_that_are_killed_from_outside_are_replaced(scorer: Scorer, tmp_p
 @needs_proc
 def test_no_process_outlives_the_pipeline(scorer: Scorer, tmp_path: Path) -> None:
     with Pipeline(scorer, workers=2) as pipeline:
-        next(pipeline.run(jpegs(tmp_path / "photos", *[""] * 6)))
+        next(pipeline.run(commented(tmp_path / "photos", *[""] * 6)))
         assert children()
     assert not children()
 
@@ -188,7 +141,7 @@ def test_workers_that_cannot_start_are_told_of_with_the_reason(
     interpreter.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(interpreter))
     with pytest.raises(BackendError, match=r"cannot start \(exit code 7: no memory left\)"):
-        run(scorer, jpegs(tmp_path / "photos", ""))
+        run(scorer, commented(tmp_path / "photos", ""))
 
 
 def test_a_module_in_the_folder_that_one_works_in_is_not_imported(
@@ -196,7 +149,7 @@ def test_a_module_in_the_folder_that_one_works_in_is_not_imported(
 ) -> None:
     (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
-    assert said(run(scorer, jpegs(tmp_path / "photos", ""))) == [0]
+    assert said(run(scorer, commented(tmp_path / "photos", ""))) == [0]
     assert not (tmp_path / "pwned").exists()
 
 
@@ -205,20 +158,20 @@ def test_large_photographs_take_their_turns_and_small_ones_do_not_wait(
     scorer: Scorer, tmp_path: Path
 ) -> None:
     # 40 × 40 pixels each; two at a time are more than may be in flight, and one alone is, too.
-    paths = jpegs(tmp_path / "photos", *["SLOW"] * 4)
+    paths = commented(tmp_path / "photos", *["SLOW"] * 4)
     began = time.monotonic()
     assert said(run(scorer, paths, limits=WorkerLimits(pixels_in_flight=2000))) == own_scores(paths)
     assert time.monotonic() - began > 4 * 0.3
 
 
 def test_the_limits_of_decoding_are_kept_in_workers(tiny_bundle: Path, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "")
+    paths = commented(tmp_path / "photos", "")
     with Scorer(tiny_bundle, device="cpu", limits=DecodeLimits(pixels=1000)) as scorer:
         assert said(run(scorer, paths)) == ["too_large"]
 
 
 def test_errors_that_come_instead_of_paths_keep_their_place(scorer: Scorer, tmp_path: Path) -> None:
-    (path,) = jpegs(tmp_path / "photos", "")
+    (path,) = commented(tmp_path / "photos", "")
     error = ImageError("unreadable", "this folder cannot be listed", "folder")
     outcomes = run(scorer, [error, path, error])
     assert said(outcomes) == ["unreadable", 0, "unreadable"]
@@ -230,7 +183,7 @@ def test_no_inputs_no_outcomes(scorer: Scorer) -> None:
 
 
 def test_an_error_in_the_source_of_names_comes_after_what_it_named(scorer: Scorer, tmp_path: Path) -> None:
-    (path,) = jpegs(tmp_path / "photos", "")
+    (path,) = commented(tmp_path / "photos", "")
 
     def names() -> Iterator[str]:
         yield path
@@ -244,7 +197,7 @@ def test_an_error_in_the_source_of_names_comes_after_what_it_named(scorer: Score
 
 
 def test_a_slow_source_of_names_does_not_hold_up_what_is_known(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "", "")
+    paths = commented(tmp_path / "photos", "", "")
     go_on = threading.Event()
 
     def names() -> Iterator[str]:
@@ -260,7 +213,7 @@ def test_a_slow_source_of_names_does_not_hold_up_what_is_known(scorer: Scorer, t
 
 
 def test_stopping_finishes_what_is_in_hand_and_takes_no_more(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "") * 200
+    paths = commented(tmp_path / "photos", "") * 200
     with Pipeline(scorer, workers=1) as pipeline:
         outcomes = []
         for outcome in pipeline.run(paths):
@@ -274,7 +227,7 @@ def test_a_model_that_fails_ends_the_run_with_its_error(tiny_bundle: Path, tmp_p
     scorer = Scorer(tiny_bundle, device="cpu")
     scorer.close()
     with pytest.raises(BackendError, match="closed"):
-        run(scorer, jpegs(tmp_path / "photos", ""))
+        run(scorer, commented(tmp_path / "photos", ""))
 
 
 def test_wrong_arguments_are_refused(scorer: Scorer) -> None:
@@ -285,7 +238,7 @@ def test_wrong_arguments_are_refused(scorer: Scorer) -> None:
 
 
 def test_rows_know_size_and_time_of_their_files(scorer: Scorer, tmp_path: Path) -> None:
-    (path,) = jpegs(tmp_path / "photos", "")
+    (path,) = commented(tmp_path / "photos", "")
     os.utime(path, (0, 1_600_000_000.5))
     good, missing = run(scorer, [path, str(tmp_path / "none.jpg")])
     assert (good.row()["size"], good.row()["mtime"]) == (Path(path).stat().st_size, 1_600_000_000.5)
@@ -303,7 +256,7 @@ def test_time_limits_do_not_rest_on_a_clock_that_can_be_set() -> None:
 
 @pytest.mark.usefixtures("bad_decoder")
 def test_photographs_in_memory_are_decoded_as_files_are(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "", "QUIT", "", "HANG", "")
+    paths = commented(tmp_path / "photos", "", "QUIT", "", "HANG", "")
     data = [Path(path).read_bytes() for path in paths]
     data[2] = data[2][:300]
     inputs = [Encoded(data[0], "first"), *map(Encoded, data[1:]), paths[4]]
@@ -324,7 +277,7 @@ def test_a_photograph_in_memory_has_the_limits_of_a_file(tiny_bundle: Path) -> N
 
 @pytest.mark.usefixtures("bad_decoder")
 def test_an_outcome_need_not_wait_for_a_slower_one(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "HANG", "")
+    paths = commented(tmp_path / "photos", "HANG", "")
     with Pipeline(scorer, workers=2, limits=WorkerLimits(seconds=5)) as pipeline:
         found = list(pipeline.as_completed(paths))
     assert [index for index, _ in found] == [1, 0]
@@ -332,7 +285,7 @@ def test_an_outcome_need_not_wait_for_a_slower_one(scorer: Scorer, tmp_path: Pat
 
 
 def test_a_run_that_was_left_is_not_mixed_with_the_next(scorer: Scorer, tmp_path: Path) -> None:
-    paths = jpegs(tmp_path / "photos", "", "", "")
+    paths = commented(tmp_path / "photos", "", "", "")
     with Pipeline(scorer, workers=1) as pipeline:
         left = pipeline.run(paths)
         next(left)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
-from dgqa_infer.results import Failure, Score
+from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.pipeline.predictor import Photo
+from dgqa_infer.results import Failure, Result, Score
 from dgqa_infer.scorer import Scorer
 from dgqa_training.datasets import LabelledSet, Sample
 from dgqa_training.evaluation.metrics import Comparison, Evaluation, compare, evaluate, evaluate_groups
@@ -65,26 +68,57 @@ class Report:
 
 
 def predict(
-    scorer: Scorer, samples: Sequence[Sample], scored: Callable[[], None] = lambda: None
-) -> Predictions:
-    """Score the images of a set as the `score` command does.
+    scorers: Sequence[Scorer],
+    samples: Sequence[Sample],
+    scored: Callable[[], None] = lambda: None,
+    workers: int | None = None,
+) -> list[Predictions]:
+    """Score the images of a set as the `score` command does: other processes decode, within limits.
 
     Args:
-        scorer: the bundle, on a device.
+        scorers: the bundles, each on a device. Those that see photographs alike share one pass.
         samples: the images.
-        scored: called after each.
+        scored: called after each image of each pass.
+        workers: number of processes that decode; None for one a core.
+
+    Returns:
+        What each bundle says, in order.
 
     Raises:
         BackendError: the runtime failed.
     """
-    raw, failures = np.full(len(samples), np.nan), []
-    for index, result in enumerate(scorer.score_many(sample.path for sample in samples)):
-        if isinstance(result, Score):
-            raw[index] = result.raw
-        else:
-            failures.append(result)
-        scored()
-    return Predictions(scorer.model_id, raw, tuple(failures))
+    first = scorers[0]
+    if any(other.preprocessing != first.preprocessing for other in scorers):
+        return [found for scorer in scorers for found in predict([scorer], samples, scored, workers)]
+    raws = np.full((len(scorers), len(samples)), np.nan)
+    failures: list[list[Failure]] = [[] for _ in scorers]
+    with Pipeline(_Together(scorers), workers=workers, limits=first.options.worker_limits) as pipeline:
+        for index, outcome in enumerate(pipeline.run(str(sample.path) for sample in samples)):
+            for place, scorer in enumerate(scorers):
+                found = outcome.result if isinstance(outcome.result, Failure) else outcome.result[place]
+                if isinstance(found, Score):
+                    raws[place, index] = found.raw
+                else:
+                    failures[place].append(replace(found, model=scorer.model_id))
+            scored()
+    return [
+        Predictions(scorer.model_id, raw, tuple(failed))
+        for scorer, raw, failed in zip(scorers, raws, failures, strict=True)
+    ]
+
+
+class _Together:
+    """Several scorers that see photographs alike; see `dgqa_infer.pipeline.predictor.Predictor`."""
+
+    def __init__(self, scorers: Sequence[Scorer]) -> None:
+        self._scorers = scorers
+        first = scorers[0]
+        self.preprocessing, self.model_id = first.preprocessing, first.model_id
+        self.batch_size, self.limits = first.batch_size, first.limits
+        self.strict, self.jpeg_device = first.strict, first.jpeg_device
+
+    def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[tuple[Result, ...]]:
+        return list(zip(*(scorer.predict(crops, photos) for scorer in self._scorers), strict=True))
 
 
 def report(predictions: Predictions, labelled: LabelledSet, groups: Sequence[str] | None = None) -> Report:

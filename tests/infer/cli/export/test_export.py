@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bad_decoder import commented, write_bad_decoder
 from PIL import Image
 
 from dgqa_infer.backends import gpu
@@ -21,6 +22,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.cli.app import main
 from dgqa_infer.errors import BackendError
 from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.options import WorkerLimits
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, build_backbone
 
@@ -78,6 +80,19 @@ def test_one_command_writes_three_verified_precisions_and_says_what(
     for name in ("small", "small-fp16", "small-int8"):
         assert Bundle.load(tmp_path / "out" / name).card.name == name
     assert "no engine: there is no NVIDIA driver here" in err
+
+
+def test_a_photograph_that_hangs_or_crashes_its_decoder_is_left_out(
+    run: Run, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(write_bad_decoder(tmp_path / "path"))
+    monkeypatch.setattr(WorkerLimits.__init__, "__defaults__", (2.0, 4_000_000_000, 600_000_000))
+    commented(tmp_path / "photos", "", "HANG", "", "QUIT", "", side=90)
+    code, said, err = run(
+        small_bundle.path, "--no-engine", "--photos", "photos", "--workers", 2, "--out", "out", "--json"
+    )
+    assert code == 0, err
+    assert {drift["photographs"] for drift in said["drift"]} == {3}
 
 
 def test_people_get_tables(run: Run, small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
