@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict
 
 from dgqa_infer.errors import ErrorCode
-from dgqa_infer.images.attributes import Attributes
 
 if TYPE_CHECKING:
+    from dgqa_infer.images.attributes import Attributes
     from dgqa_infer.quality_map import QualityMap
 
 

@@ -159,6 +159,7 @@ class SurveyPredictor:
         self._classifier, self._reader, self._survey = classifier, reader, survey
         self.batch_size, self.limits = classifier.batch_size, classifier.limits
         self.strict, self.jpeg_device = classifier.strict, classifier.jpeg_device
+        self.measure = classifier.measure
 
     @property
     def preprocessing(self) -> Preprocessing:

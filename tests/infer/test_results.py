@@ -26,6 +26,11 @@ def resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
 
+def always(hints: dict[str, Any]) -> set[str]:
+    """The fields that are not `NotRequired`."""
+    return {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
+
+
 def check(kind: Any, part: dict[str, Any], schema: dict[str, Any]) -> None:
     part = resolved(part, schema)
     origin = get_origin(kind)
@@ -34,9 +39,13 @@ def check(kind: Any, part: dict[str, Any], schema: dict[str, Any]) -> None:
     elif is_typeddict(kind):
         assert part["type"] == "object"
         assert set(part["properties"]) == set(kind.__annotations__)
-        assert set(part["required"]) == kind.__required_keys__
-        for name, hint in get_type_hints(kind, include_extras=True).items():
+        hints = get_type_hints(kind, include_extras=True)
+        assert set(part["required"]) == always(hints)
+        for name, hint in hints.items():
             check(hint, part["properties"][name], schema)
+    elif origin is dict:
+        assert part["type"] == "object"
+        check(get_args(kind)[1], part["additionalProperties"], schema)
     elif origin is list:
         assert part["type"] == "array"
         check(get_args(kind)[0], part["items"], schema)
@@ -62,6 +71,4 @@ def test_every_field_of_a_row_has_the_schemas_type(schema: dict[str, Any]) -> No
 
 def test_what_every_row_has_is_required(schema: dict[str, Any]) -> None:
     required = [set(schema["$defs"][name]["required"]) for name in ("scored", "failed")]
-    hints = get_type_hints(Row, include_extras=True)
-    always = {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
-    assert set.intersection(*required) - OF_FILES == always
+    assert set.intersection(*required) - OF_FILES == always(get_type_hints(Row, include_extras=True))

@@ -116,6 +116,7 @@ class _Together:
         self.preprocessing, self.model_id = first.preprocessing, first.model_id
         self.batch_size, self.limits = first.batch_size, first.limits
         self.strict, self.jpeg_device = first.strict, first.jpeg_device
+        self.measure = False
 
     def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[tuple[Result, ...]]:
         return list(zip(*(scorer.predict(crops, photos) for scorer in self._scorers), strict=True))
