@@ -107,6 +107,32 @@ class Fault:
 
         return float(np.interp(evidence, self.evidence, self.severity))
 
+    @classmethod
+    def from_card(cls, data: object, name: str) -> Fault:
+        """Read its object in the card's `domains.faults`.
+
+        Args:
+            data: the object.
+            name: of the distortion, for errors.
+
+        Raises:
+            ModelError: a field is missing, unknown, of the wrong type or out of range.
+        """
+        fields = _Fields(data, f"the card's domains: faults: {name}")
+        threshold = fields.require("threshold", float, math.isfinite, "a finite number")
+        evidence = fields.numbers("evidence", _ascending, "at least two, strictly ascending")
+        severity = fields.numbers(
+            "severity",
+            lambda knots: all(0 <= knot <= 4 for knot in knots) and list(knots) == sorted(knots),
+            "0–4, never descending",
+        )
+        fields.done()
+        if len(evidence) != len(severity):
+            raise ModelError(
+                f"{fields.where}: {len(evidence)} knots of evidence, {len(severity)} of severity"
+            )
+        return cls(threshold, evidence, severity)
+
     def as_card(self) -> dict[str, Any]:
         """Its object in the card's `domains.faults`."""
         return {
@@ -269,29 +295,12 @@ def _domains(data: Mapping[str, Any]) -> Domains:
         raise ModelError(f"the card's domains: classes must be names, the first {PRISTINE!r}")
     temperature = fields.require("temperature", float, lambda value: 0 < value < math.inf, "above 0")
     profile = fields.take("profile", dict, default={})
-    faults = {name: _fault(value, name) for name, value in fields.take("faults", dict, default={}).items()}
+    found = fields.take("faults", dict, default={})
+    faults = {name: Fault.from_card(value, name) for name, value in found.items()}
     fields.done()
     if faults and set(faults) != set(classes[1:]):
         raise ModelError("the card's domains: faults must have each class but the first, and no other")
     return Domains(tuple(classes), temperature, profile, faults)
-
-
-def _fault(data: object, name: str) -> Fault:
-    fields = _Fields(data, f"the card's domains: faults: {name}")
-    threshold = fields.require("threshold", float, math.isfinite, "a finite number")
-    evidence = fields.numbers("evidence", _ascending, "at least two, strictly ascending")
-    severity = fields.numbers(
-        "severity",
-        lambda knots: knots[0] >= 0 and knots[-1] <= 4 and all(a <= b for a, b in pairwise(knots)),
-        "0–4, never descending",
-    )
-    fields.done()
-    if len(evidence) != len(severity):
-        raise ModelError(
-            f"the card's domains: faults: {name} has {len(evidence)} knots of evidence and "
-            f"{len(severity)} of severity"
-        )
-    return Fault(threshold, evidence, severity)
 
 
 def _tolerances(data: Mapping[str, Any]) -> dict[str, float]:

@@ -174,6 +174,8 @@ def domains(
     with extra("train"):
         from dgqa_training.classifier import report as domain_report
         from dgqa_training.classifier import training
+        from dgqa_training.classifier.examples import number_of
+        from dgqa_training.classifier.faults import FEWEST_CONTENTS
         from dgqa_training.classifier.held_out import CASES
         from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
@@ -200,7 +202,8 @@ def domains(
             observe=lambda p: _tell(bar, p, recipe),
         )
     output.note(f"{run / 'domains.safetensors'}: trained on {len(references):,} contents")
-    with output.progress("judging what was kept back", len(kept) * len(CASES)) as bar:
+    looked_at = len(kept) * len(CASES) + (number_of(len(kept)) if len(kept) >= FEWEST_CONTENTS else 0)
+    with output.progress("judging what was kept back", looked_at) as bar:
         report = domain_report.write(run, source, device=device, workers=workers, advance=bar.advance)
     output.note(
         f"{run / 'report'}: of {len(kept):,} contents kept back, top-1 {report['top1']:.3f} over all levels, "

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
+from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.bundle.card import Card, Domains
-from dgqa_infer.domains.classes import CLASSES
+from dgqa_infer.bundle.card import Card, Domains, Fault
+from dgqa_infer.domains.classes import CLASSES, require_kadid
 from dgqa_infer.errors import ModelError
+from dgqa_training.classifier.examples import examples, logits_of
+from dgqa_training.classifier.faults import choose
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.official_checkpoint import import_classifier
@@ -36,7 +40,7 @@ def with_classifier(card: Card, checkpoint: Checkpoint) -> tuple[Card, bytes]:
 
     Returns:
         The card, and `domains.onnx`. The temperature is the one that the training's report fitted, or 1 where
-        there is no report; the report goes into the card.
+        there is no report; the report goes into the card, and so do its thresholds of explanations.
 
     Raises:
         ModelError: the checkpoint is of another task or for crops of another size.
@@ -56,8 +60,10 @@ def with_classifier(card: Card, checkpoint: Checkpoint) -> tuple[Card, bytes]:
         "preprocessing": checkpoint.preprocessing.id,
         **checkpoint.training,
     }
+    found = record.pop("faults", {})
+    faults = {name: Fault.from_card(value, name) for name, value in found.items()}
     # A profile is what another classifier says: it does not outlive it.
-    domains = Domains(CLASSES, float(temperature))
+    domains = Domains(CLASSES, float(temperature), faults=faults)
     return replace(card, domains=domains, training={**card.training, "classifier": record}), graph
 
 
@@ -75,3 +81,46 @@ def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.Path
     """
     card, graph = with_classifier(bundle.card, checkpoint)
     return write_bundle(folder, {QUALITY_GRAPH: bundle.graph_bytes(QUALITY_GRAPH), DOMAIN_GRAPH: graph}, card)
+
+
+def with_faults(
+    bundle: Bundle,
+    contents: Sequence[Path],
+    folder: str | os.PathLike[str],
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Bundle:
+    """Write a bundle again, with thresholds and severities of explanations chosen for its own graph.
+
+    The training's report chooses them too; this is for a classifier without one.
+
+    Args:
+        bundle: with a domain classifier.
+        contents: pristine photographs that the classifier was not trained on, at least five.
+        folder: of the new bundle; may be that of the old one.
+        advance: told how many examples more were looked at.
+
+    Raises:
+        ModelError: the bundle has no domain classifier, or one with other classes.
+        UsageError: there are too few photographs.
+        OutputError: the folder cannot be written.
+    """
+    domains = bundle.card.domains
+    require_kadid(domains, bundle.card.name)
+    assert domains is not None
+    preprocessing = bundle.card.preprocessing
+    with OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as backend:
+        seen = logits_of(
+            examples(contents, preprocessing),
+            preprocessing,
+            lambda crops: backend.infer(crops)["domain_logits"],
+            advance=advance,
+        )
+    faults, record = choose(seen, domains.temperature)
+    by_name = {name: faults[name.replace("_", "-")] for name in domains.classes[1:]}
+    card = replace(
+        bundle.card,
+        domains=replace(domains, faults=by_name),
+        training={**bundle.card.training, "explanations": record},
+    )
+    return write_bundle(folder, {name: bundle.graph_bytes(name) for name in card.files}, card)

@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dgqa_export.classifier import add_classifier, load_classifier
+from dgqa_export.classifier import add_classifier, load_classifier, with_faults
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
+from dgqa_infer.bundle.card import Fault
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.pipeline.predictor import Photo
 from dgqa_training.networks.checkpoints import Checkpoint, save
-from dgqa_training.networks.heads import DomainNetwork, Head
+from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 from dgqa_training.networks.official_checkpoint import import_classifier
 from dgqa_training.networks.resnet import ResNet50
 
@@ -102,3 +104,42 @@ def test_a_checkpoint_of_ours_is_read_by_its_extension_and_anything_else_as_the_
     (tmp_path / "kadis.pth.tar").write_bytes(b"")
     with pytest.raises(ModelError, match="not a readable PyTorch checkpoint"):
         load_classifier(tmp_path / "kadis.pth.tar")
+
+
+def test_the_thresholds_that_a_training_chose_come_with_the_classifier(
+    bundle: Bundle, imported: Checkpoint, tmp_path: Path
+) -> None:
+    fault = {"threshold": 3.5, "evidence": [0.0, 4.0], "severity": [0.5, 3.0]}
+    chosen = replace(imported, training={"faults": dict.fromkeys(CLASSES[1:], fault)})
+    domains = add_classifier(bundle, chosen, tmp_path / "joined").card.domains
+
+    assert domains is not None
+    assert domains.faults["jpeg"] == Fault(3.5, (0.0, 4.0), (0.5, 3.0))
+    without = add_classifier(bundle, imported, tmp_path / "plain").card
+    assert without.domains is not None
+    assert without.domains.faults == {}
+
+
+def test_thresholds_are_chosen_for_a_bundle_whose_training_chose_none(bundle: Bundle, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    head = Head(("blocks1",))
+    network = DomainNetwork(build_backbone("efficientnet_lite0"), head)
+    joined = add_classifier(
+        bundle,
+        Checkpoint("domains", "efficientnet_lite0", head, PREPROCESSING, network.state_dict()),
+        tmp_path / "joined",
+    )
+    contents = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(contents):
+        pixels = np.random.default_rng(number).integers(0, 256, (80, 70, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    done: list[int] = []
+    found = with_faults(joined, contents, tmp_path / "explained", advance=done.append).card
+
+    assert found.domains is not None
+    assert list(found.domains.faults) == list(CLASSES[1:])
+    assert found.training["explanations"]["undistorted"] == 60
+    assert sum(done) > 60
+    assert found.files["domains.onnx"] == joined.card.files["domains.onnx"]
+    with pytest.raises(UsageError, match="undistorted photographs of 5 contents"):
+        with_faults(joined, contents[:4], tmp_path / "few")

@@ -12,11 +12,12 @@ from PIL import Image
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.crops import crops
-from dgqa_training.classifier.held_out import CASES, IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.classifier.held_out import CASES, HeldOut, held_out_contents, judge
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
+from dgqa_training.synthesis.nuisances import IDENTITIES
 
 SMALL = Preprocessing(id="test-short64-grid5-32", short_side=64, crop=32, grid=5)
 

@@ -103,14 +103,15 @@ def test_the_learning_curve_follows_the_log(tmp_path: Path) -> None:
 def test_a_run_gains_its_report_and_the_checkpoint_its_temperature(tmp_path: Path) -> None:
     run, source = tmp_path / "run", tmp_path / "photos"
     source.mkdir()
-    for name in ("a.png", "b.png"):
+    names = [f"{letter}.png" for letter in "abcde"]
+    for name in names:
         pixels = np.random.default_rng(ord(name[0])).integers(0, 256, (48, 60, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(source / name)
     torch.manual_seed(0)
     head = Head(("blocks1",))
     network = DomainNetwork(build_backbone("efficientnet_lite0"), head)
     preprocessing = Preprocessing(id="test", short_side=48, crop=32, grid=1)
-    record = {"held_out": ["a.png", "b.png"], "contents": 8}
+    record = {"held_out": names, "contents": 8}
     checkpoint = checkpoints.Checkpoint(
         "domains", "efficientnet_lite0", head, preprocessing, network.state_dict(), record
     )
@@ -119,12 +120,14 @@ def test_a_run_gains_its_report_and_the_checkpoint_its_temperature(tmp_path: Pat
     found = domain_report.write(run, source)
 
     assert found == json.loads((run / "report" / "report.json").read_text())
-    assert found["contents"] == 2
+    assert found["contents"] == 5
     for name in ("confusion.png", "learning.png"):
         with Image.open(run / "report" / name) as picture:
             assert min(picture.size) > 400
-    assert HeldOut.load(run / "report" / "held_out.npz").logits.shape == (252, 26)
+    assert HeldOut.load(run / "report" / "held_out.npz").logits.shape == (630, 26)
     kept = checkpoints.load(run / "domains.safetensors")
     assert kept.training["contents"] == 8
     assert kept.training["report"]["calibration"] == found["calibration"]
+    assert list(kept.training["faults"]) == list(CLASSES[1:])
+    assert found["explanations"]["undistorted"] == 5 * 12
     assert torch.equal(kept.tensors["linear.weight"], network.state_dict()["linear.weight"])

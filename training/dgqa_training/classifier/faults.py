@@ -35,7 +35,10 @@ FALSE_ALARMS: Final = 0.05
 """Share of undistorted photographs of which anything may be named."""
 
 BEST_DMOS: Final = 5.0
-_FOLDS = 5
+FEWEST_CONTENTS: Final = 5
+"""Fewer contents cannot be left out in turn."""
+
+_FOLDS = FEWEST_CONTENTS
 _HIGH = 0.95
 _MARGINS = tuple(round(1 + 0.05 * step, 2) for step in range(81))
 

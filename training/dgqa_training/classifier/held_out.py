@@ -24,12 +24,10 @@ from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.synthesis.nuisances import IDENTITIES
 
 CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
 """Type and level of each image that is made of a content."""
-
-IDENTITIES = frozenset({(1, 1), (3, 1), (8, 1), (18, 3)})
-"""Types and levels that leave an image as it is, so that nobody can tell them from pristine."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +93,26 @@ def held_out_contents(checkpoint: Checkpoint, source: Path) -> list[Path]:
     return [source / name for name in names]
 
 
+def classifier_of(checkpoint: Checkpoint, device: str) -> Callable[[Pixels], NDArray[np.float64]]:
+    """A checkpoint's network as a function of crops: uint8 [n, side, side, 3] → logits float64 [n, 26].
+
+    It computes as in training: in bf16 where that pays (`loop.half_where_it_pays`).
+
+    Raises:
+        ModelError: the checkpoint is none of a domain classifier.
+    """
+    if checkpoint.task != "domains":
+        raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not a domain classifier")
+    network = checkpoint.network().to(device)
+
+    def classify(crops: Pixels) -> NDArray[np.float64]:
+        with torch.inference_mode(), half_where_it_pays(device):
+            logits = network(torch.from_numpy(crops).to(device))["domain_logits"]
+        return np.asarray(logits.double().cpu().numpy())
+
+    return classify
+
+
 def judge(
     checkpoint: Checkpoint,
     contents: Sequence[Path],
@@ -106,8 +124,6 @@ def judge(
     advance: Callable[[int], None] = lambda _: None,
 ) -> HeldOut:
     """Make all images of some contents, one after another, and let a classifier look at them.
-
-    It computes as in training: in bf16 where that pays (`loop.half_where_it_pays`).
 
     Args:
         checkpoint: of a domain classifier.
@@ -122,17 +138,13 @@ def judge(
         ModelError: the checkpoint is none of a domain classifier.
         ImageError: a photograph cannot be read.
     """
-    if checkpoint.task != "domains":
-        raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not a domain classifier")
-    network = checkpoint.network().to(device)
+    classify = classifier_of(checkpoint, device)
     images = _Images(contents, checkpoint.preprocessing, seed)
     logits = []
-    with torch.inference_mode():
-        for stacks in batches(images, batch, workers):
-            with half_where_it_pays(device):
-                found = network(stacks.flatten(0, 1).to(device))["domain_logits"].double().cpu()
-            logits.append(found.view(*stacks.shape[:2], -1).mean(1).numpy())
-            advance(len(stacks))
+    for stacks in batches(images, batch, workers):
+        found = classify(stacks.flatten(0, 1).numpy())
+        logits.append(found.reshape(*stacks.shape[:2], -1).mean(1))
+        advance(len(stacks))
     cases = np.array(CASES * len(contents), np.int64)
     places = np.repeat(np.arange(len(contents)), len(CASES))
     return HeldOut(np.concatenate(logits), cases[:, 0], cases[:, 1], places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.domains.classes import CLASSES
+from dgqa_training.classifier import faults
+from dgqa_training.classifier.examples import examples, logits_of
 from dgqa_training.classifier.figures import confusion_picture, learning_curve
-from dgqa_training.classifier.held_out import IDENTITIES, HeldOut, held_out_contents, judge
+from dgqa_training.classifier.held_out import (
+    HeldOut,
+    classifier_of,
+    held_out_contents,
+    judge,
+)
 from dgqa_training.classifier.temperature import (
     expected_calibration_error,
     fit_temperature,
@@ -23,6 +30,8 @@ from dgqa_training.classifier.temperature import (
 )
 from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.networks import checkpoints
+from dgqa_training.networks.checkpoints import Checkpoint
+from dgqa_training.synthesis.nuisances import IDENTITIES
 
 HIGH_LEVELS = (3, 4, 5)
 _RESAMPLES = 2000
@@ -39,8 +48,8 @@ def write(
     """Report on a finished training: judge its held-out contents, and write all there is to say.
 
     Writes report.json, confusion.csv, confusion.png, learning.png and held_out.npz (logits), in RUN/report.
-    The figures and the temperature also go into the training record of `RUN/domains.safetensors`, and so into
-    the card of a bundle.
+    Of five contents and more, thresholds and severities of explanations are chosen too (`faults`). All this
+    also goes into the training record of `RUN/domains.safetensors`, and so into the card of a bundle.
 
     Args:
         run: folder with `domains.safetensors` and `log.jsonl`.
@@ -63,6 +72,11 @@ def write(
     found = {"backbone": checkpoint.backbone, "preprocessing": checkpoint.preprocessing.id} | figures(
         held_out
     )
+    named: dict[str, Any] = {}
+    if len(contents) >= faults.FEWEST_CONTENTS:
+        named, found["explanations"] = _explanations(
+            checkpoint, contents, found["calibration"]["temperature"], device, advance
+        )
     folder = run / "report"
     folder.mkdir(exist_ok=True)
     held_out.save(folder / "held_out.npz")
@@ -72,8 +86,23 @@ def write(
     confusion_picture(matrix).savefig(folder / "confusion.png")
     learning_curve(run / "log.jsonl").savefig(folder / "learning.png")
     record = {name: value for name, value in found.items() if name not in ("by_type", "identities")}
-    checkpoints.save(file, replace(checkpoint, training={**checkpoint.training, "report": record}))
+    training = {**checkpoint.training, "report": record, "faults": named}
+    checkpoints.save(file, replace(checkpoint, training=training))
     return found
+
+
+def _explanations(
+    checkpoint: Checkpoint,
+    contents: Sequence[Path],
+    temperature: float,
+    device: str,
+    advance: Callable[[int], None],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Thresholds and severities as the card has them, and how they were chosen."""
+    preprocessing, classify = checkpoint.preprocessing, classifier_of(checkpoint, device)
+    seen = logits_of(examples(contents, preprocessing), preprocessing, classify, advance=advance)
+    named, record = faults.choose(seen, temperature)
+    return {name: fault.as_card() for name, fault in named.items()}, record
 
 
 def figures(held_out: HeldOut) -> dict[str, Any]:
