@@ -91,7 +91,7 @@ class Preprocessing:
     def scaled(self) -> Preprocessing:
         """The same, with JPEGs decoded at no less than 2 1/4 times the short side that is needed.
 
-        At less, scores move further than fp16 may move them: `benchmarks/scaled_decoding.py` measures it.
+        At less, scores move further than fp16 may move them: `python -m benchmarks scaled_decoding` tells.
         """
         return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
 

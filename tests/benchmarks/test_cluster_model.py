@@ -11,10 +11,10 @@ import pytest
 
 @pytest.fixture
 def model(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(repository / "benchmarks")
+    monkeypatch.syspath_prepend(repository)
     import importlib
 
-    return importlib.import_module("cluster_model")
+    return importlib.import_module("benchmarks.cluster.cluster_model")
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 @pytest.fixture
 def program(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Imports a program by its name."""
-    monkeypatch.syspath_prepend(repository / "benchmarks")
+    monkeypatch.syspath_prepend(repository)
 
     def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
+        return importlib.import_module(f"benchmarks.speed.{name}")
 
     return load
 

@@ -13,8 +13,8 @@ import pytest
 
 @pytest.fixture
 def program(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(repository / "benchmarks")
-    return importlib.import_module("export_drift")
+    monkeypatch.syspath_prepend(repository)
+    return importlib.import_module("benchmarks.speed.export_drift")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`benchmarks/reproduce.py` from end to end, on sets of a few small pictures in the official layouts."""
+"""`python -m benchmarks reproduce` from end to end, on sets of a few small pictures in official layouts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Build = Callable[[str, Path, list[tuple[str, float]]], None]
 
 @pytest.fixture
 def reproduce(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(repository / "benchmarks")
-    return importlib.import_module("reproduce")
+    monkeypatch.syspath_prepend(repository)
+    return importlib.import_module("benchmarks.domains.reproduce")
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ photograph. What people see in a photograph is what these opinions share, and wh
 its own: then the more a judge agrees with the others, the more it agrees with the truth. For judges whose
 errors are independent it is a theorem: F. Parisi, F. Strino, B. Nadler and Y. Kluger, Ranking and combining
 multiple predictors without labeled data, PNAS 111(4), 2014. DGQA asks which types the photographs resemble;
-this asks which types have something to say about them. `benchmarks/type_agreement.py` holds both against
-people's opinion.
+this asks which types have something to say about them. `python -m benchmarks type_agreement` holds both
+against people's opinion.
 """
 
 from __future__ import annotations

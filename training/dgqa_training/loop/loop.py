@@ -372,7 +372,7 @@ def keep_depthwise(backbone: nn.Module) -> None:
     """Take depthwise kernels, and the normalisation behind each, out of the training.
 
     They are a twentieth of EfficientNet-Lite0's weights, and their gradients the slowest part of a step on a
-    CPU; see `benchmarks/training.py`.
+    CPU; see `benchmarks/domains/training.py`.
     """
     depthwise = False
     for module in backbone.modules():

@@ -3,7 +3,7 @@
 oneDNN has no optimised kernel for two of them, and falls back to plain loops that take most of a training
 step of EfficientNet-Lite: the gradient of the input where the stride is 2, and in bf16 the gradient of a
 5×5 kernel. Both are had from kernels that are fast: the first is a convolution of stride 1 over the spread
-gradient, the second is taken in float32. `benchmarks/training.py` measures what that brings.
+gradient, the second is taken in float32. `benchmarks/domains/training.py` measures what that brings.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def nearly() -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]:
 
     ONNX Runtime computes the filter's weights in single precision, Pillow in double: where a sum is within
     that of a half, it is rounded the other way. How many of photographs of cameras are is measured by
-    `benchmarks/gpu_decoding.py --device cpu`.
+    `benchmarks/speed/gpu_decoding.py --device cpu`.
     """
 
     def check(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> None:

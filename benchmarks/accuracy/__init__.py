@@ -1,0 +1,1 @@
+"""How far scores and explanations agree with people, and whether they keep their order."""

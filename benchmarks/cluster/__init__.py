@@ -1,0 +1,1 @@
+"""What a cluster costs, measured and simulated."""

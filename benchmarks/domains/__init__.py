@@ -1,0 +1,1 @@
+"""Which distortion types are selected, and what training on them is worth."""

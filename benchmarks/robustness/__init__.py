@@ -1,0 +1,1 @@
+"""What hostile files, kills and surroundings do, and whether everything installs."""

@@ -1,0 +1,1 @@
+"""How fast, on how many cores and which devices."""
