@@ -106,38 +106,31 @@ def test_a_checkpoint_of_ours_is_read_by_its_extension_and_anything_else_as_the_
         load_classifier(tmp_path / "kadis.pth.tar")
 
 
-def test_the_thresholds_that_a_training_chose_come_with_the_classifier(
-    bundle: Bundle, imported: Checkpoint, tmp_path: Path
+def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
+    bundle: Bundle, tmp_path: Path
 ) -> None:
-    fault = {"threshold": 3.5, "evidence": [0.0, 4.0], "severity": [0.5, 3.0]}
-    chosen = replace(imported, training={"faults": dict.fromkeys(CLASSES[1:], fault)})
-    domains = add_classifier(bundle, chosen, tmp_path / "joined").card.domains
-
-    assert domains is not None
-    assert domains.faults["jpeg"] == Fault(3.5, (0.0, 4.0), (0.5, 3.0))
-    without = add_classifier(bundle, imported, tmp_path / "plain").card
-    assert without.domains is not None
-    assert without.domains.faults == {}
-
-
-def test_thresholds_are_chosen_for_a_bundle_whose_training_chose_none(bundle: Bundle, tmp_path: Path) -> None:
     torch.manual_seed(1)
     head = Head(("blocks1",))
     network = DomainNetwork(build_backbone("efficientnet_lite0"), head)
-    joined = add_classifier(
-        bundle,
-        Checkpoint("domains", "efficientnet_lite0", head, PREPROCESSING, network.state_dict()),
-        tmp_path / "joined",
+    fault = {"threshold": 3.5, "evidence": [0.0, 4.0], "severity": [0.5, 3.0]}
+    trained = {"faults": dict.fromkeys(CLASSES[1:], fault)}
+    checkpoint = Checkpoint(
+        "domains", "efficientnet_lite0", head, PREPROCESSING, network.state_dict(), trained
     )
+    joined = add_classifier(bundle, checkpoint, tmp_path / "joined")
+    assert joined.card.domains is not None
+    assert joined.card.domains.faults["jpeg"] == Fault(3.5, (0.0, 4.0), (0.5, 3.0))
+
     contents = [tmp_path / f"{number}.png" for number in range(5)]
     for number, path in enumerate(contents):
-        pixels = np.random.default_rng(number).integers(0, 256, (80, 70, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(number).integers(0, 256, (66, 70, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
     done: list[int] = []
     found = with_faults(joined, contents, tmp_path / "explained", advance=done.append).card
 
     assert found.domains is not None
     assert list(found.domains.faults) == list(CLASSES[1:])
+    assert found.domains.faults["jpeg"].threshold != 3.5
     assert found.training["explanations"]["undistorted"] == 60
     assert sum(done) > 60
     assert found.files["domains.onnx"] == joined.card.files["domains.onnx"]

@@ -115,11 +115,15 @@ def severity_knots(
     # The corners of the steps say all: one knot in the middle of each.
     starts = np.flatnonzero(np.diff(fitted, prepend=-1.0) > 1e-9)
     ends = np.append(starts[1:], len(fitted))
-    middle = [float(np.median(evidence[order][a:b])) for a, b in zip(starts, ends, strict=True)]
-    height = [float(fitted[a]) for a in starts]
-    if len(middle) == 1:
-        middle, height = [middle[0], middle[0] + 1], [height[0], height[0]]
-    return tuple(round(x, 3) for x in middle), tuple(round(float(np.clip(y, 0, 4)), 3) for y in height)
+    # Knots that are rounded to the same evidence are one, with the greater severity.
+    knots = {
+        round(float(np.median(evidence[order][start:end])), 4): round(float(np.clip(fitted[start], 0, 4)), 3)
+        for start, end in zip(starts, ends, strict=True)
+    }
+    if len(knots) == 1:
+        ((middle, height),) = knots.items()
+        knots[middle + 1] = height
+    return tuple(knots), tuple(knots.values())
 
 
 def _thresholds(found: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
