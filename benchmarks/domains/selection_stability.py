@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine
 from dgqa_infer.cli._errors import report
 from dgqa_infer.cli._output import Output
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.errors import DgqaError, UsageError
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_training.selection.votes import CLASSES, PAPER, DomainSelection, ballots, overlap, select
+from dgqa_training.selection.votes import PAPER, DomainSelection, ballots, overlap, select
 
 SIZES = (20, 100, 300, 1000, 1500)
 REPEATS = 500
@@ -122,13 +123,13 @@ def logits(photos: Path, classifier: DomainClassifier, seed: int | None, kept: P
 
 def with_kadis_prior(grid: Logits) -> Logits:
     """Logits as if pristine images had been five times as frequent as a type's, as they are in KADIS-700k."""
-    return grid + np.log(5) * (np.arange(CLASSES) == 0)
+    return grid + np.log(5) * (np.arange(len(CLASSES)) == 0)
 
 
 def of_size(grid: Logits, size: int) -> dict[str, Any]:
     """How selections by other samples of so many photographs agree with that by all."""
     reference = select(grid).selected
-    voted = np.zeros((len(grid), CLASSES), np.int64)
+    voted = np.zeros((len(grid), len(CLASSES)), np.int64)
     np.put_along_axis(voted, ballots(grid), 1, axis=1)
     generator = np.random.default_rng(size)
     chosen = [

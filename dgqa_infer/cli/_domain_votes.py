@@ -47,7 +47,7 @@ class Vote:
         """What DGQA's rule makes of the votes; there must be some."""
         from dgqa_training.selection.votes import DomainSelection
 
-        return DomainSelection(tuple(self.profile.votes.tolist()), self.profile.photos)
+        return DomainSelection.of(self.profile)
 
 
 def count_votes(

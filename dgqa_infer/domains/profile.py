@@ -21,13 +21,26 @@ TOP: Final = 4
 """Classes that each photograph votes for."""
 
 
+def likeliest(logits: NDArray[np.floating[Any]], top: int = TOP) -> NDArray[np.intp]:
+    """DGQA's rule of voting: the classes with the highest logits, likeliest first; of equal ones the lower.
+
+    Args:
+        logits: [..., 26], of each photograph the mean over its crops.
+        top: how many classes a photograph votes for.
+
+    Returns:
+        [..., top].
+    """
+    return np.argsort(-logits, axis=-1, kind="stable")[..., :top]
+
+
 def votes_of(logits: NDArray[np.floating[Any]]) -> tuple[int, ...]:
-    """The classes that a photograph votes for, likeliest first; of equal logits the lower class.
+    """The four classes that a photograph votes for, by `likeliest`.
 
     Args:
         logits: [26], the mean over its crops.
     """
-    return tuple(np.argsort(-logits, kind="stable")[:TOP].tolist())
+    return tuple(likeliest(logits).tolist())
 
 
 @dataclass(slots=True)

@@ -192,7 +192,7 @@ def adapt(
         OutputError: the bundle cannot be written.
     """
     choice = choice or Choice()
-    selection = DomainSelection(tuple(profile.votes.tolist()), profile.photos)
+    selection = DomainSelection.of(profile)
     ridge = float(bundle.card.training["plan"]["ridge"])  # as the bundle's own head was trained
     agreeing = _agreement(survey, moments, ridge, choice)
     types = choice.types or (selection.selected if agreeing is None else agreeing.selected)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
-from dgqa_training.selection.votes import Ballot, DomainSelection, Rule, overlap, select
+from dgqa_training.selection.votes import DomainSelection, Rule, overlap, select
 
 Array = NDArray[np.float64]
 
@@ -91,15 +91,14 @@ def test_the_rule_agrees_with_its_text_restated(rows: list[list[int]]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(distinct, min_size=1, max_size=40), st.randoms())
-def test_neither_order_nor_portions_of_photographs_matter(rows: list[list[int]], random: object) -> None:
+def test_photographs_may_be_counted_one_by_one_and_in_any_order(rows: list[list[int]], random: object) -> None:
     whole = select(np.array(rows, float))
     random.shuffle(rows)  # type: ignore[attr-defined]
-    ballot = Ballot()
-    half = len(rows) // 2
-    for part in (rows[:half], rows[half:]):
-        ballot.add(np.array(part, float).reshape(-1, 26))
+    profile = DomainProfile()
+    for row in rows:
+        profile.add(votes_of(np.array(row, float)))
 
-    assert ballot.selection() == whole
+    assert DomainSelection.of(profile) == whole
 
 
 @settings(deadline=None)

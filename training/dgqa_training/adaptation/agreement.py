@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from dgqa_training.adaptation.moments import Moments
+from dgqa_training.distortions import DISTORTIONS
 
 LEAST = 20
 """Fewer photographs say too little."""
 ENOUGH = 300
 """More photographs change little: see `benchmarks/results/type_agreement.json`."""
-
-_TYPES = tuple(range(1, 26))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +44,15 @@ class Agreement:
     def selected(self) -> tuple[int, ...]:
         """The types that agree at least as much as types do on average, ascending."""
         mean = sum(self.values) / len(self.values)
-        return tuple(kind for kind, value in zip(_TYPES, self.values, strict=True) if value >= mean)
+        return tuple(kind for kind, value in zip(DISTORTIONS, self.values, strict=True) if value >= mean)
 
     def record(self) -> dict[str, Any]:
         """JSON-able."""
         return {
             "photographs": self.photographs,
-            "values": {str(kind): round(value, 4) for kind, value in zip(_TYPES, self.values, strict=True)},
+            "values": {
+                str(kind): round(value, 4) for kind, value in zip(DISTORTIONS, self.values, strict=True)
+            },
         }
 
 
@@ -63,7 +64,7 @@ def agreement(features: NDArray[np.float64], moments: Moments, ridge: float) -> 
         moments: of a synthetic set with all types.
         ridge: penalty, as in `Moments.solve`.
     """
-    heads = [moments.solve([kind], ridge) for kind in _TYPES]
+    heads = [moments.solve([kind], ridge) for kind in DISTORTIONS]
     return of_judgements(np.stack([features @ head.weights + head.bias for head in heads]))
 
 

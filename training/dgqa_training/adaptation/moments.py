@@ -20,13 +20,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError, UsageError
+from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 
-CASES = 126
+CASES = 1 + len(DISTORTIONS) * len(LEVELS)
 """Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""
 
-_DOMAINS, _LEVELS = 26, 5
+_DOMAINS, _LEVELS = len(CLASSES), len(LEVELS)
 _BUILT_IN = Path(__file__).parent.parent / "built_in"
 _STAND_INS = 100  # for each type and level
 _LEAST = 1e-6  # of a feature's deviation: one that never changes says nothing

@@ -16,13 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks import efficientnet_lite
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 from dgqa_training.networks.resnet import ResNet50, load_torchvision
-
-DOMAINS = 26
-"""Classes of the domain classifier: 0 is pristine, 1–25 are KADID's distortion types."""
 
 
 class Backbone(Protocol):
@@ -210,7 +208,7 @@ class DomainNetwork(Reader):
     """Crops → logits of the 26 domains."""
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
-        super().__init__(backbone, head, DOMAINS)
+        super().__init__(backbone, head, len(CLASSES))
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
         """Tell which synthetic domain crops resemble.

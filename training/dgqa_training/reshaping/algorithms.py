@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 
 from dgqa_infer.errors import UsageError
 from dgqa_training.datasets import Sample
+from dgqa_training.distortions import DISTORTIONS, LEVELS
 
 Features: TypeAlias = NDArray[np.floating]
 """float [n, d], one row an image: the mean over its centre crop of the backbone's last map."""
 
 Labels: TypeAlias = NDArray[np.float64]
-
-TYPES, LEVELS = 25, 5
 
 _NEIGHBOURS = 5
 _NEIGHBOUR_MARGIN = 0.05
@@ -130,10 +129,10 @@ def label_cube(samples: Iterable[Sample]) -> tuple[tuple[str, ...], Labels]:
         if sample.reference and sample.domain and sample.level and sample.score is not None
     }
     names = tuple(sorted({name for name, _, _ in scores}))
-    cube = np.full((len(names), TYPES, LEVELS), np.nan)
+    cube = np.full((len(names), len(DISTORTIONS), len(LEVELS)), np.nan)
     for row, name in enumerate(names):
-        for kind in range(TYPES):
-            for level in range(LEVELS):
+        for kind in range(len(DISTORTIONS)):
+            for level in range(len(LEVELS)):
                 score = scores.get((name, kind + 1, level + 1))
                 if score is None:
                     raise UsageError(

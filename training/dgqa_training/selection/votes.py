@@ -20,11 +20,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.domains.classes import CLASSES
+from dgqa_infer.domains.profile import TOP, DomainProfile, likeliest
 from dgqa_infer.errors import UsageError
 
 Logits: TypeAlias = NDArray[np.floating[Any]]
-CLASSES = 26
-"""0 is pristine, 1–25 are KADID's distortion types."""
 ENOUGH = 20
 """Photographs below which a selection is not to be relied on: one vote more or less moves a score past the
 threshold."""
@@ -43,14 +43,14 @@ class Rule:
         decimals: to which a score is rounded before it is compared.
     """
 
-    top: int = 4
+    top: int = TOP
     counted: int = 3
     threshold: float = 0.04
     decimals: int = 2
 
     def __post_init__(self) -> None:
-        if not (1 <= self.top <= CLASSES and self.counted >= 1 and self.decimals >= 0):
-            raise UsageError(f"{self} is no rule of selection: top is 1–{CLASSES}, counted at least 1")
+        if not (1 <= self.top <= len(CLASSES) and self.counted >= 1 and self.decimals >= 0):
+            raise UsageError(f"{self} is no rule of selection: top is 1–{len(CLASSES)}, counted at least 1")
 
     @property
     def least(self) -> float:
@@ -80,6 +80,15 @@ class DomainSelection:
     photos: int
     rule: Rule = PAPER
 
+    @classmethod
+    def of(cls, profile: DomainProfile) -> DomainSelection:
+        """What the paper's rule says of photographs whose votes are counted already.
+
+        Args:
+            profile: of at least one photograph.
+        """
+        return cls(tuple(profile.votes.tolist()), profile.photos)
+
     @property
     def scores(self) -> tuple[float, ...]:
         """Score of each class: votes / (`rule.counted` × photographs); 0–1/`rule.counted`."""
@@ -88,7 +97,7 @@ class DomainSelection:
     @property
     def selected(self) -> tuple[int, ...]:
         """The selected types, ascending; "pristine" is never one."""
-        return tuple(kind for kind in range(1, CLASSES) if self.rule.passes(self.scores[kind]))
+        return tuple(kind for kind in range(1, len(CLASSES)) if self.rule.passes(self.scores[kind]))
 
     @property
     def reliable(self) -> bool:
@@ -108,7 +117,7 @@ class DomainSelection:
     def undecided(self) -> tuple[int, ...]:
         """Types that other photographs of this kind might add or drop: the threshold is in their interval."""
         passes = self.rule.passes
-        ends = ((kind, *self.intervals[kind]) for kind in range(1, CLASSES))
+        ends = ((kind, *self.intervals[kind]) for kind in range(1, len(CLASSES)))
         return tuple(kind for kind, low, high in ends if passes(low) != passes(high))
 
     def _interval(self, votes: int) -> tuple[float, float]:
@@ -117,38 +126,6 @@ class DomainSelection:
         half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
         low, high = max(centre - half, 0.0), min(centre + half, 1.0)
         return low / self.rule.counted, high / self.rule.counted
-
-
-class Ballot:
-    """Votes counted as photographs come; its memory does not grow with them."""
-
-    def __init__(self, rule: Rule = PAPER) -> None:
-        self.rule = rule
-        self.photos = 0
-        self._votes = np.zeros(CLASSES, np.int64)
-
-    def add(self, logits: Logits) -> None:
-        """Count the votes of some photographs.
-
-        Args:
-            logits: [n, 26], for each photograph the mean of its crops' raw logits.
-
-        Raises:
-            UsageError: they are not of this shape, or one is not finite.
-        """
-        chosen = ballots(logits, self.rule)
-        self._votes += np.bincount(chosen.ravel(), minlength=CLASSES)
-        self.photos += len(chosen)
-
-    def selection(self) -> DomainSelection:
-        """What the photographs so far select.
-
-        Raises:
-            UsageError: there is none.
-        """
-        if not self.photos:
-            raise UsageError("no domains can be selected: there is no usable photograph")
-        return DomainSelection(tuple(self._votes.tolist()), self.photos, self.rule)
 
 
 def ballots(logits: Logits, rule: Rule = PAPER) -> NDArray[np.intp]:
@@ -164,11 +141,13 @@ def ballots(logits: Logits, rule: Rule = PAPER) -> NDArray[np.intp]:
     Raises:
         UsageError: the logits are not of this shape, or one is not finite.
     """
-    if logits.ndim != 2 or logits.shape[1] != CLASSES:
-        raise UsageError(f"the rule needs logits [photographs, {CLASSES}]; these are {list(logits.shape)}")
+    if logits.ndim != 2 or logits.shape[1] != len(CLASSES):
+        raise UsageError(
+            f"the rule needs logits [photographs, {len(CLASSES)}]; these are {list(logits.shape)}"
+        )
     if not np.isfinite(logits).all():
         raise UsageError("the rule needs finite logits")
-    return np.argsort(-logits, axis=1, kind="stable")[:, : rule.top]
+    return likeliest(logits, rule.top)
 
 
 def select(logits: Logits, rule: Rule = PAPER) -> DomainSelection:
@@ -181,9 +160,10 @@ def select(logits: Logits, rule: Rule = PAPER) -> DomainSelection:
     Raises:
         UsageError: the logits are not of this shape, one is not finite, or there is no photograph.
     """
-    ballot = Ballot(rule)
-    ballot.add(logits)
-    return ballot.selection()
+    votes = np.bincount(ballots(logits, rule).ravel(), minlength=len(CLASSES))
+    if not len(logits):
+        raise UsageError("no domains can be selected: there is no usable photograph")
+    return DomainSelection(tuple(votes.tolist()), len(logits), rule)
 
 
 def overlap(first: Iterable[int], second: Iterable[int]) -> float:
