@@ -32,8 +32,9 @@ from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.processes import memory_mb, tree
 from dgqa_infer.bench.rounds import Effort, Way, rates
-from dgqa_infer.bench.whole import NothingJudge, parts
+from dgqa_infer.bench.whole import parts
 from dgqa_infer.images.decode import decode
+from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
 
 MEGAPIXELS = (0.2, 1, 4, 12, 24, 50)
@@ -92,7 +93,7 @@ def growth(bundle: Bundle, path: str, count: int) -> dict[str, Any]:
     readings = []
     own = own_seconds()
     began = time.perf_counter()
-    with Pipeline(NothingJudge(bundle, BATCH)) as pipeline:
+    with Pipeline(CropsPredictor(bundle.card.preprocessing, bundle.model_id, batch_size=BATCH)) as pipeline:
         for number, _ in enumerate(pipeline.run(repeat(path, count)), 1):
             if number % (count // READINGS) == 0:
                 readings.append(round(sum(map(memory_mb, tree(os.getpid()))), 1))

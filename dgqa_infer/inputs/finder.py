@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
-from dgqa_infer.errors import ErrorCode, ImageError
+from dgqa_infer.errors import ErrorCode, ImageError, UsageError
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import Input
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, sniff
@@ -191,6 +192,30 @@ def _looks_like_image(path: str) -> bool:
     except OSError:
         # Nothing says that it is an image.
         return False
+
+
+def photographs_in(folder: str | os.PathLike[str], *, recursive: bool = False) -> list[Path]:
+    """The photographs of a folder, as every command finds them: by an image's extension or its first bytes.
+
+    Args:
+        folder: links in it are not followed.
+        recursive: also look into folders within it.
+
+    Returns:
+        Their paths, in the order of their names; none where it holds none.
+
+    Raises:
+        UsageError: it is no folder, or it cannot be listed.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 (a Path would take the empty name for the current folder)
+        raise UsageError(f"{os.fspath(folder)} is not a folder")
+    paths = []
+    for found in InputFinder(recursive=recursive).find([os.fspath(folder)], patterns=False):
+        if isinstance(found, ImageError):
+            raise UsageError(str(found))
+        paths.append(Path(found))
+    # Trainings rest on this order, and the finder sorts a huge folder in portions.
+    return sorted(paths)
 
 
 def read_names(descriptor: int, separator: bytes) -> Iterator[str]:

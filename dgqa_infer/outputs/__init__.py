@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
 
 from dgqa_infer.errors import UsageError
@@ -34,12 +33,7 @@ class Sink(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None: ...
 
 
 def open_sink(format: str, stream: BinaryIO, model: str | None = None, classes: Sequence[str] = ()) -> Sink:

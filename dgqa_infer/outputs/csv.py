@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dgqa_infer.outputs.columns import COLUMNS, NONE_FOUND, encodable, flatten, probability_column
@@ -41,12 +40,7 @@ class CsvSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
 

@@ -14,7 +14,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
-from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_infer.pipeline.crops import read_crops
 from dgqa_infer.results import Failure
 
@@ -29,10 +29,7 @@ def files(folder: Path) -> list[Path]:
     Raises:
         UsageError: it is no folder, or holds no image.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
-    found = [Path(name) for name in InputFinder().find([str(folder)]) if isinstance(name, str)]
-    if not found:
+    if not (found := photographs_in(folder, recursive=True)):
         raise UsageError(f"{folder} holds no photographs")
     return found
 

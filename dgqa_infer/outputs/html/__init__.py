@@ -14,7 +14,6 @@ import json
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from dgqa_infer.outputs.html.digest import Digest, compact
@@ -94,12 +93,7 @@ class HtmlSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None:
         if kind is None:
             self._complete()
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer.errors import ImageError
+from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import finder as folder
-from dgqa_infer.inputs.finder import InputFinder, read_names
+from dgqa_infer.inputs.finder import InputFinder, photographs_in, read_names
 
 JPEG = b"\xff\xd8\xff\xe0"
 
@@ -208,3 +208,16 @@ def test_names_are_read_from_a_pipe(written: bytes, separator: bytes, names: lis
     os.close(writing)
     assert list(read_names(reading, separator)) == names
     os.close(reading)
+
+
+def test_the_photographs_of_a_folder_are_those_that_are_scored(tree: Path) -> None:
+    found = photographs_in(tree, recursive=True)
+    assert [str(path) for path in found] == list(InputFinder().find([str(tree)]))
+    assert photographs_in(tree) == [path for path in found if path.parent == tree]
+
+
+def test_what_is_no_folder_has_no_photographs(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    for name in ("a.jpg", "nowhere"):
+        with pytest.raises(UsageError, match=f"{name} is not a folder"):
+            photographs_in(tmp_path / name)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from dgqa_infer.domains.profile import DomainProfile, votes_of
 from dgqa_infer.errors import UsageError
 from dgqa_training.selection.votes import DomainSelection, Rule, overlap, select
 
@@ -91,7 +92,9 @@ def test_the_rule_agrees_with_its_text_restated(rows: list[list[int]]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(distinct, min_size=1, max_size=40), st.randoms())
-def test_photographs_may_be_counted_one_by_one_and_in_any_order(rows: list[list[int]], random: object) -> None:
+def test_photographs_may_be_counted_one_by_one_and_in_any_order(
+    rows: list[list[int]], random: object
+) -> None:
     whole = select(np.array(rows, float))
     random.shuffle(rows)  # type: ignore[attr-defined]
     profile = DomainProfile()

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.errors import UsageError
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
@@ -87,7 +87,7 @@ def split(source: Path, config: ClassifierConfig) -> tuple[list[Path], list[Path
         samples = datasets.load("kadid10k", source).samples
         contents = sorted({sample.reference for sample in samples if sample.reference})
     else:
-        contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+        contents = photographs_in(source)
     kept = round(len(contents) * config.held_out)
     if not 0 < kept < len(contents):
         raise UsageError(

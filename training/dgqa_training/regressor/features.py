@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
@@ -108,7 +108,7 @@ def cases(source: Path, preprocessing: Preprocessing) -> tuple[list[Case], CropS
         return found, ImageCrops(
             [files[case] for case in found], [case.type for case in found], preprocessing
         )
-    references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    references = photographs_in(source)
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
     steps = [(PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS)]

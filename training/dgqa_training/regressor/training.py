@@ -21,7 +21,7 @@ from torch.utils.data import Subset
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.errors import UsageError
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
@@ -149,7 +149,7 @@ def samples_of(
         return joined, known | added
     if add is not None:
         raise UsageError(f"{source} holds no dmos.csv: contents can be added only to a labelled set")
-    references = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+    references = photographs_in(source)
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
     samples = synthetic_samples(references, config.types, config.levels)

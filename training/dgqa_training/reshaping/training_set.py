@@ -21,7 +21,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop
 from dgqa_training.loop.loading import batches
@@ -99,7 +99,7 @@ def add_contents(
     Raises:
         UsageError: the set lacks scores, or there are no candidates.
     """
-    files = sorted(path for path in candidates.glob("*") if path.suffix.lower() in EXTENSIONS)
+    files = photographs_in(candidates)
     if not files:
         raise UsageError(f"{candidates} holds no photographs that could be added")
     samples = datasets.load("kadid10k", labelled).samples

@@ -18,7 +18,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
-from dgqa_infer.inputs.finder import InputFinder
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage
 from dgqa_training.labels.labels import LABELLINGS, Labelling
 from dgqa_training.synthesis._processes import Run
@@ -159,14 +159,7 @@ def plan_set(
         UsageError: the folder cannot be read, has no usable photograph, or, in KADIS's layout, two that
             differ in their extension alone.
     """
-    selection = InputFinder(recursive=False)
-    paths = []
-    for found in selection.find([str(folder)]):
-        if isinstance(found, ImageError):
-            raise UsageError(str(found))
-        paths.append(Path(found))
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder of photographs")
+    paths = photographs_in(folder)
     seen: dict[Path, tuple[str, int, int] | str] = {}
     for path, facts in run(partial(_examine, settings=settings), paths):
         seen[path] = facts
