@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
 from dgqa_infer.bundle.preprocessing import STANDARD
-from dgqa_training.classifier.training import STAGES, cross_entropy, samples
+from dgqa_training.classifier.material import samples
+from dgqa_training.classifier.training import STAGES, cross_entropy
 from dgqa_training.loop.crop_sources import SyntheticCrops
 from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training, half_where_it_pays
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone

@@ -51,7 +51,7 @@ def checkpoint() -> Checkpoint:
 def test_logits_are_means_over_the_grid_of_each_image_in_turn(checkpoint: Checkpoint, tmp_path: Path) -> None:
     Image.fromarray(photograph(0)).save(tmp_path / "a.png")
     seen: list[int] = []
-    found = judge(checkpoint, [tmp_path / "a.png"], seed=5, batch=60, advance=seen.append)
+    found = judge(checkpoint, [tmp_path / "a.png"], seed=5, batch=60, views=False, advance=seen.append)
 
     assert seen == [60, 60, 6]
     assert found.logits.shape == (126, 26)
@@ -111,3 +111,15 @@ def test_logits_survive_on_disk(tmp_path: Path) -> None:
     for wrong in ("other.npz", "missing.npz"):
         with pytest.raises(ModelError, match="no record of held-out logits"):
             HeldOut.load(tmp_path / wrong)
+
+
+def test_images_are_looked_at_as_users_have_them_unless_asked_otherwise(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    Image.fromarray(photograph(0)).save(tmp_path / "a.png")
+    (seen, again), plain = (
+        [judge(checkpoint, [tmp_path / "a.png"], batch=63, views=views) for _ in range(2 if views else 1)]
+        for views in (True, False)
+    )
+    np.testing.assert_array_equal(seen.logits, again.logits)
+    assert (np.abs(seen.logits - plain[0].logits).max(axis=1) > 1e-6).mean() > 0.9

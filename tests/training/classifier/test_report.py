@@ -130,4 +130,5 @@ def test_a_run_gains_its_report_and_the_checkpoint_its_temperature(tmp_path: Pat
     assert kept.training["report"]["calibration"] == found["calibration"]
     assert list(kept.training["faults"]) == list(CLASSES[1:])
     assert found["explanations"]["undistorted"] == 5 * 12
+    assert set(found["top1_pristine_saved_as"]) == {"lossless", "jpeg-95", "jpeg-85", "jpeg-75"}
     assert torch.equal(kept.tensors["linear.weight"], network.state_dict()["linear.weight"])

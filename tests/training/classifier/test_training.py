@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,11 +7,15 @@ from skimage import data
 
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_training.classifier import report
 from dgqa_training.classifier import training as domains
 from dgqa_training.classifier.held_out import held_out_contents
+from dgqa_training.classifier.material import crops, samples, split
+from dgqa_training.distortions import distort, to_bytes
 from dgqa_training.loop.loop import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.synthesis import Settings, plan_set, workers, write_set
+from dgqa_training.synthesis.nuisances import IDENTITIES
 
 SMALL = Preprocessing(id="test-short96-grid1-64", short_side=96, crop=64, grid=1)
 CONFIG = domains.ClassifierConfig(
@@ -29,21 +35,26 @@ def pristine(tmp_path):
 def test_no_content_is_both_trained_on_and_kept_back(tmp_path):
     for number in range(10):
         (tmp_path / f"{number}.png").touch()
-    trained, kept = domains.split(tmp_path, domains.ClassifierConfig())
+    trained, kept = split(tmp_path, 0.2, 123)
     assert len(kept) == 2
     assert sorted(trained + kept) == sorted(tmp_path.iterdir())
-    assert domains.split(tmp_path, domains.ClassifierConfig()) == (trained, kept)
+    assert split(tmp_path, 0.2, 123) == (trained, kept)
 
 
 def test_too_few_photographs_for_a_report_are_refused(tmp_path):
     (tmp_path / "lonely.png").touch()
     with pytest.raises(UsageError, match="holds 1 photographs"):
-        domains.split(tmp_path, domains.ClassifierConfig())
+        split(tmp_path, 0.2, 123)
 
 
-def test_every_class_has_as_many_samples(pristine):
-    classes = [int(sample.target) for sample in domains.samples([pristine / "coffee.png"])]
-    assert np.bincount(classes).tolist() == [5] * 26
+@pytest.mark.parametrize(("prior", "pristine_images"), [(1, 5), (5, 25), (0, 0)])
+def test_every_type_has_as_many_samples_and_pristine_as_many_as_asked_for(pristine, prior, pristine_images):
+    found = samples([pristine / "coffee.png"], prior)
+    types = np.bincount([sample.type for sample in found], minlength=26)
+    assert types.tolist() == [pristine_images, *[5] * 25]
+    # Four images are as their types leave them; that is pristine.
+    assert sum(sample.target == 0 for sample in found) == pristine_images + 4
+    assert {(s.type, s.level) for s in found if s.type and not s.target} == IDENTITIES
 
 
 def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
@@ -56,13 +67,13 @@ def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
 
 
 def test_images_made_beforehand_serve_as_those_made_in_memory(pristine, tmp_path):
-    """Fewer types than all, to be quick; the pristine ones count as often as a type."""
+    """Fewer types than all, to be quick."""
     with workers(1) as run:
         write_set(plan_set(pristine, Settings(types=(1, 7), levels=(2, 5)), run), tmp_path / "set", run)
-    trained, kept = domains.split(tmp_path / "set", CONFIG)
+    trained, kept = split(tmp_path / "set", 0.5, 123)
     assert {path.name for path in trained + kept} == {"I01.png", "I02.png"}
-    material = domains.crops(tmp_path / "set", trained, CONFIG)
-    assert sorted(material.target(index) for index in range(len(material))) == [0] * 5 + [1, 1, 7, 7]
+    material = crops(tmp_path / "set", trained, SMALL, 64, views=False)
+    assert sorted(material.target(index) for index in range(len(material))) == [0, 0, 1, 1, 7, 7]
     of = {int(material.target(index)): index for index in range(len(material))}
     blurred = material.crop(of[1], np.random.default_rng(0))
     sharp = material.crop(of[0], np.random.default_rng(0))
@@ -76,3 +87,71 @@ def test_a_classifier_trained_from_a_set_is_reported_on_from_that_set(pristine, 
     checkpoint = domains.train(tmp_path / "set", CONFIG, tmp_path / "run")
     (kept,) = held_out_contents(checkpoint, tmp_path / "set")
     assert kept.parent == tmp_path / "set" / "images"
+
+
+@pytest.fixture
+def kadis(tmp_path):
+    """Six references in KADIS-700k's official layout, each with one type at five levels, as .bmp."""
+    root = tmp_path / "kadis700k"
+    for folder in ("ref_imgs", "dist_imgs"):
+        (root / folder).mkdir(parents=True)
+    lines = ["ref_im,dist_type_1"]
+    for number, kind in enumerate((1, 10, 10, 16, 17, 25)):
+        pixels = np.random.default_rng(number).integers(0, 256, (100, 130, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "ref_imgs" / f"photo-{number}.png")
+        lines.append(f"photo-{number}.png,{kind}")
+        for level in range(1, 6):
+            image = to_bytes(distort(pixels, kind, level, np.random.default_rng(0)))
+            Image.fromarray(image).save(root / "dist_imgs" / f"photo-{number}_{kind:02}_{level:02}.bmp")
+    (root / "kadis700k_ref_imgs.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_kadis_700k_is_read_with_five_pristine_images_for_each_of_a_type_or_as_many_as_asked_for(kadis):
+    references = sorted((kadis / "ref_imgs").iterdir())
+    natural = crops(kadis, references, SMALL, 64, prior=5 * 5 / 6)  # a reference each: 30 images of 5 types
+    classes = [int(natural.target(index)) for index in range(len(natural))]
+    # Blur at level 1 leaves an image as it is.
+    assert np.bincount(classes, minlength=26)[[0, 1, 10, 16, 17, 25]].tolist() == [26, 4, 10, 5, 5, 5]
+    even = crops(kadis, references, SMALL, 64, prior=1)
+    assert len(even) == 30 + 6
+    assert natural.crop(0, np.random.default_rng(0)).shape == (64, 64, 3)
+
+
+def test_a_classifier_is_trained_and_reported_on_from_a_kadis_700k_folder(kadis, tmp_path):
+    config = replace(CONFIG, held_out=0.17, prior=5.0)
+    checkpoint = domains.train(kadis, config, tmp_path / "run")
+
+    assert checkpoint.training["contents"] == 5
+    assert checkpoint.training["plan"]["prior"] == 5.0
+    (kept,) = held_out_contents(checkpoint, kadis)
+    assert kept.parent == kadis / "ref_imgs"
+    found = report.write(tmp_path / "run", kadis)
+    assert found["contents"] == 1
+    assert found["images"] == 126
+
+
+def test_a_kadis_700k_folder_without_an_image_is_refused_with_its_name(kadis):
+    (kadis / "dist_imgs" / "photo-3_16_04.bmp").unlink()
+    with pytest.raises(UsageError, match=r"photo-3_16_04\.bmp"):
+        split(kadis, 0.2, 0)
+
+
+def test_images_are_trained_on_through_views_that_leave_their_class(pristine):
+    references = [pristine / "chelsea.png"]
+    seen = crops(pristine, references, SMALL, 64)
+    plain = crops(pristine, references, SMALL, 64, views=False)
+
+    assert [seen.target(k) for k in range(len(seen))] == [plain.target(k) for k in range(len(plain))]
+    first = [seen.crop(0, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(each.shape == (64, 64, 3) for each in first)
+    # No two views are alike, and none of the many is a mere crop of the photograph.
+    assert len({each.tobytes() for each in first}) == 8
+    np.testing.assert_array_equal(seen.centre(0), plain.centre(0))
+
+
+def test_of_a_large_set_no_more_than_500_contents_are_kept_back(tmp_path):
+    for number in range(3000):
+        (tmp_path / f"{number}.png").touch()
+    trained, kept = split(tmp_path, 0.2, 0)
+    assert (len(trained), len(kept)) == (2500, 500)

@@ -19,12 +19,13 @@ from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops, shrink
 from dgqa_infer.images.decode import decode
+from dgqa_training.classifier.material import layout_of
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
-from dgqa_training.synthesis.nuisances import IDENTITIES
+from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
 
 CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
 """Type and level of each image that is made of a content."""
@@ -85,8 +86,8 @@ def held_out_contents(checkpoint: Checkpoint, source: Path) -> list[Path]:
     names = checkpoint.training.get("held_out", [])
     if not names:
         raise UsageError("the checkpoint's training record names no held-out photographs to report on")
-    if (source / "dmos.csv").is_file():  # a set in KADID-10k's layout keeps its references there
-        source = source / "images"
+    if (layout := layout_of(source)) is not None:
+        source = source / {"kadid10k": "images", "kadis700k": "ref_imgs"}[layout]
     missing = [name for name in names if not (source / name).is_file()]
     if missing:
         raise UsageError(f"{source} lacks {len(missing)} of the held-out photographs, such as {missing[0]}")
@@ -121,6 +122,7 @@ def judge(
     workers: int = 0,
     seed: int = 0,
     batch: int = 8,
+    views: bool = True,
     advance: Callable[[int], None] = lambda _: None,
 ) -> HeldOut:
     """Make all images of some contents, one after another, and let a classifier look at them.
@@ -132,6 +134,7 @@ def judge(
         workers: processes that make images; 0 makes them here.
         seed: of the distortions; an image depends on it, its content's place, its type and its level.
         batch: images that are judged at once.
+        views: whether each image is seen through a view that is no fault, as users' photographs are.
         advance: told how many images more are done.
 
     Raises:
@@ -139,7 +142,7 @@ def judge(
         ImageError: a photograph cannot be read.
     """
     classify = classifier_of(checkpoint, device)
-    images = _Images(contents, checkpoint.preprocessing, seed)
+    images = _Images(contents, checkpoint.preprocessing, seed, views=views)
     logits = []
     for stacks in batches(images, batch, workers):
         found = classify(stacks.flatten(0, 1).numpy())
@@ -153,8 +156,11 @@ def judge(
 class _Images(Dataset[Tensor]):
     """Crops of the images of each content in turn, uint8 [grid, side, side, 3]."""
 
-    def __init__(self, contents: Sequence[Path], preprocessing: Preprocessing, seed: int) -> None:
+    def __init__(
+        self, contents: Sequence[Path], preprocessing: Preprocessing, seed: int, *, views: bool
+    ) -> None:
         self._contents, self._preprocessing, self._seed = contents, preprocessing, seed
+        self._views = views
 
     def __len__(self) -> int:
         return len(self._contents) * len(CASES)
@@ -163,9 +169,12 @@ class _Images(Dataset[Tensor]):
         place, case = divmod(index, len(CASES))
         kind, level = CASES[case]
         image = _reference(self._contents[place], self._preprocessing)
+        generator = np.random.default_rng([self._seed, place, kind, level])
         if kind != PRISTINE:
-            generator = np.random.default_rng([self._seed, place, kind, level])
             image = to_bytes(distort(image, kind, level, generator))
+        if self._views:
+            smallest = min(1.0, max(0.5, self._preprocessing.crop / min(image.shape[:2])))
+            image = view(image, draw(generator, kind, smallest=smallest))
         return torch.from_numpy(crops(image, self._preprocessing)[0])
 
 

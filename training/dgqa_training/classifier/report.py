@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer.domains.classes import CLASSES
+from dgqa_infer.images.crops import shrink
+from dgqa_infer.images.decode import decode
 from dgqa_training.classifier import faults
-from dgqa_training.classifier.examples import examples, logits_of
+from dgqa_training.classifier.examples import Example, examples, logits_of
 from dgqa_training.classifier.figures import confusion_picture, learning_curve
 from dgqa_training.classifier.held_out import (
     HeldOut,
@@ -31,9 +33,14 @@ from dgqa_training.classifier.temperature import (
 from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
-from dgqa_training.synthesis.nuisances import IDENTITIES
+from dgqa_training.synthesis.nuisances import IDENTITIES, Nuisances, view
 
 HIGH_LEVELS = (3, 4, 5)
+SAVED_AS = {"lossless": Nuisances()} | {
+    f"jpeg-{quality}": Nuisances(encoded="jpeg", quality=quality) for quality in (95, 85, 75)
+}
+"""Ways to save a pristine photograph that distort nothing worth a word."""
+
 _RESAMPLES = 2000
 
 
@@ -72,6 +79,7 @@ def write(
     found = {"backbone": checkpoint.backbone, "preprocessing": checkpoint.preprocessing.id} | figures(
         held_out
     )
+    found["top1_pristine_saved_as"] = _pristine_saved_as(checkpoint, contents, device)
     named: dict[str, Any] = {}
     if len(contents) >= faults.FEWEST_CONTENTS:
         named, found["explanations"] = _explanations(
@@ -88,6 +96,20 @@ def write(
     record = {name: value for name, value in found.items() if name not in ("by_type", "identities")}
     training = {**checkpoint.training, "report": record, "faults": named}
     checkpoints.save(file, replace(checkpoint, training=training))
+    return found
+
+
+def _pristine_saved_as(checkpoint: Checkpoint, contents: Sequence[Path], device: str) -> dict[str, Any]:
+    """Share of the contents that count as pristine, saved without loss and as JPEGs of some qualities."""
+    way, classify = checkpoint.preprocessing, classifier_of(checkpoint, device)
+    found = {}
+    for name, nuisances in SAVED_AS.items():
+        saved = (
+            Example(place, PRISTINE, 0, view(shrink(decode(path).pixels, way), nuisances))
+            for place, path in enumerate(contents)
+        )
+        said = logits_of(saved, way, classify).logits.argmax(axis=1)
+        found[name] = _share(said == PRISTINE)
     return found
 
 

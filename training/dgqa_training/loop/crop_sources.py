@@ -67,13 +67,14 @@ class SyntheticCrops:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
-        return random_crop(self._image(index, generator), self.side, generator)
+        return random_crop(self.image(index, generator), self.side, generator)
 
     def centre(self, index: int) -> NDArray[np.uint8]:
         """The centre crop of sample `index`, uint8 [crop, crop, 3], always of the same image."""
-        return centre_crop(self._image(index, np.random.default_rng(index)), self.side)
+        return centre_crop(self.image(index, np.random.default_rng(index)), self.side)
 
-    def _image(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    def image(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """Sample `index` whole, uint8 [h, w, 3], no smaller than a crop."""
         sample = self.samples[index]
         image = _reference(sample.reference, self.preprocessing)
         if sample.type != PRISTINE:
@@ -112,13 +113,14 @@ class ImageCrops:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
-        return random_crop(self._image(index), self.side, generator)
+        return random_crop(self.image(index, generator), self.side, generator)
 
     def centre(self, index: int) -> NDArray[np.uint8]:
         """The centre crop of sample `index`, uint8 [crop, crop, 3]."""
-        return centre_crop(self._image(index), self.side)
+        return centre_crop(self.image(index), self.side)
 
-    def _image(self, index: int) -> NDArray[np.uint8]:
+    def image(self, index: int, _: np.random.Generator | None = None) -> NDArray[np.uint8]:
+        """Sample `index` whole, uint8 [h, w, 3], no smaller than a crop."""
         image = shrink(decode(self.files[index]).pixels, self.preprocessing)
         return _large_enough(image, self.side, self.files[index])
 
