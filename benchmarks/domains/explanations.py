@@ -3,17 +3,17 @@
     python -m benchmarks explanations PRISTINE PHOTOS... [--rated LABELS.csv FOLDER] [--choose BUNDLE]
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back, which
-its card names; only the latter are looked at here. Of each some undistorted views are made, as cameras and web
-sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are files or
-folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are planted
-in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG of quality 75 to 95, as users do.
+its card names; only the latter are looked at here. Of each some undistorted views are made, as cameras and
+web sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are files
+or folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are
+planted in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG of quality 75 to 95.
 
 LABELS.csv rates the photographs of FOLDER. In the 100 best-rated nothing should be named; that is looked at
 last, and chooses nothing.
 
 With --choose thresholds are chosen first, on the views that `dgqa-infer train domains` chooses them on, and
-the bundle with them is written to BUNDLE. This looks at other views of the same contents; the false alarms on
-contents that chose nothing stand in the card (`false_alarms_on_contents_left_out`).
+the bundle with them is written to BUNDLE. This looks at other views of the same contents; the false alarms
+on contents that chose nothing stand in the card (`false_alarms_on_contents_left_out`).
 
 The figures go to `results/explanations.json`.
 """
