@@ -3,8 +3,8 @@
     python -m benchmarks explanations PRISTINE PHOTOS... [--rated LABELS.csv FOLDER] [--choose BUNDLE]
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back:
-its card names them. Only the latter are looked at here. Of each some undistorted views are made, as cameras and
-web sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are files
+its card names them. Only the latter are looked at here. Of each some undistorted views are made, as cameras
+and web sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are files
 or folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are
 planted in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG of quality 75 to 95.
 
