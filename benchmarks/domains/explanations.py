@@ -4,8 +4,8 @@
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back:
 its card names them. Only the latter are looked at here. Of each some undistorted views are made, as cameras
-and web sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are files
-or folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are
+and web sites save them, and views of each distortion; see `dgqa_training.classifier.examples`. PHOTOS are
+files or folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are
 planted in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG of quality 75 to 95.
 
 LABELS.csv rates the photographs of FOLDER. In the 100 best-rated nothing should be named; that is looked at
