@@ -68,6 +68,13 @@ def export(
             min=_OPSETS[0], max=_OPSETS[1], help="ONNX opset of a checkpoint's graph.", show_default="20"
         ),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="The plug-in that a checkpoint names as its network. It is imported: its code runs.",
+        ),
+    ] = None,
     engine: Annotated[
         bool | None,
         typer.Option("--engine/--no-engine", help="Build a TensorRT engine.", show_default="where a GPU is"),
@@ -114,7 +121,7 @@ def export(
         if folder is not None:
             exporter.refuse_unwritable(folder)
     with output.progress("exporting") as bar:
-        model = exporter.load_source(source, name, opset)
+        model = exporter.load_source(source, name, opset, network)
         if domains is not None:
             model = exporter.with_domains(model, domains)
         done = exporter.export(

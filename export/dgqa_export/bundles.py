@@ -88,15 +88,22 @@ def card_for(
     )
 
 
-def graph_of(checkpoint: Checkpoint, card: Card, opset: int = OPSET) -> bytes:
+def graph_of(checkpoint: Checkpoint, card: Card, opset: int = OPSET, plugin: str | None = None) -> bytes:
     """The checkpoint's network as a graph, in fp32, with the card's essentials.
+
+    Args:
+        checkpoint: of a quality network.
+        card: of the bundle to be.
+        opset: of the graph.
+        plugin: "package.module:Class" that may be imported, see `Checkpoint.network`.
 
     Raises:
         ModelError: it is no quality network, or cannot be exported.
     """
     if checkpoint.task != "quality":
         raise ModelError(f"the checkpoint holds a network for {checkpoint.task}, not for quality")
-    return export_quality(checkpoint.network(), checkpoint.preprocessing.crop, essentials(card), opset=opset)
+    network = checkpoint.network(plugin)
+    return export_quality(network, checkpoint.preprocessing.crop, essentials(card), opset=opset)
 
 
 def in_precision(card: Card, precision: str, drift: list[dict[str, Any]]) -> Card:

@@ -75,13 +75,16 @@ class Exported:
     bundles: tuple[Bundle, ...]
 
 
-def load_source(text: str, name: str | None = None, opset: int | None = None) -> Source:
+def load_source(
+    text: str, name: str | None = None, opset: int | None = None, plugin: str | None = None
+) -> Source:
     """Read a bundle or a checkpoint.
 
     Args:
         text: a built-in bundle's name, a bundle's folder, or a checkpoint's file.
         name: of the bundle to be made; None keeps the bundle's, or takes the checkpoint's file name.
         opset: of the graph that a checkpoint becomes; None for the exporter's own.
+        plugin: "package.module:Class" of a checkpoint's network, which may be imported; None for none.
 
     Raises:
         ModelError: it is missing or damaged, its card does not fit its graph, or it is not in fp32.
@@ -90,8 +93,8 @@ def load_source(text: str, name: str | None = None, opset: int | None = None) ->
     if path.suffix == ".safetensors" or path.is_file():
         checkpoint = checkpoints.load(path)
         card = bundles.card_for(checkpoint, name or path.stem.lower())
-        graph = bundles.graph_of(checkpoint, card, opset or OPSET)
-        return Source(card, graph, None, checkpoint.network())
+        graph = bundles.graph_of(checkpoint, card, opset or OPSET, plugin)
+        return Source(card, graph, None, checkpoint.network(plugin))
     bundle = Bundle.load(text)
     if bundle.card.precision != "fp32":
         raise ModelError(f"{bundle.card.name} is in {bundle.card.precision}; export from the fp32 bundle")

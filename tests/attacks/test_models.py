@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,47 @@ def test_a_card_of_a_gigabyte_is_not_read_whole(bundle: Path) -> None:
         file.truncate(1_000_000_000)
     with pytest.raises(ModelError, match="longer than"):
         Bundle.load(bundle)
+
+
+@pytest.fixture
+def foreign_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A checkpoint whose head names a module that can be imported, and the file that it writes when it is."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    mark = tmp_path / "pwned"
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "innocent_head.py").write_text(f"open({str(mark)!r}, 'w').close()\nHead = None\n")
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    monkeypatch.delitem(sys.modules, "innocent_head", raising=False)
+    preprocessing = {"id": "short64-grid1-64", "short_side": 64, "crop": 64, "grid": 1}
+    header = {
+        "format": "dgqa-checkpoint-1",
+        "task": "quality",
+        "backbone": "efficientnet_lite0",
+        "head": json.dumps({"stages": ["head"], "network": "innocent_head:Head"}),
+        "preprocessing": json.dumps(preprocessing),
+        "training": "{}",
+    }
+    path = tmp_path / "regressor.safetensors"
+    safetensors.save_file({"weight": np.zeros(1, np.float32)}, path, header)
+    return path, mark
+
+
+@pytest.mark.parametrize("named", [(), ("--network", "innocent_head:Other"), ("--network", "linear")])
+def test_a_checkpoint_that_names_a_module_does_not_have_it_imported(
+    cli: Callable[..., Any], foreign_checkpoint: tuple[Path, Path], tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    path, mark = foreign_checkpoint
+    ran = cli("export", path, "--out", tmp_path / "out", "--no-engine", *named)
+    assert ran.code == 2
+    assert "'innocent_head:Head', which is not built in" in ran.stderr
+    assert "name it with --network innocent_head:Head" in ran.stderr
+    assert not mark.exists()
+
+
+def test_a_plug_in_is_imported_where_the_command_line_names_it(
+    cli: Callable[..., Any], foreign_checkpoint: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """So that the test above would see it."""
+    path, mark = foreign_checkpoint
+    cli("export", path, "--out", tmp_path / "out", "--no-engine", "--network", "innocent_head:Head")
+    assert mark.exists()

@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 def test_a_plugged_in_network_is_trained_and_read_again(run):
     checkpoint = checkpoints.load(run / "regressor.safetensors")
     assert checkpoint.head.network == PLUGIN
-    assert isinstance(checkpoint.network(), HyperNetwork)
+    assert isinstance(checkpoint.network(PLUGIN), HyperNetwork)
 
 
 def test_a_plugged_in_network_becomes_a_graph_that_says_the_same(run):
@@ -49,8 +49,9 @@ def test_a_plugged_in_network_becomes_a_graph_that_says_the_same(run):
         0, 256, (3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
     with torch.no_grad():
-        expected = checkpoint.network()(crops)
-    with OnnxRuntimeBackend(graph_of(checkpoint, card_for(checkpoint, "hyper")), threads=1) as backend:
+        expected = checkpoint.network(PLUGIN)(crops)
+    graph = graph_of(checkpoint, card_for(checkpoint, "hyper"), plugin=PLUGIN)
+    with OnnxRuntimeBackend(graph, threads=1) as backend:
         found = backend.infer(crops.numpy())
     for name in ("quality", "quality_map"):
         torch.testing.assert_close(torch.from_numpy(found[name]), expected[name], rtol=1e-3, atol=1e-4)
@@ -79,7 +80,7 @@ def test_content_decides_how_distortions_are_weighed():
 )
 def test_what_is_no_network_is_refused_by_name(name, message):
     with pytest.raises(ModelError, match=message):
-        quality_network(build_backbone("efficientnet_lite0"), Head(("head",), name))
+        quality_network(build_backbone("efficientnet_lite0"), Head(("head",), name), name)
 
 
 def test_a_probe_fits_linear_heads_alone():

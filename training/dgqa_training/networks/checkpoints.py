@@ -1,13 +1,16 @@
-"""Checkpoints: a safetensors file whose header says what it holds. No pickle: opening one runs no code."""
+"""Checkpoints: a safetensors file whose header says what it holds.
+
+No pickle, and no name in the header is imported: opening one, or making a bundle of it, runs no code.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import safetensors
 import safetensors.torch
@@ -15,14 +18,11 @@ from torch import Tensor, nn
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
-from dgqa_training.networks.heads import Backbone, DomainNetwork, Head, build_backbone, quality_network
+from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone, quality_network
 
 FORMAT = "dgqa-checkpoint-1"
 Task: TypeAlias = Literal["quality", "domains"]
-_NETWORKS: dict[str, Callable[[Backbone, Head], nn.Module]] = {
-    "quality": quality_network,
-    "domains": DomainNetwork,
-}
+_TASKS: tuple[Task, ...] = get_args(Task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,22 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     training: Mapping[str, Any] = field(default_factory=dict)
 
-    def network(self) -> nn.Module:
+    def network(self, plugin: str | None = None) -> nn.Module:
         """Build the network with these weights, in evaluation mode.
 
+        Args:
+            plugin: "package.module:Class" that may be imported, see `heads.quality_network`.
+
         Raises:
-            ModelError: the weights are not those of this backbone and head.
+            ModelError: the weights are not those of this backbone and head, or the head is a plug-in that was
+                not named.
         """
-        network = _NETWORKS[self.task](build_backbone(self.backbone), self.head)
+        backbone = build_backbone(self.backbone)
+        network: nn.Module
+        if self.task == "domains":
+            network = DomainNetwork(backbone, self.head)
+        else:
+            network = quality_network(backbone, self.head, plugin)
         try:
             network.load_state_dict(dict(self.tensors))
         except RuntimeError as error:
@@ -110,10 +119,10 @@ def load(file: Path) -> Checkpoint:
         raise ModelError(f"{file}: not a checkpoint of this project (format {metadata.get('format')!r})")
     try:
         task = metadata["task"]
-        if task not in _NETWORKS:
-            raise ModelError(f"{file}: unknown task {task!r}; known are {', '.join(_NETWORKS)}")
+        if task not in _TASKS:
+            raise ModelError(f"{file}: unknown task {task!r}; known are {', '.join(_TASKS)}")
         return Checkpoint(
-            task=task,  # type: ignore[arg-type]  # checked above
+            task=task,
             backbone=metadata["backbone"],
             head=Head.from_record(json.loads(metadata["head"])),
             preprocessing=Preprocessing.from_card(json.loads(metadata["preprocessing"])),

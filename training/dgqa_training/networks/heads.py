@@ -185,20 +185,31 @@ class QualityNetwork(Reader):
         return {"quality": quality_map.mean((1, 2)), "quality_map": quality_map}
 
 
-def quality_network(backbone: Backbone, head: Head) -> nn.Module:
-    """The network that judges quality: ours, or the plug-in that the head names.
+def quality_network(backbone: Backbone, head: Head, plugin: str | None = None) -> nn.Module:
+    """The network that predicts quality: the built-in one, or a plug-in.
+
+    Args:
+        backbone: whose maps are read.
+        head: names the network. A head may come out of a file, so a name in it is never imported by itself.
+        plugin: "package.module:Class" that whoever runs the program has named, and that may be imported.
 
     Raises:
-        ModelError: there is no such plug-in, or it is none.
+        ModelError: the head names a plug-in that is not the one that was named, there is no such plug-in, or
+            it is none.
     """
     if head.network == LINEAR:
         return QualityNetwork(backbone, head)
+    if head.network != plugin:
+        raise ModelError(
+            f"the network is {head.network!r}, which is not built in, and importing it runs its code: "
+            f"if you trust it, name it with --network {head.network}"
+        )
     module, _, name = head.network.partition(":")
     try:
-        plugin = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ModelError(f"no network {head.network!r} can be imported: {error}") from error
-    network = plugin(backbone, head)
+    network = found(backbone, head)
     if not isinstance(network, nn.Module) or not {"backbone", "features"} <= set(dir(network)):
         raise ModelError(f"{head.network} is no QualityModel: it needs backbone, features and forward")
     return network

@@ -213,7 +213,7 @@ def train(
     """
     observers = observers or Observers()
     torch.manual_seed(config.recipe.seed)
-    network = quality_network(pretrained_backbone(config.backbone, weights), config.head)
+    network = quality_network(pretrained_backbone(config.backbone, weights), config.head, config.network)
     originals = len(source) - int(facts.get("added_images", 0))
     thinning = Thinning(source, originals, config.recipe.seed, device, workers)
     training = Training(
