@@ -13,6 +13,7 @@ from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._options import QuietOption
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
+from dgqa_infer.inputs.finder import photographs_in
 
 if TYPE_CHECKING:
     from dgqa_training.loop.loop import Progress, Recipe
@@ -226,6 +227,16 @@ def moments(
     features: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="Also keep the features of every image.")
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Unlabelled photographs: turning, mirroring or greying them should change no score.",
+        ),
+    ] = None,
+    components: Annotated[
+        int, typer.Option(min=1, help="Principal components that are kept; more rank better and need space.")
+    ] = 256,
     seed: SeedOption = 123,
     device: DeviceOption = "cpu",
     workers: WorkersOption = 1,
@@ -238,26 +249,24 @@ def moments(
     with extra("train"):
         from dgqa_training.adaptation.moments import Moments
         from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
+        from dgqa_training.regressor import consistency
         from dgqa_training.regressor import features as training
         from dgqa_training.regressor.training import RegressorConfig
     output = Output(quiet=quiet)
     config = RegressorConfig(backbone=backbone)
     images, _ = training.cases(source, config.preprocessing)
+    unlabelled = photographs_in(photos) if photos is not None else []
     network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
-    with output.progress("looking at images", len(images)) as bar:
-        table = training.extract(
-            network,
-            source,
-            config.preprocessing,
-            {"backbone": backbone, "stages": list(config.head.stages)},
-            seed=seed,
-            device=device,
-            workers=workers,
-            observe=bar.advance,
-        )
+    record = {"backbone": backbone, "stages": list(config.head.stages)}
+    with output.progress("looking at images", len(images) + len(unlabelled)) as bar:
+        looked = {"seed": seed, "device": device, "observe": bar.advance}
+        table = training.extract(network, source, config.preprocessing, record, workers=workers, **looked)
+        if unlabelled:
+            changes = consistency.differences(network, unlabelled, config.preprocessing, **looked)
+            table = table.with_differences(changes)
     if features is not None:
         table.save(features)
-    found = Moments.of(table.features, table.types, table.levels, table.record)
+    found = Moments.of(table.features, table.types, table.levels, table.record, table.differences, components)
     file.write_bytes(found.to_bytes())
     output.note(f"{file}: moments of {len(images):,} images of {table.record['contents']:,} contents")
 

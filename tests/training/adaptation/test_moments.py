@@ -24,7 +24,7 @@ def table(contents: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def taken(features: np.ndarray, types: np.ndarray, levels: np.ndarray, components: int = WIDTH) -> Moments:
-    return Moments.of(features, types, levels, {"backbone": "none"}, components)
+    return Moments.of(features, types, levels, {"backbone": "none"}, components=components)
 
 
 @settings(max_examples=20, deadline=None)
@@ -55,6 +55,28 @@ def test_with_all_types_it_is_the_probe_of_the_whole_set():
     np.testing.assert_allclose(
         features @ head.weights + head.bias, features @ weights + bias, rtol=1e-3, atol=1e-3
     )
+
+
+def test_a_head_is_consistent_as_if_differences_were_samples_with_the_target_0():
+    """The second opinion is least squares on images, penalty and differences stacked as rows."""
+    features, of, levels = table()
+    generator = np.random.default_rng(1)
+    differences = generator.normal(size=(7, 3, WIDTH)).astype(np.float32) * np.logspace(-2, 2, WIDTH)
+    moments = Moments.of(features, of, levels, {}, differences, WIDTH)
+    head = moments.solve(range(1, 26), ridge=0.5)
+
+    labels = np.where(of == 0, 10.0, kadid_mean()[of - 1, levels - 1])
+    standard = (features - features.mean(0)) / features.std(0)
+    changes = (differences / features.std(0)).reshape(-1, WIDTH)
+    rows = np.concatenate(
+        [standard / len(labels) ** 0.5, changes / len(differences) ** 0.5, 0.5**0.5 * np.eye(WIDTH)]
+    )
+    targets = np.zeros(len(rows))
+    targets[: len(labels)] = (labels - labels.mean()) / len(labels) ** 0.5
+    weights = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    np.testing.assert_allclose(head.weights * features.std(0), weights, atol=1e-6)
+    again = Moments.from_bytes(moments.to_bytes()).solve(range(1, 26), ridge=0.5)
+    np.testing.assert_allclose(again.weights, head.weights, rtol=0.02, atol=1e-3)
 
 
 def test_a_file_of_moments_gives_the_same_head_but_for_rounding():

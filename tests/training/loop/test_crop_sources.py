@@ -60,3 +60,17 @@ def test_crops_of_images_on_disk_carry_their_labels(reference):
 def test_labels_that_do_not_match_images_are_refused(reference):
     with pytest.raises(UsageError, match="1 images and 2 labels"):
         ImageCrops([reference], [1.0, 2.0], SMALL)
+
+
+def test_views_change_how_an_image_is_seen_and_centres_stay_plain(tmp_path):
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    samples = [Synthetic(tmp_path / "astronaut.png", kind, level, 1.0) for kind, level in ((0, 0), (1, 4))]
+    whole = Preprocessing(id="test", short_side=256, crop=64, grid=1)
+    plain, viewed = (SyntheticCrops(samples, whole, views=views) for views in (False, True))
+    for index in range(len(samples)):
+        crops = [_crop(viewed, index, seed) for seed in range(20)]
+        assert {crop.shape for crop in crops} == {(64, 64, 3)}
+        assert np.array_equal(_crop(viewed, index, 3), crops[3])
+        assert np.array_equal(viewed.centre(index), plain.centre(index))
+    greys = [(_crop(viewed, 0, seed) == _crop(viewed, 0, seed)[..., :1]).all() for seed in range(60)]
+    assert 0 < sum(greys) < 20  # a tenth

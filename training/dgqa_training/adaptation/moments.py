@@ -28,6 +28,9 @@ from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 CASES = 1 + len(DISTORTIONS) * len(LEVELS)
 """Pristine, then type 1 at levels 1–5, type 2 …: rows of `Moments.means`."""
 
+COMPONENTS = 256
+"""A compromise: twice as many rank a little better and take four times the space."""
+
 _DOMAINS, _LEVELS = len(CLASSES), len(LEVELS)
 _BUILT_IN = Path(__file__).parent.parent / "built_in"
 _STAND_INS = 100  # for each type and level
@@ -58,6 +61,8 @@ class Moments:
         counts: int [126], images of each case.
         means: float64 [126, k], of the components, by case.
         products: float64 [26, k, k], mean of component × component, by type (0: pristine).
+        consistency: float64 [k, k], mean over photographs of the products of differences between their views;
+            zeros where none were looked at.
         record: what the features are of, JSON-able.
     """
 
@@ -66,6 +71,7 @@ class Moments:
     counts: NDArray[np.int64]
     means: NDArray[np.float64]
     products: NDArray[np.float64]
+    consistency: NDArray[np.float64]
     record: Mapping[str, Any]
 
     @classmethod
@@ -75,7 +81,8 @@ class Moments:
         types: NDArray[np.int64],
         levels: NDArray[np.int64],
         record: Mapping[str, Any],
-        components: int = 128,
+        differences: NDArray[np.float32] | None = None,
+        components: int = COMPONENTS,
     ) -> Moments:
         """Take the moments of features.
 
@@ -84,6 +91,8 @@ class Moments:
             types: int [n], 0–25.
             levels: int [n], 1–5; 0 for pristine ones.
             record: what they are of.
+            differences: between views of photographs, float32 [photographs, views, d], as
+                `regressor.consistency.differences` gives them; None for a head that need not be consistent.
             components: how many are kept.
 
         Raises:
@@ -105,7 +114,12 @@ class Moments:
         products = np.stack(
             [scores[types == kind].T @ scores[types == kind] / (types == kind).sum() for kind in range(26)]
         )
-        return cls(mean, leading / deviation[:, None], counts, means, products, dict(record))
+        basis = leading / deviation[:, None]
+        consistency = np.zeros((leading.shape[1], leading.shape[1]))
+        for views in () if differences is None else differences:
+            changes = views.astype(np.float64) @ basis
+            consistency += changes.T @ changes / len(differences)
+        return cls(mean, basis, counts, means, products, consistency, dict(record))
 
     @classmethod
     def built_in(cls, backbone: str) -> Moments:
@@ -151,7 +165,8 @@ class Moments:
         for kind in (0, *chosen):
             share = self._images(kind) / self.counts[rows].sum()
             covariance += share * self.products[kind]
-        solution = np.linalg.solve(covariance + ridge * np.eye(len(mean)), related)
+        # Differences between views are further samples whose target is 0: `regressor.consistency`.
+        solution = np.linalg.solve(covariance + self.consistency + ridge * np.eye(len(mean)), related)
         weights = self.basis @ solution
         return LinearHead(weights, float(quality - mean @ solution - self.mean @ weights))
 
@@ -205,6 +220,7 @@ class Moments:
             counts=self.counts,
             means=self.means.astype(np.float32),
             products=self.products[:, *side].astype(np.float16),
+            consistency=self.consistency[side].astype(np.float16),
             record=np.array(json.dumps(dict(self.record), sort_keys=True)),
         )
         return file.getvalue()
@@ -224,12 +240,17 @@ class Moments:
                 products = np.zeros((_DOMAINS, components, components))
                 products[:, *side] = found["products"]
                 products += np.tril(products, -1).transpose(0, 2, 1)
+                consistency = np.zeros((components, components))
+                if "consistency" in found:  # not in files of versions before 0.2
+                    consistency[side] = found["consistency"]
+                    consistency += np.tril(consistency, -1).T
                 return cls(
                     found["mean"].astype(np.float64),
                     basis,
                     found["counts"],
                     found["means"].astype(np.float64),
                     products,
+                    consistency,
                     json.loads(str(found["record"])),
                 )
         except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:

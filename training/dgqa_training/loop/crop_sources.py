@@ -15,6 +15,7 @@ from dgqa_infer.errors import UsageError
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import distort, to_bytes
+from dgqa_training.synthesis.nuisances import draw, view
 
 PRISTINE = 0
 """The "type" of a reference that is left as it is."""
@@ -44,19 +45,27 @@ class SyntheticCrops:
         samples: what to make.
         preprocessing: short side that references are shrunk to before they are distorted.
         crop: side of a crop in pixels; the preprocessing's by default.
+        views: see each image through a view that is no fault, `dgqa_training.synthesis.nuisances`. Then a
+            part of the reference is distorted that is not much larger than the crop.
 
     Raises:
         UsageError: there is no sample.
     """
 
     def __init__(
-        self, samples: Sequence[Synthetic], preprocessing: Preprocessing, crop: int | None = None
+        self,
+        samples: Sequence[Synthetic],
+        preprocessing: Preprocessing,
+        crop: int | None = None,
+        *,
+        views: bool = False,
     ) -> None:
         if not samples:
             raise UsageError("nothing to train on: the selection of contents, types and levels is empty")
         self.samples = list(samples)
         self.preprocessing = preprocessing
         self.side = crop or preprocessing.crop
+        self.views = views
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -67,10 +76,11 @@ class SyntheticCrops:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [crop, crop, 3]."""
-        return random_crop(self.image(index, generator), self.side, generator)
+        image = self._view(index, generator) if self.views else self.image(index, generator)
+        return random_crop(image, self.side, generator)
 
     def centre(self, index: int) -> NDArray[np.uint8]:
-        """The centre crop of sample `index`, uint8 [crop, crop, 3], always of the same image."""
+        """The centre crop of sample `index`, uint8 [crop, crop, 3], always the same and never a view."""
         return centre_crop(self.image(index, np.random.default_rng(index)), self.side)
 
     def image(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -80,6 +90,19 @@ class SyntheticCrops:
         if sample.type != PRISTINE:
             image = to_bytes(distort(image, sample.type, sample.level, generator))
         return _large_enough(image, self.side, sample.reference)
+
+    def _view(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        sample = self.samples[index]
+        whole = _reference(sample.reference, self.preprocessing)
+        whole = _large_enough(whole, self.side, sample.reference)
+        room = min(*whole.shape[:2], 2 * self.side)
+        side = int(generator.integers(min(room, 4 * self.side // 3), room + 1))
+        part = random_crop(whole, side, generator)
+        if sample.type != PRISTINE:
+            part = to_bytes(distort(part, sample.type, sample.level, generator))
+        # A hair more than the crop, since the sides of what is resized are rounded.
+        smallest = min(1.0, max(0.5, (self.side + 0.5) / len(part)))
+        return view(part, draw(generator, sample.type, smallest=smallest))
 
 
 class ImageCrops:

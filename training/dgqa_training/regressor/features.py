@@ -6,11 +6,12 @@ comparing selections of domains, or adapting to new photographs, needs no image 
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,12 +21,14 @@ from torch.nn import functional
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import Crops, CropSource, half_where_it_pays
+from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 from dgqa_training.networks.heads import QualityNetwork
 
 
@@ -52,6 +55,8 @@ class FeatureTable:
         contents: int [n], which photograph each image was made of, 0 … in order of names.
         types: int [n], 0–25.
         levels: int [n], 0–5.
+        differences: float16 [photographs, views, d], between views of unlabelled photographs and themselves,
+            see `consistency.differences`; None where none were looked at.
         record: backbone, stages, preprocessing, seed and number of contents; JSON-able.
     """
 
@@ -60,18 +65,24 @@ class FeatureTable:
     types: NDArray[np.int64]
     levels: NDArray[np.int64]
     record: Mapping[str, Any] = field(default_factory=dict)
+    differences: NDArray[np.float16] | None = None
+
+    def with_differences(self, differences: NDArray[np.floating[Any]]) -> FeatureTable:
+        """The same with differences between views, float [photographs, views, d]."""
+        return replace(self, differences=differences.astype(np.float16))
 
     def save(self, file: Path) -> None:
         """Write it as an .npz file."""
-        record = np.array(json.dumps(self.record))
-        np.savez(
-            file,
-            features=self.features,
-            contents=self.contents,
-            types=self.types,
-            levels=self.levels,
-            record=record,
-        )
+        arrays = {
+            "features": self.features,
+            "contents": self.contents,
+            "types": self.types,
+            "levels": self.levels,
+            "record": np.array(json.dumps(self.record)),
+        }
+        if self.differences is not None:
+            arrays["differences"] = self.differences
+        np.savez(file, **arrays)
 
     @classmethod
     def load(cls, file: Path) -> FeatureTable:
@@ -83,17 +94,24 @@ class FeatureTable:
         try:
             with np.load(file) as found:
                 record = json.loads(str(found["record"]))
-                return cls(found["features"], found["contents"], found["types"], found["levels"], record)
+                differences = found.get("differences")
+                columns = (found[name] for name in ("features", "contents", "types", "levels"))
+                return cls(*columns, record, differences)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file} is no table of features: {error}") from error
 
 
+PRISTINE_VIEWS = len(LEVELS)
+"""Views of each photograph that is not distorted: as many as a type has images of it."""
+
+
 def cases(source: Path, preprocessing: Preprocessing) -> tuple[list[Case], CropSource]:
-    """All images that a folder offers, each pristine one once, and crops of them.
+    """All images that a folder offers, and crops of them.
 
     Args:
-        source: pristine photographs, which are distorted in memory with every type and level; or a set in
-            KADID-10k's layout, whose images are read from disk.
+        source: pristine photographs, which are distorted in memory with every type and level and seen
+            through views, `PRISTINE_VIEWS` of each pristine one; or a set in KADID-10k's layout, whose images
+            are read from disk as they are.
         preprocessing: short side, and side of a crop.
 
     Raises:
@@ -111,10 +129,11 @@ def cases(source: Path, preprocessing: Preprocessing) -> tuple[list[Case], CropS
     references = photographs_in(source)
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
-    steps = [(PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS)]
+    steps = [(PRISTINE, 0)] * PRISTINE_VIEWS
+    steps += [(kind, level) for kind in DISTORTIONS for level in LEVELS]
     samples = [Synthetic(path, kind, level, float(kind)) for path in references for kind, level in steps]
     found = [Case(sample.reference.name, sample.type, sample.level) for sample in samples]
-    return found, SyntheticCrops(samples, preprocessing)
+    return found, SyntheticCrops(samples, preprocessing, views=True)
 
 
 def extract(
@@ -176,9 +195,40 @@ def pooled(
     Yields:
         float32 [batch, d] and float64 [batch].
     """
-    network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network = _for_looking(network, device)
     for crops, targets in batches(Crops(source, seed, epoch=0, flip=False), batch, workers):
         with half_where_it_pays(device):
             features = network.features(crops.to(device)).float()
         means = functional.adaptive_avg_pool2d(features, 1).flatten(1)
         yield means.cpu().numpy(), targets.double().numpy()
+
+
+@torch.no_grad()
+def of_crops(
+    network: QualityNetwork, stacks: Iterable[Pixels], *, device: str = "cpu"
+) -> Iterator[NDArray[np.float32]]:
+    """Features of given crops.
+
+    Args:
+        network: whose features are taken.
+        stacks: uint8 [n, side, side, 3] each.
+        device: "cpu" or "cuda".
+
+    Yields:
+        float32 [n, d] for each stack.
+    """
+    network = _for_looking(network, device)
+    for stack in stacks:
+        with half_where_it_pays(device):
+            features = network.features(torch.from_numpy(stack).to(device)).float()
+        yield functional.adaptive_avg_pool2d(features, 1).flatten(1).cpu().numpy()
+
+
+def _for_looking(network: QualityNetwork, device: str) -> QualityNetwork:
+    """A network that only looks: on its device, its batch normalisations folded where that is known how."""
+    network.eval()
+    if isinstance(network.backbone, EfficientNetLite):
+        network = copy.deepcopy(network)
+        network.backbone = cast(EfficientNetLite, network.backbone).folded()
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
