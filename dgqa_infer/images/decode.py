@@ -19,7 +19,7 @@ from PIL import Image
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.decoders import colour, jpeg, pillow, png, raw
+from dgqa_infer.images.decoders import colour, heif, jpeg, jxl, pillow, png, raw, tiff
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
@@ -60,7 +60,7 @@ class Photograph:
             or on a GPU, which has shrunk it already.
         width: of the photograph, in pixels.
         height: of the photograph, in pixels.
-        format: of the file: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF" or "RAW"; None from memory.
+        format: of the file, such as "JPEG"; None from memory.
         warnings: stable words for what a careful reader should know, such as "alpha_over_grey".
         box: the part of `pixels` that the photograph fills, where it was decoded at a part of its size: its
             edges may fall within a pixel. None where that is all of them.
@@ -130,9 +130,20 @@ def from_pillow(image: Image.Image, limits: DecodeLimits) -> Photograph:
         python_warnings.simplefilter("ignore")
         with pillow.translated(image.format or "image"):
             image.load()
-            pixels, warnings = colour.to_srgb(image, limits.profile_bytes)
+            pixels, warnings = colour.to_srgb(
+                _eight_bits(image), limits.profile_bytes, alpha_declared=image.format not in ("BMP", "DIB")
+            )
         pixels = upright(pixels, pillow.orientation(image))
     return Photograph(pixels, pixels.shape[1], pixels.shape[0], None, tuple(warnings))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Mode I of no file is converted as Pillow converts it if no sample is above 255."""
+    if image.mode == "I" and image.format is None:
+        least, most = image.getextrema()
+        if least >= 0 and most <= 255:  # type: ignore[operator]
+            return image.convert("L")
+    return image
 
 
 def from_array(array: NDArray[Any], limits: DecodeLimits) -> Photograph:
@@ -170,58 +181,116 @@ def _decode(data: bytes, path: str | None, request: _Request) -> Photograph:
     head = data[:HEAD_BYTES]
     if (kind := sniff(head)) is None:
         raise ImageError("unsupported", f"this is {describe_refused(head)}; it is not scored")
-    if kind == "TIFF" and raw.is_raw(data):
+    expected = EXTENSIONS.get(PurePath(path).suffix.lower()) if path else None
+    if kind == "TIFF" and (raw.is_raw(data) or (expected == "RAW" and raw.is_known(data))):
         kind = "RAW"
     with python_warnings.catch_warnings():
         # Pillow warns of odd metadata; what matters of that is in our own warnings.
         python_warnings.simplefilter("ignore")
         photograph = _decode_raw(data, request) if kind == "RAW" else _decode_image(data, kind, request)
-    expected = EXTENSIONS.get(PurePath(path).suffix.lower()) if path else None
     return photograph.seen(("extension_mismatch",) if expected not in (None, kind) else ())
 
 
 def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int = 1) -> Photograph:
+    """What Pillow opens; JPEG and TIFF, which need more than that, begin here too."""
+    if kind == "JPEG":
+        return _decode_jpeg(data, request, orientation)
+    warnings: list[str] = []
+    gamma, more = None, False
+    if kind == "JPEG XL" and (announced := jxl.size(data)) is not None:
+        _check_size(*announced, request.limits)
     if kind == "PNG":
-        png.check_chunks(data)
-    image = pillow.open_as(data, kind)
+        contents = png.read(data, request.limits.profile_bytes)
+        data, gamma, more = contents.data, contents.gamma, contents.more
+        warnings += contents.warnings
+    if kind == "TIFF":
+        page, more = tiff.open_photograph(data)
+        if isinstance(page, tiff.Samples):
+            return _decode_samples(page, request)
+        image = page
+    else:
+        image = pillow.open_as(data, kind)
+    _check_size(*image.size, request.limits)
+    request.before_pixels(image.size[0] * image.size[1])
+    more |= pillow.load(image, kind)
+    # What was decoded counts, whatever was announced.
+    _check_size(*image.size, request.limits)
+    if kind == "PNG" and contents.profile is not None:
+        image.info["icc_profile"] = contents.profile
+    if kind == "TIFF":
+        tiff.correct_palette(image)
+    if kind in ("AVIF", "HEIF") and not image.info.get("icc_profile") and not heif.is_srgb(data):
+        warnings.append("colour_space_ignored")
+    if more:
+        warnings.append("first_frame")
+    declared = kind != "BMP" and (kind != "TIFF" or tiff.alpha_is_declared(image))
+    with pillow.translated(kind):
+        pixels, seen = colour.to_srgb(
+            image, request.limits.profile_bytes, alpha_declared=declared, gamma=gamma
+        )
+    # Some formats say it behind the pixels, so it is asked for last. JPEG XL is turned by its decoder, but
+    # for a JPEG that it holds whole.
+    turned = 1 if kind == "JPEG XL" and not getattr(image, "jpeg", False) else pillow.orientation(image)
+    return _upright(pixels, turned, kind, warnings + seen)
+
+
+def _decode_samples(page: tiff.Samples, request: _Request) -> Photograph:
+    _check_size(*page.size, request.limits)
+    request.before_pixels(page.size[0] * page.size[1])
+    image = page.decoded()
+    with pillow.translated("TIFF"):
+        pixels, seen = colour.to_srgb(image, request.limits.profile_bytes, alpha_declared=page.alpha_declared)
+    warnings = (["first_frame"] if page.more else []) + page.warnings
+    return _upright(pixels, page.orientation, "TIFF", warnings + seen)
+
+
+def _upright(pixels: Pixels, orientation: int, kind: Format, warnings: list[str]) -> Photograph:
+    pixels = upright(pixels, orientation)
+    return Photograph(pixels, pixels.shape[1], pixels.shape[0], kind, tuple(warnings))
+
+
+def _decode_jpeg(data: bytes, request: _Request, orientation: int) -> Photograph:
+    image, data, found = jpeg.open_file(data)
     width, height = image.size
     _check_size(width, height, request.limits)
     request.before_pixels(width * height)
-    warnings: list[str] = []
+    warnings = list(found)
     profile = image.info.get("icc_profile")
-    foreign = kind == "JPEG" and colour.profile_changes_srgb(profile, request.limits.profile_bytes)
-    pixels: Pixels | None = None
+    foreign = colour.profile_changes_srgb(profile, request.limits.profile_bytes)
     box: Box | None = None
-    if kind == "JPEG" and request.on_device is not None:
+    if request.on_device is not None:
         turned = pillow.orientation(image, orientation)
         if not foreign and (small := request.on_device.decode(data, image, turned)) is not None:
             sides = (height, width) if turned in SIDEWAYS else (width, height)
-            return Photograph(small, *sides, kind, ())
+            return Photograph(small, *sides, "JPEG", ())
         warnings.append(CPU_DECODED)
-    if kind == "JPEG":
-        if (part := jpeg.divisor(width, height, request.short_side)) > 1:
-            _, box = image.draft(None, (width // part, height // part)) or (None, None)
-        pixels, verdict = jpeg.decode(data, image.mode, image.size if box else None)
-        if verdict == "corrupt":
-            warnings.append(CORRUPT_DATA)
+    if (part := jpeg.divisor(width, height, request.short_side)) > 1:
+        _, box = image.draft(None, (width // part, height // part)) or (None, None)
+    size = image.size if box else None
+    pixels, verdict = jpeg.decode(data, image.mode, size)
+    if pixels is None and (mended := jpeg.mend(data, image.mode, size, verdict)) is not None:
+        data, pixels, found = mended
+        warnings += found
+        if pixels is None:
+            image = pillow.open_as(data, "JPEG")
+    elif verdict == "corrupt":
+        warnings.append(CORRUPT_DATA)
     if pixels is None or foreign:
         if pixels is not None and image.mode == "RGB":
             converted: Image.Image = Image.fromarray(pixels)
             converted.info["icc_profile"] = profile
         else:
-            if pillow.load(image, kind):
-                warnings.append("first_frame")
+            pillow.load(image, "JPEG")
             converted = image
-        with pillow.translated(kind):
+        with pillow.translated("JPEG"):
             pixels, more = colour.to_srgb(converted, request.limits.profile_bytes)
         warnings += more
-    # Some formats say it behind the pixels, so it is asked for last.
-    orientation = pillow.orientation(image, orientation)
+    turned = pillow.orientation(image, orientation)
     if box is not None:
-        box = upright_box(box, *image.size, orientation)
-    if orientation in SIDEWAYS:
+        box = upright_box(box, *image.size, turned)
+    if turned in SIDEWAYS:
         width, height = height, width
-    return Photograph(upright(pixels, orientation), width, height, kind, tuple(warnings), box)
+    return Photograph(upright(pixels, turned), width, height, "JPEG", tuple(warnings), box)
 
 
 def _decode_raw(data: bytes, request: _Request) -> Photograph:
@@ -229,10 +298,11 @@ def _decode_raw(data: bytes, request: _Request) -> Photograph:
         _check_size(picture.sizes.width, picture.sizes.height, request.limits)
         if (found := raw.preview(picture)) is not None:
             preview, orientation = found
-            photograph = _decode_image(preview, "JPEG", request, orientation)
+            photograph = _decode_jpeg(preview, request, orientation)
             return replace(photograph, format="RAW").seen(("raw_preview",))
         request.before_pixels(picture.sizes.width * picture.sizes.height)
         pixels = raw.develop(picture)
+        _check_size(pixels.shape[1], pixels.shape[0], request.limits)
     return Photograph(pixels, pixels.shape[1], pixels.shape[0], "RAW", ("raw_half_size",))
 
 

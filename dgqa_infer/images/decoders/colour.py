@@ -25,23 +25,34 @@ _SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 _TIFF_BITS_PER_SAMPLE = 258
 
 
-def to_srgb(image: Image.Image, profile_bytes: int) -> tuple[Pixels, list[str]]:
+def to_srgb(
+    image: Image.Image, profile_bytes: int, *, alpha_declared: bool = True, gamma: float | None = None
+) -> tuple[Pixels, list[str]]:
     """Convert a decoded picture.
 
     Args:
         image: loaded; any mode.
         profile_bytes: an embedded profile longer than this is not used.
+        alpha_declared: whether the file says that its alpha is one. If not, alpha that is zero everywhere is
+            none: writers leave a fourth byte unset.
+        gamma: samples are light to this power; None for sRGB, and for pictures with a profile.
 
     Returns:
         uint8 [height, width, 3], and warnings.
 
     Raises:
-        ImageError: "unsupported" for samples whose white is not defined.
+        ImageError: "unsupported" for samples whose white is not defined, "empty" where all is transparent.
     """
     warnings: list[str] = []
     profile = image.info.get("icc_profile")
     image, alpha = _split_alpha(_to_8_bits(image))
+    if alpha is not None and alpha.getextrema() == (0, 0):
+        if alpha_declared:
+            raise ImageError("empty", "every pixel is transparent: there is nothing to score")
+        alpha = None
     image = _apply_profile(image, profile, profile_bytes, warnings)
+    if gamma is not None and not profile:
+        image = image.point(_srgb_of_power(gamma) * 3)
     if alpha is not None and alpha.getextrema()[0] != 255:
         warnings.append("alpha_over_grey")
         background = Image.new("RGB", image.size, (GREY, GREY, GREY))
@@ -104,6 +115,14 @@ def _apply_profile(image: Image.Image, profile: bytes | None, limit: int, warnin
     if image.mode == "CMYK":
         warnings.append("cmyk_without_profile")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@lru_cache(maxsize=16)
+def _srgb_of_power(gamma: float) -> list[int]:
+    """For each 8-bit sample that is light to this power, sRGB's sample of that light (IEC 61966-2-1)."""
+    light = (np.arange(256) / 255) ** (1 / gamma)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return [int(value) for value in np.rint(255 * encoded)]
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from PIL import ImageFile
+
+from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.images.decoders import pillow
+from dgqa_infer.images.decoders.jpeg_segments import Rewritten, rewrite
 
 Verdict = Literal["sound", "corrupt", "unknown"]
 
@@ -16,6 +21,7 @@ Verdict = Literal["sound", "corrupt", "unknown"]
 _NOT_ITS_KIND = ("subsampling", "could not determine", "colorspace")
 # It knows others; these have fast code, and Pillow knows them too.
 _DIVISORS = (8, 4, 2)
+_METADATA_IGNORED = "metadata_ignored"
 
 
 def divisor(width: int, height: int, least: int | None) -> int:
@@ -49,3 +55,73 @@ def decode(data: bytes, mode: str, size: tuple[int, int] | None = None) -> tuple
     except ValueError as error:
         own_limit = any(words in str(error).lower() for words in _NOT_ITS_KIND)
         return None, "unknown" if own_limit else "corrupt"
+
+
+def open_file(data: bytes) -> tuple[ImageFile.ImageFile, bytes, tuple[str, ...]]:
+    """Read the header, of a file whose metadata is damaged too.
+
+    Returns:
+        Pillow's picture, the file to decode, and warnings.
+
+    Raises:
+        ImageError: the header is not sound.
+    """
+    try:
+        return pillow.open_as(data, "JPEG"), data, ()
+    except ImageError:
+        # Only the header is at stake here: what lacks its end is found out when it is decoded.
+        found = rewrite(data)
+        if found is None or not (found.had_end or found.complete):
+            raise
+        try:
+            image = pillow.open_as(found.data, "JPEG")
+        except ImageError:
+            found = None
+        if found is None:
+            raise
+    return image, found.data, (_METADATA_IGNORED, *_lost(found))
+
+
+def mend(
+    data: bytes, mode: str, size: tuple[int, int] | None, verdict: Verdict
+) -> tuple[bytes, Pixels | None, tuple[str, ...]] | None:
+    """Decode a file that a strict decoder refuses for what lies outside its entropy-coded data.
+
+    Args:
+        data: a JPEG file.
+        mode: Pillow's for it.
+        size: as in `decode`.
+        verdict: that of `decode`.
+
+    Returns:
+        A file that is sound, its pixels as `decode` gives them (None for those that Pillow has to decode),
+        and warnings; None where the entropy-coded data itself is damaged or incomplete.
+    """
+    if verdict != "corrupt" and (mode != "CMYK" or _is_sound_cmyk(data)):
+        return None
+    for without_zeros in (False, True):
+        found = rewrite(data, without_zeros=without_zeros)
+        if found is None or not (found.had_end or found.complete):
+            return None
+        if mode == "CMYK":
+            if _is_sound_cmyk(found.data):
+                return found.data, None, _lost(found)
+            continue
+        pixels, verdict = decode(found.data, mode, size)
+        if verdict == "sound":
+            return found.data, pixels, _lost(found)
+    return None
+
+
+def _lost(found: Rewritten) -> tuple[str, ...]:
+    return ("icc_profile_ignored",) if found.lost_profile else ()
+
+
+def _is_sound_cmyk(data: bytes) -> bool:
+    try:
+        import simplejpeg
+
+        simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)
+    except (ImportError, ValueError):
+        return False
+    return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,8 +24,13 @@ _PLUGINS: dict[Format, tuple[str, str]] = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "JPEG 2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "JPEG XL": ("pillow_jxl.JpegXLImagePlugin", "JXLImageFile"),
 }
+_EXTRAS: dict[str, str] = {"HEIF": "heif", "JPEG XL": "jxl"}
 _ORIENTATION = 0x0112
+_WORDS = re.compile(r"[A-Za-z][\w'-]*,? [\w(].{0,200}$")
 _NOT_DECODED = ("unsupported", "cannot handle", "unknown pixel mode")
 _ENDS_EARLY = ("truncated", "not enough", "end of file", "end-of-file", "unexpected end")
 
@@ -41,8 +47,9 @@ def open_as(data: bytes, kind: Format) -> ImageFile.ImageFile:
     try:
         plugin = getattr(importlib.import_module(module), name)
     except ImportError as error:
+        extra = _EXTRAS.get(kind, "cpu")
         raise ImageError(
-            "unsupported", f"{kind} needs a decoder that is not installed: pip install 'dgqa-infer[heif]'"
+            "unsupported", f"{kind} needs a decoder that is not installed: pip install 'dgqa-infer[{extra}]'"
         ) from error
     with translated(kind):
         image = plugin(io.BytesIO(data), None)
@@ -51,14 +58,17 @@ def open_as(data: bytes, kind: Format) -> ImageFile.ImageFile:
 
 
 def load(image: ImageFile.ImageFile, kind: Format) -> bool:
-    """Decode the first picture in the file.
+    """Decode the picture that the file is for: the first one, and of HEIF the primary one.
+
+    A TIFF file stays at the page that it is at.
 
     Returns:
         Whether there are more.
     """
     with translated(kind):
-        more = getattr(image, "n_frames", 1) > 1
-        if more:
+        # HEIF is opened at its primary picture, and TIFF has been sought before.
+        more = kind != "TIFF" and getattr(image, "n_frames", 1) > 1
+        if more and kind != "HEIF":
             image.seek(0)
         image.load()
     return more
@@ -86,12 +96,22 @@ def translated(kind: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError("too_large", f"its {kind} header announces too many pixels") from error
     except Exception as error:
-        said = str(error).strip().rstrip(".") or type(error).__name__
+        said = str(error).strip().rstrip(".")
+        words_of = f": {said}" if is_sentence(error) else ""
         if any(words in said.lower() for words in _NOT_DECODED):
-            raise ImageError("unsupported", f"this kind of {kind} is not decoded ({said})") from error
+            raise ImageError("unsupported", f"this kind of {kind} is not decoded{words_of}") from error
         if isinstance(error, EOFError) or any(words in said.lower() for words in _ENDS_EARLY):
             raise ImageError("truncated", "the file ends before its image data does") from error
-        raise ImageError("corrupt", f"its {kind} data is damaged ({type(error).__name__}: {said})") from error
+        raise ImageError("corrupt", f"its {kind} data is damaged{words_of}") from error
+
+
+def is_sentence(error: Exception) -> bool:
+    """Whether what an exception says is for people: words, and not a key or a line of Python."""
+    said = str(error)
+    foreign = "driver" in said or isinstance(
+        error, KeyError | IndexError | TypeError | AttributeError | AssertionError
+    )
+    return not foreign and said.isprintable() and _WORDS.match(said) is not None
 
 
 def _check_riff(data: bytes) -> None:

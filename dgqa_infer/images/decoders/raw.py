@@ -18,19 +18,42 @@ from dgqa_infer.images.arrays import Pixels
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
 _REDUCED = 1
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
+_SENSOR = (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
+_OFFSETS = (4, 13)
 _MAX_ENTRIES = 4096
+_MAX_DIRECTORIES = 64
+# Parts of the names of what rawpy raises for files that are none of LibRaw's, and for what it lacks.
+_NOT_KNOWN = ("Unsupported", "NotSupported", "NotImplemented", "Nonexistent")
 # What LibRaw calls flip, as EXIF orientations.
 _ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 
 
 def is_raw(data: bytes) -> bool:
-    """Whether a TIFF file is a camera's raw file."""
-    tags = _first_directory(data)
-    return (
-        _DNG_VERSION in tags
-        or tags.get(_PHOTOMETRIC) in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
-        or (_SUB_IFDS in tags and bool(tags.get(_SUBFILE_TYPE, 0) & _REDUCED))
-    )
+    """Whether a TIFF file is a camera's raw file, by its first directory and those within it."""
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (at,) = struct.unpack_from(f"{order}I", data, 4)
+    except struct.error:
+        return False
+    tags, within = _directory(data, order, at)
+    if _DNG_VERSION in tags or tags.get(_PHOTOMETRIC) in _SENSOR:
+        return True
+    if within and tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
+        return True
+    # A thumbnail that nothing marks, before what the sensor saw.
+    return any(_directory(data, order, each)[0].get(_PHOTOMETRIC) in _SENSOR for each in within)
+
+
+def is_known(data: bytes) -> bool:
+    """Whether LibRaw reads a file that has only the name of a raw file; True where there is no LibRaw.
+
+    Without LibRaw nobody can say whether its first picture is more than a thumbnail.
+    """
+    try:
+        open_raw(data).close()
+    except ImageError as error:
+        return "pip install" in error.message
+    return True
 
 
 def open_raw(data: bytes) -> Any:
@@ -51,7 +74,7 @@ def open_raw(data: bytes) -> Any:
     try:
         return rawpy.imread(io.BytesIO(data))
     except Exception as error:
-        raise ImageError("corrupt", f"LibRaw cannot read it ({_said(error)})") from error
+        raise _failed(error, "read") from error
 
 
 def preview(raw: Any) -> tuple[bytes, int] | None:
@@ -87,24 +110,39 @@ def develop(raw: Any) -> Pixels:
     try:
         return np.ascontiguousarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
     except Exception as error:
-        raise ImageError("corrupt", f"LibRaw cannot develop it ({_said(error)})") from error
+        raise _failed(error, "develop") from error
 
 
-def _first_directory(data: bytes) -> dict[int, int]:
-    """Tag → value or offset, of a TIFF file's first directory; empty where it cannot be read."""
-    order = "<" if data[:2] == b"II" else ">"
+def _directory(data: bytes, order: str, at: int) -> tuple[dict[int, int], list[int]]:
+    """Tag → value or offset, of a TIFF file's directory; and where directories within it are.
+
+    Empty where it cannot be read.
+    """
     tags: dict[int, int] = {}
+    within: list[int] = []
     try:
-        (at,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, at)
         for index in range(min(count, _MAX_ENTRIES)):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHI4s", data, at + 2 + 12 * index)
+            tag, kind, length, value = struct.unpack_from(f"{order}HHI4s", data, at + 2 + 12 * index)
             short = kind == 3
             (tags[tag],) = struct.unpack_from(f"{order}{'H' if short else 'I'}", value)
+            if tag == _SUB_IFDS and kind in _OFFSETS:
+                length = min(length, _MAX_DIRECTORIES)
+                within = (
+                    [tags[tag]]
+                    if length == 1
+                    else list(struct.unpack_from(f"{order}{length}I", data, tags[tag]))
+                )
     except struct.error:
         pass
-    return tags
+    return tags, within
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip()
+def _failed(error: Exception, what: str) -> ImageError:
+    """What LibRaw says, in words; what it does not know is no damage."""
+    name = type(error).__name__
+    if "Memory" in name or isinstance(error, MemoryError):
+        return ImageError("too_large", "decoding it needs more memory than there is")
+    if any(word in name for word in _NOT_KNOWN):
+        return ImageError("unsupported", f"LibRaw does not {what} this kind of raw file")
+    return ImageError("corrupt", f"LibRaw cannot {what} it: the file is damaged")

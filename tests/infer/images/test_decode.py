@@ -195,7 +195,7 @@ def test_a_photograph_above_pillow_s_own_limit_but_within_ours_is_decoded(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"GIF89a" + bytes(20), "GIF"),
+        (b"8BPS" + bytes(20), "Photoshop"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n(hello) show", "PostScript"),
         (b"%PDF-1.4", "PDF"),
         (b"<svg><image href='file:///etc/passwd'/></svg>", "SVG"),
@@ -227,7 +227,9 @@ def test_a_pillow_image_is_seen_as_its_file_would_be() -> None:
     with Image.open(io.BytesIO(data)) as image:
         from_memory = images.from_pillow(image, LIMITS)
     assert np.array_equal(from_memory.pixels, decode(data).pixels)
-    assert images.from_pillow(Image.new("RGBA", (2, 2)), LIMITS).warnings == ("alpha_over_grey",)
+    assert images.from_pillow(Image.new("RGBA", (2, 2), (0, 0, 0, 9)), LIMITS).warnings == (
+        "alpha_over_grey",
+    )
 
 
 def test_an_array_is_taken_as_it_is() -> None:

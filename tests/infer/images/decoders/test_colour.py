@@ -122,8 +122,9 @@ def test_a_transparent_palette_colour_and_grey_with_alpha_lie_over_mid_grey() ->
     palette.putpalette([255, 0, 0, 0, 0, 255])
     palette.putpixel((1, 0), 1)
     assert decode(encoded(palette, "PNG", transparency=0)).pixels.tolist() == [[[128] * 3, [0, 0, 255]]]
-    grey = Image.merge("LA", [Image.new("L", (1, 1), 10), Image.new("L", (1, 1), 0)])
-    assert decode(encoded(grey, "PNG")).pixels.tolist() == [[[128] * 3]]
+    grey = Image.new("LA", (2, 1), (10, 0))
+    grey.putpixel((1, 0), (20, 255))
+    assert decode(encoded(grey, "PNG")).pixels.tolist() == [[[128] * 3, [20] * 3]]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

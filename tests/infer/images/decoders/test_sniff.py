@@ -33,7 +33,6 @@ def test_brands_and_raw_files_are_told_apart(head: bytes, kind: str) -> None:
 @pytest.mark.parametrize(
     ("head", "words"),
     [
-        (b"GIF89a", "a GIF"),
         (b"%PDF-1.7", "a PDF document"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript document"),
         (b"8BPS\0\x01", "a Photoshop document"),
