@@ -28,7 +28,7 @@ from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSett
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.read_ahead import ReadAhead
-from dgqa_infer.pipeline.schedule import Batch, Schedule, Task
+from dgqa_infer.pipeline.schedule import TASKS_PER_WORKER, Batch, Schedule, Task
 from dgqa_infer.pipeline.shared_memory import SharedSlots
 from dgqa_infer.pipeline.worker import Worker
 from dgqa_infer.results import Failure
@@ -127,6 +127,7 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
+        self._schedule.tasks_per_worker = TASKS_PER_WORKER
         early: dict[int, Outcome[R]] = {}
         given = 0
         # What was taken and not given is early or under way, and what is under way is few.
@@ -149,6 +150,8 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
+        # None is handed to a worker that has another in its hands.
+        self._schedule.tasks_per_worker = 1
         return self._outcomes(inputs, lambda: True)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ What holds after every call:
 
 * A slot is free, or it belongs to exactly one task, which waits, is with one worker, or is decoded.
 * An index that was taken has exactly one outcome, sooner or later: none is lost, none comes twice.
-* A worker has at most `TASKS_PER_WORKER` tasks, and works on the oldest.
+* A worker has at most `tasks_per_worker` tasks, and works on the oldest.
 * A file ends at most `CRASHES_ALLOWED` workers.
 * A batch that is not full goes only to an idle model, and only when waiting for more is of no use: nothing
   else is under way, or the oldest photograph in it has waited for `PATIENCE_SECONDS`.
@@ -21,7 +21,7 @@ from dgqa_infer.inputs.files import Encoded
 from dgqa_infer.pipeline.messages import Decoded
 
 TASKS_PER_WORKER: Final = 2
-"""One in its hands and one beyond it, so that it never waits for this process."""
+"""At most: one in its hands and one beyond it, so that it never waits for this process."""
 CRASHES_ALLOWED: Final = 2
 PATIENCE_SECONDS: Final = 1.0
 """After so long an idle model takes a batch that is not full, as behind a file that takes long."""
@@ -64,7 +64,9 @@ class Schedule(Generic[W, T]):
     """The tasks of a run.
 
     Attributes:
+        slots: number of slots.
         workers: that there are now.
+        tasks_per_worker: 1 or 2; with 1 no file waits behind another that its worker decodes.
     """
 
     def __init__(self, *, workers: int, batch_size: int) -> None:
@@ -77,6 +79,7 @@ class Schedule(Generic[W, T]):
         # Two batches, one being filled while the other is copied, and what workers hold.
         self.slots = 2 * batch_size + TASKS_PER_WORKER * workers
         self.workers: list[W] = []
+        self.tasks_per_worker = TASKS_PER_WORKER
         self._count = workers
         self._batch_size = batch_size
         self._free = list(range(self.slots))
@@ -93,7 +96,7 @@ class Schedule(Generic[W, T]):
     def has_room(self) -> bool:
         """Whether another input may be taken."""
         tasks = sum(len(worker.tasks) for worker in self.workers) + len(self._waiting)
-        return bool(self._free) and tasks < TASKS_PER_WORKER * self._count
+        return bool(self._free) and tasks < self.tasks_per_worker * self._count
 
     @property
     def idle(self) -> bool:
@@ -125,7 +128,7 @@ class Schedule(Generic[W, T]):
     def assign(self) -> tuple[W, Task] | None:
         """Give the oldest waiting task to the worker with the fewest; None where nothing can be given."""
         worker = min(self.workers, key=lambda each: len(each.tasks), default=None)
-        if not self._waiting or worker is None or len(worker.tasks) >= TASKS_PER_WORKER:
+        if not self._waiting or worker is None or len(worker.tasks) >= self.tasks_per_worker:
             return None
         task = self._waiting.popleft()
         worker.tasks.append(task)
@@ -228,5 +231,5 @@ class Schedule(Generic[W, T]):
         indices = Counter(task.index for task in tasks)
         assert max(indices.values(), default=1) == 1, "an input is in two places"
         assert set(indices) <= self._open, "an input goes on after its end"
-        assert all(len(worker.tasks) <= TASKS_PER_WORKER for worker in self.workers)
+        assert all(len(worker.tasks) <= self.tasks_per_worker for worker in self.workers)
         assert all(task.crashes < CRASHES_ALLOWED for task in tasks)

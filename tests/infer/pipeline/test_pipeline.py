@@ -277,11 +277,11 @@ def test_a_photograph_in_memory_has_the_limits_of_a_file(tiny_bundle: Path) -> N
 
 @pytest.mark.usefixtures("bad_decoder")
 def test_an_outcome_need_not_wait_for_a_slower_one(scorer: Scorer, tmp_path: Path) -> None:
-    paths = commented(tmp_path / "photos", "HANG", "")
+    paths = commented(tmp_path / "photos", "HANG", "", "", "")
     with Pipeline(scorer, workers=2, limits=WorkerLimits(seconds=5)) as pipeline:
         found = list(pipeline.as_completed(paths))
-    assert [index for index, _ in found] == [1, 0]
-    assert said([outcome for _, outcome in found]) == [own_scores(paths)[1], "timed_out"]
+    assert [index for index, _ in found] == [1, 2, 3, 0]
+    assert said([outcome for _, outcome in found]) == [*own_scores(paths)[1:], "timed_out"]
 
 
 def test_a_run_that_was_left_is_not_mixed_with_the_next(scorer: Scorer, tmp_path: Path) -> None:
