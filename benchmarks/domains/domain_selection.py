@@ -169,8 +169,8 @@ def chosen(table: FeatureTable, variant: Variant, generator: np.random.Generator
     """The images that a variant trains on."""
     contents = generator.permutation(int(table.contents.max()) + 1)
     base, others = np.sort(contents[:CONTENTS]), np.sort(contents[CONTENTS:])
-    pristine = _rows(table, base, (0,))
-    distorted = _rows(table, base, variant.types)
+    pristine = rows_of(table, base, (0,))
+    distorted = rows_of(table, base, variant.types)
     budget = CONTENTS * 6 * LEVELS
     if len(distorted) > budget:
         distorted = np.sort(generator.choice(distorted, budget, replace=False))
@@ -180,10 +180,10 @@ def chosen(table: FeatureTable, variant: Variant, generator: np.random.Generator
     rows = [pristine, distorted]
     if variant.add:
         references, candidates = (
-            table.features[_rows(table, part, (0,))].astype(np.float64) for part in (base, others)
+            table.features[rows_of(table, part, (0,))].astype(np.float64) for part in (base, others)
         )
         added = others[choose_contents(references, candidates).kept]
-        extra = _rows(table, added, variant.types)
+        extra = rows_of(table, added, variant.types)
         rows.append(extra[np.isin(table.levels[extra], (1, 3, 5))])
     return np.concatenate(rows)
 
@@ -194,7 +194,7 @@ def labels_of(table: FeatureTable) -> NDArray[np.float64]:
     return np.where(table.types == 0, PRISTINE_LABEL, by_kind)
 
 
-def _rows(table: FeatureTable, contents: NDArray[np.intp], types: Sequence[int]) -> Rows:
+def rows_of(table: FeatureTable, contents: NDArray[np.intp], types: Sequence[int]) -> Rows:
     return np.flatnonzero(np.isin(table.contents, contents) & np.isin(table.types, types))
 
 
