@@ -1,9 +1,11 @@
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
 from dgqa_infer import ModelError
+from dgqa_training.networks import resnet
 from dgqa_training.networks.resnet import ResNet50, load_torchvision
 
 
@@ -77,3 +79,16 @@ def test_refuses_a_pickle_that_would_run_code(tmp_path):
 def test_says_which_file_is_missing(tmp_path):
     with pytest.raises(ModelError, match=r"nothing\.pth"):
         load_torchvision(tmp_path / "nothing.pth")
+
+
+def test_torchvisions_sets_of_weights_are_told_apart_by_what_the_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The SHA-256 of an empty file begins with e3b0c442 (FIPS 180-4's test vectors).
+    file = tmp_path / "renamed.pth"
+    file.touch()
+    assert resnet.weights_name(file) == "unknown (e3b0c442)"
+    monkeypatch.setitem(resnet._PUBLISHED, "e3b0c442", "IMAGENET1K_V3")
+    assert resnet.weights_name(file) == "IMAGENET1K_V3"
+    with pytest.raises(ModelError, match="cannot be read"):
+        resnet.weights_name(tmp_path / "none.pth")

@@ -6,6 +6,7 @@ torchvision has it.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,6 +22,11 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 _LAYERS = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2))  # blocks, inner channels, stride
 _EXPANSION = 4
+_PUBLISHED = {
+    "19c8e357": "IMAGENET1K_V1",  # an older file
+    "0676ba61": "IMAGENET1K_V1",
+    "11ad3fa6": "IMAGENET1K_V2",
+}
 
 
 class _Bottleneck(nn.Module):
@@ -87,6 +93,26 @@ class ResNet50(nn.Module):
             x = getattr(self, f"layer{index}")(x)
             maps[f"layer{index}"] = x
         return maps
+
+
+def weights_name(file: Path) -> str:
+    """Which of torchvision's ImageNet weights a file holds.
+
+    torchvision names each file after the first eight digits of its SHA-256 (`torchvision/models/resnet.py`).
+    The two differ: 76.1 % and 80.9 % top-1 on ImageNet.
+
+    Returns:
+        "IMAGENET1K_V1", "IMAGENET1K_V2", or "unknown" with the digits.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            digits = hashlib.file_digest(stream, "sha256").hexdigest()[:8]
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+    return _PUBLISHED.get(digits, f"unknown ({digits})")
 
 
 def load_torchvision(file: Path) -> ResNet50:
