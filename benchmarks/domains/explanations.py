@@ -1,6 +1,7 @@
 """Can an explanation be believed? Planted faults, undistorted photographs, and those that people like best.
 
-    python -m benchmarks explanations PRISTINE PHOTOS... [--rated LABELS.csv FOLDER] [--choose BUNDLE]
+    python -m benchmarks explanations PRISTINE PHOTOS... [--rated LABELS.csv FOLDER]
+        [--choose BUNDLE] [--logits FILE.npz]
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back:
 its card names them. Only the latter are looked at here. Of each some undistorted views are made, as cameras
@@ -11,9 +12,9 @@ planted in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG 
 LABELS.csv rates the photographs of FOLDER. In the 100 best-rated nothing should be named; that is looked at
 last, and chooses nothing.
 
-With --choose thresholds are chosen first, on the views that `dgqa-infer train domains` chooses them on, and
-the bundle with them is written to BUNDLE. This looks at other views of the same contents; the false alarms
-on contents that chose nothing stand in the card (`false_alarms_on_contents_left_out`).
+With --choose thresholds are chosen first, and the bundle with them is written to BUNDLE. False alarms are
+then also counted on the views that chose; those on contents that did not stand beside them
+(`false_alarms_on_contents_left_out`). --logits FILE.npz keeps what the classifier said of the views.
 
 The figures go to `results/explanations.json`.
 """
@@ -33,7 +34,7 @@ from scipy.stats import binomtest
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.classifier import with_faults
+from dgqa_export.classifier import look_at_examples, with_faults
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
@@ -44,7 +45,8 @@ from dgqa_infer.images.crops import crops, shrink
 from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.results import Distortion
-from dgqa_training.classifier.examples import examples, number_of
+from dgqa_training.classifier.examples import number_of
+from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.datasets import read_table
 from dgqa_training.distortions import distort, to_bytes
 
@@ -110,16 +112,26 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--rated", type=Path, nargs=2, metavar=("LABELS.csv", "FOLDER"))
     parser.add_argument("--choose", type=Path, metavar="BUNDLE")
+    parser.add_argument("--logits", type=Path, metavar="FILE.npz")
     given = parser.parse_args()
     output, bundle = Output(json=False), Bundle.load(given.model)
     kept = [given.pristine / name for name in bundle.card.training["classifier"]["held_out"]]
+    if given.logits is not None and given.logits.exists():
+        seen = HeldOut.load(given.logits)
+    else:
+        with output.progress("held-out contents", number_of(len(kept))) as bar:
+            seen = look_at_examples(bundle, kept, advance=bar.advance)
+    if given.logits is not None:
+        seen.save(given.logits)
     if given.choose is not None:
-        with output.progress("choosing", number_of(len(kept))) as bar:
-            bundle = with_faults(bundle, kept, given.choose, advance=bar.advance)
+        bundle = with_faults(bundle, seen, given.choose)
     explainer, way = Explainer(bundle, output), bundle.card.preprocessing
     photos = [Path(path) for path in InputFinder().find(map(str, given.photos)) if isinstance(path, str)]
-    views = ((Case(each.type, each.level), each.pixels) for each in examples(kept, way, seed=SEED))
-    looked_at = explainer(views, number_of(len(kept)), "held-out contents")
+    assert bundle.card.domains is not None
+    looked_at = [
+        (Case(int(kind), int(level)), explain(logits, bundle.card.domains))
+        for kind, level, logits in zip(seen.classes, seen.levels, seen.logits, strict=True)
+    ]
     shrunk = (shrink(decode(path).pixels, way) for path in photos)
     per_photo = 1 + len(LEVELS) * sum(len(types) for types, _ in FAULTS.values())
     planted = explainer(plant(shrunk), len(photos) * per_photo, "planted faults")

@@ -1,4 +1,4 @@
-"""Two more of the papers' claims on frozen features: selected types need less data, and any head gains by them.
+"""Two more of the papers' claims on frozen features: selected types need less data, and suit any head.
 
     python -m benchmarks less_data FEATURES.npz LABELS.csv FOLDER --selected 1,3,10
 

@@ -16,6 +16,7 @@ from dgqa_infer.domains.classes import CLASSES, require_kadid
 from dgqa_infer.errors import ModelError
 from dgqa_training.classifier.examples import examples, logits_of
 from dgqa_training.classifier.faults import choose
+from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.official_checkpoint import import_classifier
@@ -83,39 +84,48 @@ def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.Path
     return write_bundle(folder, {QUALITY_GRAPH: bundle.graph_bytes(QUALITY_GRAPH), DOMAIN_GRAPH: graph}, card)
 
 
-def with_faults(
-    bundle: Bundle,
-    contents: Sequence[Path],
-    folder: str | os.PathLike[str],
-    *,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Bundle:
+def look_at_examples(
+    bundle: Bundle, contents: Sequence[Path], *, advance: Callable[[int], None] = lambda _: None
+) -> HeldOut:
+    """What a bundle's classifier says of photographs whose faults are known: `classifier.examples`.
+
+    Args:
+        bundle: with a domain classifier.
+        contents: pristine photographs that the classifier was not trained on.
+        advance: told how many examples more were looked at.
+
+    Raises:
+        ModelError: the bundle has no domain classifier, or one with other classes.
+    """
+    require_kadid(bundle.card.domains, bundle.card.name)
+    preprocessing = bundle.card.preprocessing
+    with OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as backend:
+        return logits_of(
+            examples(contents, preprocessing),
+            preprocessing,
+            lambda crops: backend.infer(crops)["domain_logits"],
+            advance=advance,
+        )
+
+
+def with_faults(bundle: Bundle, seen: HeldOut, folder: str | os.PathLike[str]) -> Bundle:
     """Write a bundle again, with thresholds and severities of explanations chosen for its own graph.
 
     The training's report chooses them too; this is for a classifier without one.
 
     Args:
         bundle: with a domain classifier.
-        contents: pristine photographs that the classifier was not trained on, at least five.
+        seen: see `look_at_examples`.
         folder: of the new bundle; may be that of the old one.
-        advance: told how many examples more were looked at.
 
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.
-        UsageError: there are too few photographs.
+        UsageError: the examples are of fewer than five contents.
         OutputError: the folder cannot be written.
     """
     domains = bundle.card.domains
     require_kadid(domains, bundle.card.name)
     assert domains is not None
-    preprocessing = bundle.card.preprocessing
-    with OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as backend:
-        seen = logits_of(
-            examples(contents, preprocessing),
-            preprocessing,
-            lambda crops: backend.infer(crops)["domain_logits"],
-            advance=advance,
-        )
     faults, record = choose(seen, domains.temperature)
     by_name = {name: faults[name.replace("_", "-")] for name in domains.classes[1:]}
     card = replace(

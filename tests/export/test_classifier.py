@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgqa_export.classifier import add_classifier, load_classifier, with_faults
+from dgqa_export.classifier import add_classifier, load_classifier, look_at_examples, with_faults
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.bundle.card import Fault
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -126,7 +126,8 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
         pixels = np.random.default_rng(number).integers(0, 256, (66, 70, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
     done: list[int] = []
-    found = with_faults(joined, contents, tmp_path / "explained", advance=done.append).card
+    seen = look_at_examples(joined, contents, advance=done.append)
+    found = with_faults(joined, seen, tmp_path / "explained").card
 
     assert found.domains is not None
     assert list(found.domains.faults) == list(CLASSES[1:])
@@ -135,4 +136,4 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
     assert sum(done) > 60
     assert found.files["domains.onnx"] == joined.card.files["domains.onnx"]
     with pytest.raises(UsageError, match="undistorted photographs of 5 contents"):
-        with_faults(joined, contents[:4], tmp_path / "few")
+        with_faults(joined, seen.where(seen.contents < 4), tmp_path / "few")

@@ -151,7 +151,7 @@ def test_reshaped_sets_are_lines_and_folders_of_their_own(reproduce: ModuleType,
 def test_resnet_50_itself_is_trained_and_evaluated(
     reproduce: ModuleType, tmp_path: Path, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The papers' network, from a file in torchvision's layout with random values; few images, for it is slow."""
+    """The papers' network, from a file in torchvision's layout with random values; few images: it is slow."""
     kadid, bid = tmp_path / "kadid10k", tmp_path / "bid"
     build("kadid10k", kadid, [("I01_01_01.png", 4.0), ("I01_01_05.png", 1.0)])
     build("bid", bid, [(f"DatabaseImage000{n}.JPG", 0.5 * n) for n in range(1, 4)])

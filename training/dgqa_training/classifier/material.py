@@ -83,9 +83,7 @@ def crops(
     """
     layout = layout_of(source)
     if layout is None:
-        made = samples(references, prior)
-        synthetic = SyntheticCrops(made, preprocessing, side)
-        return ViewedCrops(synthetic, [each.type for each in made]) if views else synthetic
+        return SyntheticCrops(samples(references, prior), preprocessing, side, views=views)
     chosen = set(references)
     images = [s for s in datasets.load(layout, source).samples if s.domain and s.reference in chosen]
     kinds = len({each.domain for each in images})
@@ -117,14 +115,14 @@ def samples(references: Sequence[Path], prior: float = 1.0) -> list[Synthetic]:
 
 
 class ViewedCrops:
-    """Random crops of images seen through views that are no fault.
+    """Random crops of images on disk, seen through views that are no fault.
 
     Args:
         source: of the images.
         types: of each image, 0–25: a view without colours would hide a fault of colour.
     """
 
-    def __init__(self, source: SyntheticCrops | ImageCrops, types: Sequence[int]) -> None:
+    def __init__(self, source: ImageCrops, types: Sequence[int]) -> None:
         self._source, self._types = source, list(types)
 
     def __len__(self) -> int:
