@@ -140,9 +140,16 @@ class Survey:
         return np.stack([self._features[place] for place in places if place in self._features]), here
 
     def verification(self) -> tuple[NDArray[np.float64], list[Pixels]]:
-        """Photographs to verify a new bundle on: features float64 [n, d], and the crops of each."""
+        """Photographs to verify a new bundle on: features float64 [n, d], and the crops of each.
+
+        Raises:
+            UsageError: none could be read.
+        """
         places = [place for place in self.sample if place in self._crops][:VERIFIED]
-        return np.stack([self._features[place] for place in places]), [self._crops[place] for place in places]
+        if not places:
+            raise UsageError(f"none of the {len(self._kept)} photographs to verify the model on can be read")
+        features = np.stack([self._features[place] for place in places])
+        return features, [self._crops[place] for place in places]
 
 
 class SurveyPredictor:
