@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dgqa_infer import UsageError
 from dgqa_training.labels.labels import kadid_mean
-from dgqa_training.labels.score_scale import STEPS, link
+from dgqa_training.labels.score_scale import STEPS, link, percentiles
 
 
 @settings(max_examples=30, deadline=None)
@@ -51,3 +52,20 @@ def test_labels_that_are_all_alike_leave_the_label_scale_times_ten():
 def test_opinions_are_on_kadids_scale():
     assert kadid_mean().min() >= 0
     assert kadid_mean().max() <= 10
+
+
+def test_a_scale_of_percentiles_says_how_many_photographs_are_worse():
+    raw = np.random.default_rng(0).normal(6, 1, 4000).clip(0, 10)
+    scale = percentiles(raw)
+    scores = np.interp(raw, scale.raw, scale.score)
+    assert np.median(scores) == pytest.approx(50, abs=0.5)
+    assert (scores > 90).mean() == pytest.approx(0.1, abs=0.005)
+    assert (scores < 5).mean() == pytest.approx(0.05, abs=0.005)
+    assert (np.diff(scale.raw) > 0).all()
+    assert (np.diff(scale.score) > 0).all()
+    assert (scale.score[0], scale.score[-1]) == (0, 100)
+
+
+def test_a_handful_of_photographs_makes_no_scale_of_percentiles():
+    with pytest.raises(UsageError, match="19 photographs are too few"):
+        percentiles(np.linspace(1, 9, 19))

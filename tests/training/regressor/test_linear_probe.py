@@ -57,3 +57,26 @@ def test_a_probe_learns_what_features_tell_and_leaves_the_backbone_alone():
     assert quality.mean() == pytest.approx(np.mean([_Greys().target(index) for index in range(24)]), abs=0.1)
     assert seen == [10, 10, 4]
     assert all(torch.equal(before[name], value) for name, value in network.backbone.state_dict().items())
+
+
+def test_differences_count_as_samples_whose_target_is_zero():
+    """Against least squares on samples, penalty and differences stacked as rows."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(3, [0.1, 1, 5, 40], (200, 4))
+    targets = features @ [1.0, -2, 0.3, 0.01]
+    changes = generator.normal(0, [0.1, 1, 5, 40], (9, 2, 4))
+    sums = RidgeSums(4)
+    sums.add(features, targets)
+    for each in changes:
+        sums.add_differences(each)
+    weights, _ = sums.solve(0.7)
+
+    deviation = features.std(0)
+    rows = [
+        (features - features.mean(0)) / deviation / 200**0.5,
+        (changes / deviation).reshape(-1, 4) / 9**0.5,
+        0.7**0.5 * np.eye(4),
+    ]
+    wanted = [(targets - targets.mean()) / 200**0.5, np.zeros(18 + 4)]
+    expected = np.linalg.lstsq(np.concatenate(rows), np.concatenate(wanted), rcond=None)[0]
+    np.testing.assert_allclose(weights * deviation, expected, rtol=1e-9)

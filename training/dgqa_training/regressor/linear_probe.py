@@ -33,11 +33,19 @@ class RidgeSums:
     sum_xx: NDArray[np.float64] = field(init=False)
     sum_xy: NDArray[np.float64] = field(init=False)
     sum_y: float = 0.0
+    photographs: int = 0
+    sum_dd: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.sum_x = np.zeros(self.channels)
         self.sum_xx = np.zeros((self.channels, self.channels))
         self.sum_xy = np.zeros(self.channels)
+        self.sum_dd = np.zeros((self.channels, self.channels))
+
+    def add_differences(self, changes: NDArray[np.float64]) -> None:
+        """Take in how a photograph's views differ from it, float64 [views, channels]; their target is 0."""
+        self.photographs += 1
+        self.sum_dd += changes.T @ changes
 
     def add(self, features: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
         """Take in samples: features [n, channels], targets [n]."""
@@ -57,6 +65,7 @@ class RidgeSums:
         covariance = self.sum_xx / self.count - np.outer(mean, mean)
         deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
         mean_y = self.sum_y / self.count
+        covariance += self.sum_dd / max(self.photographs, 1)
         correlation = covariance / np.outer(deviation, deviation)
         relation = (self.sum_xy / self.count - mean * mean_y) / deviation
         weights = np.linalg.solve(correlation + ridge * np.eye(self.channels), relation) / deviation
