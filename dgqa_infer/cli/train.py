@@ -259,10 +259,14 @@ def moments(
     network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
     record = {"backbone": backbone, "stages": list(config.head.stages)}
     with output.progress("looking at images", len(images) + len(unlabelled)) as bar:
-        looked = {"seed": seed, "device": device, "observe": bar.advance}
-        table = training.extract(network, source, config.preprocessing, record, workers=workers, **looked)
+        observe, cut = bar.advance, config.preprocessing
+        table = training.extract(
+            network, source, cut, record, seed=seed, device=device, workers=workers, observe=observe
+        )
         if unlabelled:
-            changes = consistency.differences(network, unlabelled, config.preprocessing, **looked)
+            changes = consistency.differences(
+                network, unlabelled, cut, seed=seed, device=device, observe=observe
+            )
             table = table.with_differences(changes)
     if features is not None:
         table.save(features)

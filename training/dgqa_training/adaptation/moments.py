@@ -81,7 +81,7 @@ class Moments:
         types: NDArray[np.int64],
         levels: NDArray[np.int64],
         record: Mapping[str, Any],
-        differences: NDArray[np.float32] | None = None,
+        differences: NDArray[np.floating[Any]] | None = None,
         components: int = COMPONENTS,
     ) -> Moments:
         """Take the moments of features.
@@ -91,7 +91,7 @@ class Moments:
             types: int [n], 0–25.
             levels: int [n], 1–5; 0 for pristine ones.
             record: what they are of.
-            differences: between views of photographs, float32 [photographs, views, d], as
+            differences: between views of photographs, float [photographs, views, d], as
                 `regressor.consistency.differences` gives them; None for a head that need not be consistent.
             components: how many are kept.
 
@@ -116,9 +116,10 @@ class Moments:
         )
         basis = leading / deviation[:, None]
         consistency = np.zeros((leading.shape[1], leading.shape[1]))
-        for views in () if differences is None else differences:
-            changes = views.astype(np.float64) @ basis
-            consistency += changes.T @ changes / len(differences)
+        if differences is not None:
+            for views in differences:
+                changes = views.astype(np.float64) @ basis
+                consistency += changes.T @ changes / len(differences)
         return cls(mean, basis, counts, means, products, consistency, dict(record))
 
     @classmethod

@@ -153,4 +153,5 @@ def _class(sample: Sample) -> float:
 def _copies(references: int, total: float) -> list[int]:
     """So many images shared out over references, as evenly as can be."""
     ends = np.floor(np.arange(references + 1) * (round(total) / references)).astype(int)
-    return np.diff(ends).tolist()
+    copies: list[int] = np.diff(ends).tolist()
+    return copies

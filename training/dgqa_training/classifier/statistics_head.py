@@ -115,7 +115,7 @@ def fit(
                 network(seen), torch.from_numpy(classes[rows]), label_smoothing=recipe.smoothing
             )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             losses.append(loss.item())

@@ -73,7 +73,7 @@ class FeatureTable:
 
     def save(self, file: Path) -> None:
         """Write it as an .npz file."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "features": self.features,
             "contents": self.contents,
             "types": self.types,
@@ -93,10 +93,14 @@ class FeatureTable:
         """
         try:
             with np.load(file) as found:
-                record = json.loads(str(found["record"]))
-                differences = found.get("differences")
-                columns = (found[name] for name in ("features", "contents", "types", "levels"))
-                return cls(*columns, record, differences)
+                return cls(
+                    found["features"],
+                    found["contents"],
+                    found["types"],
+                    found["levels"],
+                    json.loads(str(found["record"])),
+                    found.get("differences"),
+                )
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file} is no table of features: {error}") from error
 
