@@ -29,7 +29,7 @@ _KEYS = {"name", "match", "minimum_score", "forbidden", "maximum_share_failed"}
 
 @dataclass(slots=True)
 class Rule:
-    """One rule and what came of it so far.
+    """One rule and the result so far.
 
     Attributes:
         name: in verdicts.

@@ -113,12 +113,12 @@ class Score:
         height: likewise.
         warnings: stable words for what a careful reader should know, such as "upscaled".
         model: the bundle's name and the start of its graph's hash, "dgqa-lite0@1f3a9c0e".
-        distortions: the most harmful first; empty when none was found, None when nobody asked.
-        attributes: what was measured of the picture that the model saw; None when nobody asked.
+        distortions: the most harmful first; empty when none was found, None where not requested.
+        attributes: what was measured of the picture that the model saw; None where not requested.
         votes: the four domains with the highest logits, likeliest first, by their numbers (0 is pristine);
-            None when nobody asked, or the classifier has other domains.
+            None where not requested, or the classifier has other domains.
         probabilities: of each of the classifier's classes, which sum to 1; None unless all were asked for.
-        quality_map: where in the photograph `raw` comes from; None when nobody asked. Not part of the row.
+        quality_map: where in the photograph `raw` comes from; None where not requested. Not part of the row.
     """
 
     path: str | None

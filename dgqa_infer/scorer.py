@@ -53,7 +53,7 @@ class Prediction:
         distortions: as in `Score`.
         votes: as in `Score`.
         probabilities: as in `Score`.
-        cells: of its quality map, float32 [grid, h, w]; None when nobody asked.
+        cells: of its quality map, float32 [grid, h, w]; None where not requested.
     """
 
     raw: float

@@ -184,7 +184,7 @@ def variants(target: str, options: Options) -> dict[str, Variant]:
 def train_and_evaluate(
     variant: Variant, seed: int, targets: Mapping[str, LabelledSet], options: Options
 ) -> dict[str, dict[str, Evaluation]]:
-    """One training and what came of it: protocol's name → target → figures."""
+    """One training and the result: protocol's name → target → figures."""
     folder = options.out / variant.folder(seed)
     recipe = Recipe(epochs=options.epochs, batch=options.batch, seed=seed)
     config = RegressorConfig(

@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def replay(corpus: Path, model: str) -> dict[str, Any]:
-    """Score everything under a folder: what came of it, how long it took, how large the processes became."""
+    """Score everything under a folder: the result, how long it took, how large the processes became."""
     codes: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     paths, gaps = [], []

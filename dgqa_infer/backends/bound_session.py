@@ -40,7 +40,7 @@ class BoundSession:
             session: with one input of uint8 [batch, side, side, 3].
             kind: "cuda", or "cpu", whose memory is bound just the same.
             index: of the device.
-            cuda_graphs: whether the session's provider was told to record them.
+            cuda_graphs: whether the session's provider records them.
         """
         self._runtime = runtime
         self._session = session

@@ -27,7 +27,7 @@ class Gpu:
         name: such as "NVIDIA H100 80GB HBM3".
         compute_capability: such as "9.0".
         memory: in bytes.
-        driver: version of the kernel driver, such as "580.82.07"; of its CUDA where that is not told.
+        driver: version of the kernel driver, such as "580.82.07"; of its CUDA where unknown.
     """
 
     index: int

@@ -45,7 +45,7 @@ def cores() -> int:
 
 
 def busy() -> float:
-    """How many processes were at work in the last minute, on average; 0 where nobody tells."""
+    """How many processes were at work in the last minute, on average; 0 where unknown."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 

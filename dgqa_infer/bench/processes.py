@@ -17,7 +17,7 @@ PROGRAM = (sys.executable, "-c", "from dgqa_infer.cli.entry import main; main()"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         seconds: of wall time.

@@ -33,7 +33,7 @@ def starts(scoring: Sequence[str], photograph: str, rounds: int) -> Iterator[Fig
 
 
 def memory(scoring: Sequence[str], paths: Sequence[str]) -> Iterator[Figure]:
-    """The most memory that a run over all the photographs holds, with all its processes; none if not told."""
+    """The most memory that a run over all the photographs holds, with all its processes; none if unknown."""
     ran = _sound(run([*PROGRAM, "score", *scoring, *paths], watch_memory=True))
     if ran.peak_mb is not None:
         yield Figure("memory", "score, all processes", "peak", "MB", ran.peak_mb)

@@ -151,7 +151,7 @@ class Domains:
         temperature: logits are divided by it before the softmax; fitted on held-out synthetic images.
         profile: domain profile of the photographs that the model was trained for, as
             `dgqa_infer.domains.profile.DomainProfile.from_card` reads it; empty without one.
-        faults: class → when it is named; of every class but the first, or empty where nobody measured it.
+        faults: class → when it is named; of every class but the first, or empty where not measured.
     """
 
     classes: tuple[str, ...]

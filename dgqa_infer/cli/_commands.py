@@ -18,7 +18,7 @@ SUMMARIES = {
     "pick": "Copy, link or move photographs by their scores.",
     "rate": "Write scores as stars into XMP sidecars.",
     "evaluate": "Compare a bundle's scores with people's.",
-    "adapt": "Make a model for your photographs; nobody need rate any.",
+    "adapt": "Make a model for your photographs; no ratings needed.",
     "export": "Write a model as ONNX, in int8, or as a TensorRT engine.",
     "bench": "Measure speed, memory and start-up on this machine.",
     "doctor": "Show runtimes, devices and versions, and what works.",

@@ -165,5 +165,5 @@ def _amount(option: str, text: str, units: dict[str, float] | dict[str, int], ex
     match = _AMOUNT.fullmatch(text.strip())
     factor = units.get(match.group(2).lower()) if match else None
     if match is None or factor is None or (value := float(match.group(1)) * factor) <= 0:
-        raise UsageError(f"{option} {text!r} is no amount like {example}")
+        raise UsageError(f"invalid {option} {text!r}: expected e.g. {example}")
     return value

@@ -84,7 +84,7 @@ class Output:
 
         Args:
             description: stands before the bar.
-            total: number of steps; None where nobody knows.
+            total: number of steps; None where unknown.
         """
         if self.quiet or not sys.stderr.isatty():
             yield _Silent()

@@ -210,7 +210,7 @@ class Run:
 
 
 class _StdoutSink:
-    """A sink on stdout, whose errors are told as such."""
+    """A sink on stdout, whose errors are reported as such."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink

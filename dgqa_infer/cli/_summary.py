@@ -1,4 +1,4 @@
-"""What a run came to: counted while it goes, told at its end, and turned into its exit code."""
+"""Summary of a run: counted while it goes, shown at its end, and turned into its exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Summary:
         passed_over: what folders hold besides, by reason.
         gate: the gate's verdict on the set; None without a gate.
         interrupted: whether the run was stopped before its end.
-        target: domain profile of the photographs that the model was trained for; None where nobody knows.
+        target: domain profile of the photographs that the model was trained for; None where unknown.
         profile: that of the photographs of this run and of those that it continues.
         drift: how far the two are from each other; None until `compare`, and where one of them is not known.
         cpu_decoded: JPEGs of this run that a GPU was to decode and did not.
@@ -128,7 +128,7 @@ class Summary:
         }
 
     def report(self, out: Output, path: str | None) -> None:
-        """Tell a person what came of the run, and write `as_json` to a file if one is named.
+        """Tell a person the result of the run, and write `as_json` to a file if one is named.
 
         Raises:
             OutputError: the file cannot be written.

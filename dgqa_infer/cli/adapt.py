@@ -1,4 +1,4 @@
-"""`dgqa-infer adapt`: a bundle for your photographs, which nobody needs to rate."""
+"""`dgqa-infer adapt`: a bundle for your photographs, without ratings."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def main() -> None:
     with ExitStack() as stack:
         begun = None
         if _scores_here(sys.argv[1:]):
-            # Without room for it now, there will be an error later, told as errors are.
+            # Without room for it now, there will be an error later, reported as other errors are.
             with suppress(OSError):
                 begun = stack.enter_context(WorkerProcess())
         from dgqa_infer.cli import app

@@ -47,7 +47,7 @@ def evaluate(
         typer.Option(
             "--higher-is-better/--lower-is-better",
             help="Direction of the scores of --labels.",
-            show_default="higher; a column called dmos must be told",
+            show_default="higher; must be given for a column called dmos",
         ),
     ] = None,
     model: ModelOption = "dgqa-lite0",

@@ -36,7 +36,7 @@ class ImageFile:
     Attributes:
         data: all of it.
         size: in bytes.
-        mtime: time of the last change, in seconds since 1970, to the microsecond; None where nobody knows.
+        mtime: time of the last change, in seconds since 1970, to the microsecond; None where unknown.
     """
 
     data: bytes

@@ -11,7 +11,7 @@ from typing import Any
 from dgqa_infer.results import Row
 
 NONE_FOUND = "none found"
-"""Said of a photograph in which no distortion is clearly there; where nobody asked, nothing is said."""
+"""Said of a photograph in which no distortion is clearly there; where not requested, nothing is said."""
 
 ATTRIBUTES = ("sharpness", "brightness", "clipped", "noise")
 NUMBERS = ("score", "raw", "spread", *ATTRIBUTES, "mtime")

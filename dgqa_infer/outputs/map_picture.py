@@ -12,7 +12,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.quality_map import QualityMap
 
 COLOURS: Final = ((140, 22, 40), (224, 104, 60), (250, 226, 150), (122, 184, 196), (32, 84, 150))
-"""RGB from the lower end of the scale to the upper, evenly spaced; told apart by the colour-blind too."""
+"""RGB from the lower end of the scale to the upper, evenly spaced; distinct to the colour-blind too."""
 OPACITY: Final = 0.55
 
 _GREY = 0.6  # share of grey in the photograph below, so that its own colours are not taken for the map's

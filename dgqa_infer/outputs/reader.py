@@ -32,7 +32,7 @@ def read_rows(name: str, warn: Callable[[str], None] = lambda _: None) -> Number
 
     Args:
         name: of a file that ends in .csv, .parquet or anything else, which is JSONL; "-" is JSONL on stdin.
-        warn: told, in a sentence, that the last line is not whole: the end of a run that was killed.
+        warn: called with a sentence where the last line is not whole: the end of a run that was killed.
 
     Raises:
         UsageError: it cannot be read, or a line is not JSON.

@@ -102,12 +102,12 @@ class Decoded:
 
     Attributes:
         size: of the file, in bytes.
-        mtime: of the file, in seconds since 1970; None where nobody knows.
+        mtime: of the file, in seconds since 1970; None where unknown.
         width: of the upright photograph, in pixels.
         height: likewise.
         warnings: stable words for what a careful reader should know.
         preview: width and height of the picture in the slot; None where none was asked for.
-        attributes: what was measured; None where nobody asked.
+        attributes: what was measured; None where not requested.
     """
 
     size: int | None
@@ -157,7 +157,7 @@ class Failed:
 
 
 Order: TypeAlias = Decode | Admit
-"""What a worker is told once it has its settings."""
+"""A worker's message once it has its settings."""
 Answer: TypeAlias = Ready | Ask | Decoded | Failed
 """What a worker says."""
 
@@ -178,7 +178,7 @@ def decode_settings(data: bytes) -> WorkerSettings:
 
 
 def decode_order(data: bytes) -> Order:
-    """Read what a worker is told.
+    """Read a worker's settings.
 
     Raises:
         ValueError: these bytes are no order.

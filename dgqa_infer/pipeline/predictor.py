@@ -1,4 +1,4 @@
-"""What turns crops into results, and what an input comes to in the end."""
+"""What turns crops into results, and the outcome of each input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Photo:
         width: of the upright photograph, in pixels.
         height: likewise.
         warnings: stable words for what a careful reader should know.
-        attributes: what was measured of the picture that the crops are cut from; None where nobody asked.
+        attributes: what was measured of the picture that the crops are cut from; None where not requested.
     """
 
     index: int

@@ -36,7 +36,7 @@ class WorkerProcess:
     """
 
     def __init__(self) -> None:
-        """Begin it; it imports what it needs and waits to be told more.
+        """Begin it; it imports what it needs and waits for its settings.
 
         Raises:
             OSError: the system has no room for another process.

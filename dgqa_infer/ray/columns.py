@@ -4,7 +4,7 @@
 and `height` (int64, pixels), `warnings` (list of text), `distortions` (list of name, probability and
 severity; null unless explained), `sharpness`, `brightness`, `clipped` and `noise` (float64; null unless
 explained), `error_code` and `error_message` (text; null where there is a score), `model` (text), `size`
-(int64, bytes) and `mtime` (float64, seconds since 1970; null for bytes and where nobody knows). With
+(int64, bytes) and `mtime` (float64, seconds since 1970; null for bytes and where unknown). With
 `explain="all"` also the probability of each class, such as `p_motion_blur` (float64).
 """
 

@@ -1,6 +1,6 @@
-"""One partition: its names in, its rows in a file of their own, and a report of what came of them.
+"""One partition: its names in, its rows in a file of their own, and a report of the result of them.
 
-The report is written last. Where there is one, the partition is done, and nobody does it again.
+The report is written last. Where there is one, the partition is done and not repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORMATS = ("jsonl", "parquet")
 
 @dataclass(slots=True)
 class Report:
-    """What came of a partition.
+    """Result of a partition.
 
     Attributes:
         partition: its name.
@@ -85,7 +85,7 @@ class Report:
 
 
 def read_report(destination: Destination, partition: str) -> Report | None:
-    """What came of a partition; None while it is not done."""
+    """Result of a partition; None while it is not done."""
     data = destination.read(f"{REPORTS}/{partition}.json")
     return None if data is None else Report.from_json(data)
 
@@ -143,7 +143,7 @@ class PartitionScorer:
         """Load the model.
 
         Args:
-            settings: what every actor is told.
+            settings: the settings of every actor.
             destination: where names are and rows go.
             format: one of `FORMATS`.
             folder: that names of files are relative to.

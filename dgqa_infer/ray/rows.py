@@ -31,7 +31,7 @@ class RowScorer:
         """Load the model.
 
         Args:
-            settings: what every actor is told.
+            settings: the settings of every actor.
             column: that holds the photographs.
             prefix: of the new columns.
         """

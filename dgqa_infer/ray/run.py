@@ -48,7 +48,7 @@ def score_partitions(
         partitions: their names.
         destination: where names are and rows go.
         format: of the rows.
-        settings: what every actor is told.
+        settings: the settings of every actor.
         resources: of the actors.
         folder: that names of files are relative to.
 

@@ -1,4 +1,4 @@
-"""What every actor is told: the model itself, and how photographs are decoded and scored."""
+"""The settings of every actor: the model itself, and how photographs are decoded and scored."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Decoder:
         """Make ready to decode.
 
         Args:
-            settings: what every actor is told.
+            settings: the settings of every actor.
             column: that holds the photographs.
             prefix: of the columns that will be new.
         """
@@ -167,7 +167,7 @@ class Inferrer:
         """Load the model.
 
         Args:
-            settings: what every actor is told.
+            settings: the settings of every actor.
             prefix: of the new columns.
         """
         import ray

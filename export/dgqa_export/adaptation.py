@@ -62,13 +62,12 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """What came of it.
+    """The result.
 
     Attributes:
         bundle: that was written.
         selection: the domains that the photographs resemble, and what they rest on.
-        types: how far distortion types agree on the photographs; None where that was not asked or could not
-            be told.
+        types: how far distortion types agree on the photographs; None where not requested or unknown.
         kept: rank correlation of the new and the old model on the sample.
         drift: largest difference of raw between the bundle and its head on the sample.
         srcc: rank correlation with the user's ratings; None without them.
@@ -226,7 +225,7 @@ def adapt(
 
 
 def _agreement(survey: Survey, moments: Moments, ridge: float, choice: Choice) -> Agreement | None:
-    """How far the types agree on the sample; None where that is not asked or cannot be told."""
+    """How far the types agree on the sample; None where not requested or unknown."""
     if choice.rule != "agreement" or choice.types:
         return None
     seen, _ = survey.features(survey.sample)

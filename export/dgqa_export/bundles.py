@@ -71,7 +71,7 @@ def card_for(
         checkpoint: of a quality network.
         name: of the bundle.
         version: of the bundle.
-        licence: of the weights, as an SPDX expression; nobody but their maker knows.
+        licence: of the weights, as an SPDX expression; only their maker knows.
     """
     scale = checkpoint.training.get("scale")
     return Card(

@@ -92,7 +92,7 @@ def look_at_examples(
     Args:
         bundle: with a domain classifier.
         contents: pristine photographs that the classifier was not trained on.
-        advance: told how many examples more were looked at.
+        advance: called with the number of further examples done.
 
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.

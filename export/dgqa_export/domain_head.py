@@ -53,7 +53,7 @@ def retrain_head(
         folder: of the new bundle; may be that of the old one.
         recipe: of the head.
         workers: processes that make crops; 0 makes them here.
-        advance: told how many crops more were looked at.
+        advance: called with the number of further crops done.
 
     Raises:
         ModelError: the bundle has no domain classifier with KADID's classes, or one of another kind.

@@ -62,7 +62,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of it.
+    """The result.
 
     Attributes:
         drift: of every precision in every runtime.
@@ -246,7 +246,7 @@ def compare(
         source: what is exported.
         candidates: by name.
         paths: photographs; None for scikit-image's samples.
-        report: told how far it is.
+        report: called with the progress.
         largest_batch: of the batch sizes that are compared.
     """
     precisions = {precision for precision, _ in candidates.values()}

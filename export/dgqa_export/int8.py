@@ -85,7 +85,7 @@ def to_int8(
         calibration: the crops of photographs, each uint8 [grid, side, side, 3]; ranges are measured on them.
         choosing: others, to choose a calibration and what to leave out.
         tolerance: of int8: mean absolute difference on the label scale.
-        report: told what is being done, in a few words.
+        report: called with a few words on what is being done.
 
     Raises:
         UsageError: too few photographs.

@@ -49,7 +49,7 @@ class Surveyed(DomainLogits):
 
 
 class Survey:
-    """What is asked of which photograph, and what came of it.
+    """What is asked of which photograph, and the result.
 
     Attributes:
         photographs: number of inputs that vote.

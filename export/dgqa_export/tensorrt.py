@@ -102,7 +102,7 @@ def build_for_bundle(
         options: how to build.
         cache: where the engine is kept.
         flavour: "tensorrt" or "tensorrt_rtx"; None for whichever is installed.
-        report: told what TensorRT is doing.
+        report: called with what TensorRT is doing.
 
     Raises:
         BackendError: TensorRT or the GPU is missing, or refuses; says why.
@@ -166,7 +166,7 @@ def build(
         graph: an ONNX model that keeps `dgqa_export.contract`, in any precision.
         options: how to build.
         timings: what an earlier build measured on the same GPU with the same version; empty for none.
-        report: told what TensorRT is doing.
+        report: called with what TensorRT is doing.
 
     Returns:
         The plan, and what was measured; empty for TensorRT-RTX, which measures when it runs.

@@ -201,7 +201,7 @@ def _is_installed() -> bool:
 
 
 def _import() -> Any:
-    # It has much to say where nobody asked, and is told so before it is imported.
+    # It logs much unasked, so its level is set before it is imported.
     os.environ.setdefault("PYNVIMGCODEC_VERBOSITY", "0")
     try:
         return importlib.import_module(_MODULE)
@@ -225,7 +225,7 @@ def _open(codec: Any, kind: str, index: int) -> Any:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What is loaded meanwhile does not write to the terminal: it names libraries that nobody needs."""
+    """What is loaded meanwhile does not write to the terminal: it names unneeded libraries."""
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

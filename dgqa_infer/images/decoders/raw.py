@@ -1,7 +1,7 @@
 """Camera raw files: the preview that the camera made, or else a half-size development; never the thumbnail.
 
 Most raw files are TIFF files whose first picture is a thumbnail of a few thousand pixels. Pillow would decode
-it, and a score would be given to something that nobody looks at, so they are told apart here.
+it, and a score would be given to something that nobody looks at, so they are distinguished here.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def thumbnails(
         files: what each is asked for by → its file.
         side: longest side, in pixels.
         workers: number of processes; None for one a core.
-        wanted: told the key and the file's size in bytes; false leaves the photograph out.
+        wanted: called with the key and the file's size in bytes; false leaves the photograph out.
 
     Yields:
         Key and picture, uint8 [height, width, 3], in order; none for what cannot be decoded.

@@ -1,4 +1,4 @@
-"""Which distortion types to learn from, told by photographs that nobody rated: those whose judgements agree.
+"""Which distortion types to learn from: those whose judgements of unrated photographs agree.
 
 Trained on one type alone, a head ranks photographs; so each of the 25 types has an opinion of every
 photograph. What people see in a photograph is what these opinions share, and what a type gets wrong is mostly

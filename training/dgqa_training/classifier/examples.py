@@ -1,7 +1,7 @@
 """Photographs with known faults as users have them: whole, and seen through a view that is no fault.
 
-The report's held-out images say how well types are told apart. These say when an explanation may be believed:
-undistorted photographs as cameras and web sites save them, on which nothing should be named, and distorted
+The report's held-out images say how well types are distinguished. These say when an explanation may be
+believed: undistorted photographs as cameras and web sites save them, on which nothing should be named, and distorted
 ones saved likewise.
 """
 
@@ -95,7 +95,7 @@ def logits_of(
         preprocessing: how they become crops.
         classify: uint8 [n, crop, crop, 3] → logits [n, 26].
         batch: examples that it is given at once.
-        advance: told how many examples more are done.
+        advance: called with the number of further examples done.
     """
     logits, facts = [], []
     while some := list(islice(images, batch)):

@@ -135,7 +135,7 @@ def judge(
         seed: of the distortions; an image depends on it, its content's place, its type and its level.
         batch: images that are judged at once.
         views: whether each image is seen through a view that is no fault, as users' photographs are.
-        advance: told how many images more are done.
+        advance: called with the number of further images done.
 
     Raises:
         ModelError: the checkpoint is none of a domain classifier.

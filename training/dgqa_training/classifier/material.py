@@ -24,7 +24,7 @@ from dgqa_training.loop.loop import CropSource
 from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
 
 TABLES = {"dmos.csv": "kadid10k", "kadis700k_ref_imgs.csv": "kadis700k"}
-"""The file by which a set is told from a folder of photographs → the set's layout."""
+"""The file that distinguishes a set from a folder of photographs → the set's layout."""
 
 MOST_KEPT = 500
 """More contents are never kept back: a report on 28,000 of KADIS-700k's would take days."""

@@ -63,7 +63,7 @@ def write(
         source: folder with the held-out photographs.
         device: "cpu" or "cuda".
         workers: processes that make images; 0 makes them here.
-        advance: told how many images more are done.
+        advance: called with the number of further images done.
 
     Returns:
         What report.json holds.

@@ -90,7 +90,7 @@ def fit(
         statistics: float16 [n, d], of crops.
         classes: int [n], 0–25.
         recipe: how.
-        observe: told after each epoch its number and mean loss.
+        observe: called after each epoch with its number and mean loss.
     """
     torch.manual_seed(recipe.seed)
     some = statistics[:: max(1, len(statistics) // 10_000)].astype(np.float32)

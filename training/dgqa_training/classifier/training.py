@@ -47,7 +47,7 @@ class ClassifierConfig:
         held_out: share of the contents that training never sees.
         prior: pristine images for each image of a type; KADIS-700k has 5.
         views: whether images are seen through views that are no fault: see `classifier.material`.
-        preprocessing: short side of the references, and how photographs are cut when domains are told.
+        preprocessing: short side of the references, and how photographs are cut for the domains.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -89,7 +89,7 @@ def train(
         weights: file of the backbone's ImageNet weights where no package carries them.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
-        observe: told after each step how it goes.
+        observe: called after each step with the progress.
 
     Returns:
         The checkpoint, also written to the folder.

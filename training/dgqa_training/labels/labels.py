@@ -1,4 +1,4 @@
-"""Quality labels for synthetic images of contents that nobody has rated, lent by KADID-10k.
+"""Quality labels for synthetic images of contents without ratings, lent by KADID-10k.
 
 All labels run from 0 to 10, higher is better: KADID's DMOS, mapped so that the least of its 10,125 images is
 0 and the best is 10. A pristine image counts as 10.

@@ -58,7 +58,7 @@ def differences(
         preprocessing: short side, and side of a crop; smaller photographs are left out.
         seed: of the crops.
         device: "cpu" or "cuda".
-        observe: told after each photograph that it was looked at.
+        observe: called with 1 after each photograph.
 
     Returns:
         float32 [n, 5, d], each view's difference times the square root of its weight.

@@ -161,7 +161,7 @@ def extract(
         seed: of the crops, and of the distortions where images are made in memory.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
-        observe: told after each batch how many images it took in.
+        observe: called after each batch with its number of images.
 
     Raises:
         UsageError: the folder holds no such set.

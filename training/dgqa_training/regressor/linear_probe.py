@@ -94,7 +94,7 @@ def fit_probe(
         batch: crops at a time.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
-        observe: told after each batch how many samples it took in.
+        observe: called after each batch with its number of samples.
     """
     sums = RidgeSums(network.linear.in_channels)
     for features, targets in pooled(network, source, seed=seed, batch=batch, device=device, workers=workers):

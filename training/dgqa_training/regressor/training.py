@@ -202,7 +202,7 @@ def train(
         weights: file of the backbone's ImageNet weights where no package carries them.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
-        observers: told how it goes.
+        observers: called with the progress.
 
     Returns:
         The checkpoint, also written to the folder.

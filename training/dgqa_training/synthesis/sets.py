@@ -59,7 +59,7 @@ def write_set(
         out: its folder; new, empty, or begun by a call with the same plan.
         run: does work for many items, perhaps in other processes; the set does not depend on it.
         scores: KADID's, for labels; those that travel with the package by default.
-        advance: told how many images more are done.
+        advance: called with the number of further images done.
 
     Returns:
         What was done.
@@ -91,7 +91,7 @@ def write_sheets(
         plan: of the set.
         out: its folder; the sheets go to `contact_sheets` in it, one PNG a content.
         run: does work for many items.
-        advance: told how many sheets more are done.
+        advance: called with the number of further sheets done.
 
     Raises:
         OutputError: one cannot be written.

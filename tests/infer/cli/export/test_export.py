@@ -174,7 +174,7 @@ def test_an_engine_that_cannot_be_built_is_an_error_where_it_was_asked_for(
         (["--fp16", "--calibrate-on", "."], "--calibrate-on goes with --int8"),
         (["--fp16", "--batch", "8"], "batch sizes are MIN:OPT:MAX"),
         (["--fp16", "--batch", "8:4:2"], "must rise"),
-        (["--fp16", "--workspace", "much"], "--workspace 'much' is no amount"),
+        (["--fp16", "--workspace", "much"], "invalid --workspace 'much': expected e.g. "),
         (["--fp16", "--out", "taken"], "taken cannot be written: "),
         (["--fp16", "--triton", "taken"], "taken cannot be written: "),
         (["--fp32", "--opset", "20"], "a bundle's graph keeps its opset"),
