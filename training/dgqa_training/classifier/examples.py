@@ -1,8 +1,8 @@
 """Photographs with known faults as users have them: whole, and seen through a view that is no fault.
 
 The report's held-out images say how well types are distinguished. These say when an explanation may be
-believed: undistorted photographs as cameras and web sites save them, on which nothing should be named, and distorted
-ones saved likewise.
+believed: undistorted photographs as cameras and web sites save them, on which nothing should be named, and
+distorted ones saved likewise.
 """
 
 from __future__ import annotations
