@@ -148,8 +148,8 @@ def read_gate(path: str, card: Card) -> Gate:
         UsageError: the file cannot be read, or a rule makes no sense; names the rule and the key.
     """
     try:
-        with Path(path).open("rb") as file:
-            data = tomllib.load(file)
+        # Some editors begin it with a byte order mark.
+        data = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"the gate file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.attributes import Attributes, attributes
 from dgqa_infer.images.crops import crops, places, shrink
 from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
+from dgqa_infer.inputs.files import Input, name_of, read_memory
 from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.quality_map import QualityMap
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
 
 T = TypeVar("T")
-Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+Source: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
+)
 
 DEFAULT_MODEL = "dgqa-lite0"
 
@@ -153,7 +156,8 @@ class Scorer:
         """Score one photograph.
 
         Args:
-            image: a path, a file's bytes, a Pillow image, or an upright sRGB array uint8 [height, width, 3].
+            image: a path, a file's bytes, a file open for reading bytes, a Pillow image, or an upright sRGB
+                array uint8 [height, width, 3].
 
         Raises:
             ImageError: it cannot be scored; `code` says why.
@@ -214,11 +218,11 @@ class Scorer:
         from dgqa_infer.inputs.finder import InputFinder
         from dgqa_infer.pipeline.pipeline import Pipeline
 
-        named = (
-            [os.fspath(path) for path in paths]
-            if isinstance(paths, Sequence)
-            else (os.fspath(path) for path in paths)
-        )
+        if isinstance(paths, str | os.PathLike):
+            paths = [paths]
+        named: Iterable[Input] = map(name_of, paths)
+        if isinstance(paths, Sequence):
+            named = list(named)
         with Pipeline(self, workers=workers, limits=self.options.worker_limits) as pipeline:
             found = InputFinder(recursive=recursive).find(named, patterns=False)
             for outcome in pipeline.run(found):
@@ -334,7 +338,7 @@ class Scorer:
         self, image: Source
     ) -> tuple[str | None, Photograph | ImageError, Pixels | None, Attributes | None]:
         """The input's path, what became of it, its crops, and what was measured of it."""
-        path = os.fspath(image) if isinstance(image, str | os.PathLike) else None
+        path = os.fsdecode(image) if isinstance(image, str | os.PathLike) else None
         try:
             if isinstance(image, Image.Image):
                 photograph = from_pillow(image, self.limits)
@@ -342,7 +346,7 @@ class Scorer:
                 photograph = from_array(image, self.limits)
             else:
                 photograph = decode(
-                    image,
+                    path if path is not None else read_memory(image, self.limits.file_bytes),
                     self.limits,
                     strict=self.strict,
                     short_side=self.preprocessing.decoded_side,

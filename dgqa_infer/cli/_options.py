@@ -42,6 +42,10 @@ JsonOption = Annotated[
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive/--no-recursive", help="Look into folders within folders.")
 ]
+FollowLinksOption = Annotated[
+    bool,
+    typer.Option("--follow-links", help="Look into folders that links lead to; each folder once."),
+]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Only files that fit, and whatever they are. May be repeated."),
@@ -137,7 +141,7 @@ def named(paths: list[str], *, null: bool) -> tuple[Iterable[str], bool]:
         return paths, True
     if len(paths) > 1:
         raise UsageError("- is the list of names on stdin, and must be the only PATH")
-    from dgqa_infer.inputs.finder import read_names
+    from dgqa_infer.inputs.name_lists import read_names
 
     return read_names(_STDIN, b"\0" if null else b"\n"), False
 

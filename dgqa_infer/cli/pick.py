@@ -121,10 +121,11 @@ def _put(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     from dgqa_infer.comparison.pairing import names_in_set
     from dgqa_infer.inputs.local import local_file
-    from dgqa_infer.outputs.picking import place_in, put
+    from dgqa_infer.outputs.picking import mark_copies, place_in, put
 
     names = {row["path"]: name for row, name in zip(everything, names_in_set(everything), strict=True)}
     done, problems = [], []
+    made = not into.exists()
     with out.progress("picking", len(chosen)) as bar:
         for row in chosen:
             bar.advance()
@@ -143,6 +144,8 @@ def _put(
                 problems.append(str(error))
                 continue
             done.append({"path": path, "score": row.get("score"), "target": str(target)})
+    if made and how is not How.MOVE and into.is_dir():
+        mark_copies(into)
     return done, problems
 
 

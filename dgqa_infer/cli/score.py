@@ -16,6 +16,7 @@ from dgqa_infer.cli._options import (
     ExcludeOption,
     FastDecodeOption,
     FileSizeLimit,
+    FollowLinksOption,
     GpuDecodeOption,
     IncludeOption,
     InFlightLimit,
@@ -78,6 +79,7 @@ def score(
     ] = None,
     summary: SummaryOption = None,
     recursive: RecursiveOption = True,
+    follow_links: FollowLinksOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     null: NullOption = False,
@@ -133,7 +135,7 @@ def score(
             from dgqa_infer.outputs.maps import MapFolder
 
             folder = MapFolder(maps, bundle.card.raw_range)
-        finder = InputFinder(include or (), exclude or (), recursive)
+        finder = InputFinder(include or (), exclude or (), recursive, follow_links)
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))

@@ -14,6 +14,7 @@ from dgqa_infer.cli._options import (
     ExcludeOption,
     FastDecodeOption,
     FileSizeLimit,
+    FollowLinksOption,
     GpuDecodeOption,
     IncludeOption,
     InFlightLimit,
@@ -68,6 +69,7 @@ def score_cluster(
     gpu_decode: GpuDecodeOption = False,
     summary: SummaryOption = None,
     recursive: RecursiveOption = True,
+    follow_links: FollowLinksOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     null: NullOption = False,
@@ -114,7 +116,7 @@ def score_cluster(
         limits=decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile),
         worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
     )
-    finder = InputFinder(include or (), exclude or (), recursive)
+    finder = InputFinder(include or (), exclude or (), recursive, follow_links)
     found = _cluster_run.run(target, names, patterns, finder, Bundle.load(model), options, out)
     found.report(out, summary)
     raise typer.Exit(found.exit_code())

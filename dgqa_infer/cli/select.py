@@ -13,6 +13,7 @@ from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
+    FollowLinksOption,
     JsonOption,
     ModelOption,
     QuietOption,
@@ -54,6 +55,7 @@ def select(
     ] = None,
     json: JsonOption = None,
     recursive: Annotated[bool, typer.Option(help="Look into folders within folders.")] = True,
+    follow_links: FollowLinksOption = False,
     include: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only files that fit. May be repeated.")
     ] = None,
@@ -88,7 +90,7 @@ def select(
     from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
-    files = InputFinder(include or (), exclude or (), recursive)
+    files = InputFinder(include or (), exclude or (), recursive, follow_links)
     target = None if against is None else _target(against)
     with (
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
@@ -174,12 +176,13 @@ def _rows(selection: DomainSelection, target: DomainProfile | None) -> list[dict
 
 
 def _draw(path: Path, selection: DomainSelection) -> None:
+    from dgqa_infer.inputs.own_pictures import png_mark
     from dgqa_infer.outputs.files import whole_file
     from dgqa_training.selection.chart import chart
 
     try:
         with whole_file(path) as file:
-            chart(selection).save(file, "PNG")
+            chart(selection).save(file, "PNG", pnginfo=png_mark())
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 

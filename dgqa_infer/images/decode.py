@@ -152,6 +152,7 @@ def from_array(array: NDArray[Any], limits: DecodeLimits) -> Photograph:
     Raises:
         ImageError: the array is none of these, or is too large.
     """
+    array = np.asarray(array)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         shape = " × ".join(map(str, array.shape))
         raise ImageError(

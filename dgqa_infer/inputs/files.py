@@ -89,6 +89,45 @@ def read_file(path: str | os.PathLike[str], file_bytes: int) -> ImageFile:
     return ImageFile(data, after.st_size, mtime(after))
 
 
+def read_memory(source: object, file_bytes: int) -> bytes:
+    """The bytes of a photograph that is in memory, or behind an open file.
+
+    Args:
+        source: bytes, or what holds or reads them: `bytearray`, `memoryview`, `io.BytesIO`, an open file.
+        file_bytes: more are refused.
+
+    Raises:
+        ImageError: "too_large"; "unreadable" where reading fails; "unsupported" for anything else.
+    """
+    data: object = None
+    if isinstance(source, bytes | bytearray | memoryview):
+        if memoryview(source).nbytes > file_bytes:
+            raise ImageError("too_large", f"more than {file_bytes:,} bytes, which is the limit")
+        return bytes(source)
+    if callable(read := getattr(source, "read", None)):
+        try:
+            data = read(file_bytes + 1)
+        except Exception as error:
+            # Whatever an object that only looks like a file comes up with.
+            raise ImageError("unreadable", "the open file cannot be read") from error
+    if not isinstance(data, bytes):
+        raise ImageError(
+            "unsupported",
+            f"a {type(source).__name__} is no photograph: give a path, the bytes of a file, a Pillow image, "
+            "or an array uint8 [height, width, 3]",
+        )
+    if len(data) > file_bytes:
+        raise ImageError("too_large", f"more than {file_bytes:,} bytes, which is the limit")
+    return data
+
+
+def name_of(path: object) -> Input:
+    """A path as the finder takes it; an error for what is none."""
+    if isinstance(path, str | bytes | os.PathLike):
+        return os.fsdecode(path)
+    return ImageError("unsupported", f"a {type(path).__name__} is no path; score_many takes images in memory")
+
+
 def mtime(status: os.stat_result) -> float:
     """Time of the last change as the rows give it: seconds since 1970, to the microsecond."""
     return round(status.st_mtime_ns / 1e9, 6)

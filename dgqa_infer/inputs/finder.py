@@ -19,12 +19,21 @@ from pathlib import Path
 from dgqa_infer.errors import ErrorCode, ImageError, UsageError
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import Input
-from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, sniff
+from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, REFUSED_EXTENSIONS, is_refused_picture, sniff
 from dgqa_infer.inputs.globs import matches
+from dgqa_infer.inputs.own_pictures import FOLDER_MARK, is_own
 
 # So many names of one folder are read and sorted at a time.
 _PORTION = 20_000
 _GLOB = frozenset("*?[")
+# What systems and programs keep beside photographs: thumbnails, bins, the objects of version control.
+_SKIPPED_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "$recycle.bin", "__macosx"}
+    | {".appledouble", ".dtrash", ".dvc", ".fseventsd", ".git", ".hg", ".spotlight-v100", ".svn"}
+    | {".thumbnails", ".trash", ".trashes", "lost+found", "system volume information"}
+)
+# A Mac's other half of a file, on disks that have no place for it.
+_COMPANION = "._"
 
 
 @dataclass(slots=True)
@@ -36,34 +45,45 @@ class InputFinder:
             extension or an image's first bytes.
         exclude: patterns of files and folders to leave out.
         recursive: also look into folders within folders.
-        passed_over: how many entries of folders are not scored, by reason: "not_an_image", "excluded",
-            "symlink" (never followed), "special" (pipes, devices), "folder" (where not recursive); and
-            "duplicate" for what was named before.
+        follow_links: also look into folders that links lead to; each folder once, however it is reached.
+            Links to files are always followed, and each name of a file is scored.
+        decoded_only: leave out pictures in formats that are not decoded. If not, they are found, and fail.
+        passed_over: how many entries of folders are not scored, by reason: "not_an_image", "excluded" (also
+            by default: thumbnails, bins and companions that systems make), "made_here" (by this program),
+            "symlink" (to a folder, or to nothing that looks like a photograph), "special" (pipes, devices),
+            "folder" (where not recursive); and "duplicate" for what was named before, and for folders that
+            were reached before.
     """
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     recursive: bool = True
+    follow_links: bool = False
+    decoded_only: bool = False
     passed_over: Counter[str] = field(default_factory=Counter)
 
-    def find(self, named: Iterable[str], *, patterns: bool = True) -> Iterator[Input]:
+    def find(self, named: Iterable[Input], *, patterns: bool = True) -> Iterator[Input]:
         """The files to score.
 
         Args:
             named: files, folders and patterns. A file is scored whatever its name says; a link that is named
-                is followed, one that lies in a folder is not.
+                is followed. An `ImageError` in the place of a name is given on.
             patterns: whether a name that does not exist may be a pattern.
 
         Yields:
             Paths, each spelling only once: what was named, or its folder's name, a slash and its own. An
             `ImageError` for a folder that cannot be listed.
         """
-        if isinstance(named, Sequence) and len(named) == 1 and _is_folder(named[0]):
+        alone = named[0] if isinstance(named, Sequence) and len(named) == 1 else None
+        if isinstance(alone, str) and _is_folder(alone):
             # Nothing can come twice, and a million names need not be remembered.
-            yield from self._expand(named[0], patterns)
+            yield from self._expand(alone, patterns)
             return
         seen: set[bytes] = set()
         for name in named:
+            if isinstance(name, ImageError):
+                yield name
+                continue
             for found in self._expand(name, patterns):
                 if isinstance(found, str):
                     # A digest instead of the name: half the memory, and names may be long.
@@ -96,11 +116,22 @@ class InputFinder:
     def _walk(self, root: str) -> Iterator[Input]:
         prefix = root if root.endswith("/") else f"{root}/"
         stack = [self._list(root, prefix, "")]
+        # Only links can lead to a folder twice, and only then all folders need be remembered.
+        reached = {_identity(root)} if self.follow_links else None
         while stack:
             entry = next(stack[-1], None)
             if entry is None:
                 stack.pop()
             elif isinstance(entry, _Folder):
+                if os.path.lexists(f"{entry.path}/{FOLDER_MARK}"):
+                    self.passed_over["made_here"] += 1
+                    continue
+                if reached is not None:
+                    identity = _identity(entry.path)
+                    if identity in reached:
+                        self.passed_over["duplicate"] += 1
+                        continue
+                    reached.add(identity)
                 stack.append(self._list(entry.path, f"{entry.path}/", f"{entry.relative}/"))
             else:
                 yield entry
@@ -115,7 +146,9 @@ class InputFinder:
                     reason = "excluded"
                 elif self.include:
                     reason = None if any(matches(within, pattern) for pattern in self.include) else "excluded"
-                elif os.path.splitext(within)[1].lower() not in EXTENSIONS:  # noqa: PTH122
+                elif any(map(_is_skipped, within.split("/"))):
+                    reason = "excluded"
+                elif not self._is_image_by_name(within):
                     # By the name alone: the first bytes of each would be a request for each.
                     reason = "not_an_image"
                 if reason is None:
@@ -139,12 +172,14 @@ class InputFinder:
     def _look_at(self, entry: os.DirEntry[str], prefix: str, relative: str) -> Input | _Folder | None:
         path, within = prefix + entry.name, relative + entry.name
         try:
-            kind = _kind(entry)
+            kind = self._kind(entry)
         except OSError:
             # Not even its kind can be asked for; reading it will say why.
             return path
         reason = None
-        if any(matches(within, pattern) for pattern in self.exclude):
+        if any(matches(within, pattern) for pattern in self.exclude) or (
+            kind == "folder" and entry.name.lower() in _SKIPPED_FOLDERS
+        ):
             reason = "excluded"
         elif kind == "folder" and self.recursive:
             return _Folder(path, within)
@@ -153,12 +188,49 @@ class InputFinder:
         elif self.include:
             if not any(matches(within, pattern) for pattern in self.include):
                 reason = "excluded"
-        elif not _looks_like_image(path):
-            reason = "not_an_image"
+        elif entry.name.startswith(_COMPANION):
+            reason = "excluded"
+        else:
+            reason = self._no_photograph(path)
         if reason is None:
             return path
         self.passed_over[reason] += 1
         return None
+
+    def _kind(self, entry: os.DirEntry[str]) -> str:
+        link = entry.is_symlink()
+        if entry.is_dir():
+            return "symlink" if link and not self.follow_links else "folder"
+        if entry.is_file():
+            return "file"
+        # A link to nothing has a row if it is called like an image: a photograph is missing.
+        lost = link and not os.path.exists(entry.path)  # noqa: PTH110
+        if lost:
+            return "file" if self._is_image_by_name(entry.name) else "symlink"
+        return "special"
+
+    def _is_image_by_name(self, name: str) -> bool:
+        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of a million names)
+        return extension in EXTENSIONS or (not self.decoded_only and extension in REFUSED_EXTENSIONS)
+
+    def _no_photograph(self, path: str) -> str | None:
+        """Why a file is passed over, by its name and else by its first bytes; None for a photograph."""
+        named_so = self._is_image_by_name(path)
+        if named_so and not path.lower().endswith(".png"):
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                head = os.read(descriptor, HEAD_BYTES)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            # Nothing says that it is an image, but perhaps its name.
+            head = b""
+        if is_own(head):
+            return "made_here"
+        known = sniff(head) is not None or (not self.decoded_only and is_refused_picture(head))
+        return None if named_so or known else "not_an_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +239,18 @@ class _Folder:
     relative: str
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
-    if entry.is_symlink():
-        return "symlink"
-    if entry.is_dir(follow_symlinks=False):
-        return "folder"
-    return "file" if entry.is_file(follow_symlinks=False) else "special"
+def _identity(folder: str) -> tuple[int, int]:
+    """What a folder is under any name; nothing that another is where it cannot be asked."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return -1, hash(folder)
+    return status.st_dev, status.st_ino
+
+
+def _is_skipped(part: str) -> bool:
+    """Whether a part of a path in an archive or a store is nobody's photograph."""
+    return part.startswith(_COMPANION) or part.lower() in _SKIPPED_FOLDERS
 
 
 def _is_folder(name: str) -> bool:
@@ -180,25 +258,11 @@ def _is_folder(name: str) -> bool:
     return os.path.isdir(name)  # noqa: PTH112
 
 
-def _looks_like_image(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in EXTENSIONS:  # noqa: PTH122 (a Path for each of a million names)
-        return True
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return sniff(os.read(descriptor, HEAD_BYTES)) is not None
-        finally:
-            os.close(descriptor)
-    except OSError:
-        # Nothing says that it is an image.
-        return False
-
-
 def photographs_in(folder: str | os.PathLike[str], *, recursive: bool = False) -> list[Path]:
     """The photographs of a folder, as every command finds them: by an image's extension or its first bytes.
 
     Args:
-        folder: links in it are not followed.
+        folder: links to files in it are followed, links to folders are not.
         recursive: also look into folders within it.
 
     Returns:
@@ -210,24 +274,10 @@ def photographs_in(folder: str | os.PathLike[str], *, recursive: bool = False) -
     if not os.path.isdir(folder):  # noqa: PTH112 (a Path would take the empty name for the current folder)
         raise UsageError(f"{os.fspath(folder)} is not a folder")
     paths = []
-    for found in InputFinder(recursive=recursive).find([os.fspath(folder)], patterns=False):
+    finder = InputFinder(recursive=recursive, decoded_only=True)
+    for found in finder.find([os.fspath(folder)], patterns=False):
         if isinstance(found, ImageError):
             raise UsageError(str(found))
         paths.append(Path(found))
     # Trainings rest on this order, and the finder sorts a huge folder in portions.
     return sorted(paths)
-
-
-def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
-    """Names from a pipe, as they come.
-
-    Args:
-        descriptor: of the pipe; read without a buffer that an exiting interpreter would wait for.
-        separator: what ends a name: a line feed or a zero byte.
-    """
-    rest = b""
-    while block := os.read(descriptor, 65536):
-        *names, rest = (rest + block).split(separator)
-        yield from (os.fsdecode(name) for name in names if name)
-    if rest:
-        yield os.fsdecode(rest)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from dgqa_infer.errors import OutputError
+from dgqa_infer.inputs.own_pictures import png_mark
 from dgqa_infer.outputs.files import whole_file
 from dgqa_infer.outputs.map_picture import overlay
 from dgqa_infer.pipeline.predictor import Outcome
@@ -71,7 +72,9 @@ class MapFolder:
             if not _make_room(target):
                 target = self._folder / f"{_hash(score.path)}{_ENDING}"
             with whole_file(target) as file:
-                overlay(photograph, score.quality_map, self._scale).save(file, "PNG", compress_level=3)
+                overlay(photograph, score.quality_map, self._scale).save(
+                    file, "PNG", compress_level=3, pnginfo=png_mark()
+                )
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
         return target

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from dgqa_infer.errors import OutputError
+from dgqa_infer.inputs.own_pictures import mark_folder
 
 
 class How(StrEnum):
@@ -56,6 +57,18 @@ def put(source: Path, target: Path, how: How) -> bool:
     except OSError as error:
         raise OutputError(f"{source} cannot be put at {target}: {error.strerror or error}") from error
     return True
+
+
+def mark_copies(folder: Path) -> None:
+    """Mark a folder of copies or links, so that they are not scored beside their originals.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        mark_folder(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be marked: {error.strerror or error}") from error
 
 
 def _done_before(source: Path, target: Path) -> bool:

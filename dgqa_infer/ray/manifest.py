@@ -53,7 +53,10 @@ def manifest(
         "strict": options.strict,
         "limits": [limits.file_bytes, limits.pixels, limits.side, limits.profile_bytes],
         "sources": list(sources),
-        "selection": [list(selection.include), list(selection.exclude), selection.recursive],
+        "selection": [
+            *(list(selection.include), list(selection.exclude), selection.recursive),
+            *([True] if selection.follow_links else []),
+        ],
     }
 
 

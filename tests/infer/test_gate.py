@@ -174,3 +174,7 @@ def test_a_gate_that_makes_no_sense_is_refused_with_the_reason(gate: Any, text: 
 def test_a_gate_file_that_is_missing_is_named(card: Card, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.toml cannot be read: No such file"):
         read_gate(str(tmp_path / "none.toml"), card)
+
+
+def test_a_gate_file_may_begin_with_a_byte_order_mark(gate: Any) -> None:
+    assert gate("\ufeff[[rule]]\nminimum_score = 10\n").judge(row(5))["passed"] is False

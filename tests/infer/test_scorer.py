@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,66 @@ def test_every_kind_of_source_gives_the_same_score(scorer: Scorer, tmp_path: Pat
     path = make_photo(tmp_path / "a.png", seed=3)
     with Image.open(path) as image:
         image.load()
-        sources = [path, str(path), path.read_bytes(), image, np.asarray(image)]
+        data = path.read_bytes()
+        sources = [path, str(path), data, image, np.asarray(image)]
+        sources += [bytearray(data), memoryview(data), io.BytesIO(data)]
         raws = {scorer.score(source).raw for source in sources}
+        with path.open("rb") as file:
+            raws.add(scorer.score(file).raw)
     assert len(raws) == 1
+
+
+class Tensor:
+    """Stands for those of other libraries: neither a file nor bytes."""
+
+    shape, dtype = (3, 70, 90), "float32"
+
+
+class Torn:
+    def read(self, count: int) -> bytes:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("odd", "code"),
+    [
+        (Tensor(), "unsupported"),
+        (None, "unsupported"),
+        (7, "unsupported"),
+        ([[0, 1], [2, 3]], "unsupported"),
+        (io.StringIO("text"), "unsupported"),
+        (Torn(), "unreadable"),
+        (io.BytesIO(b""), "empty"),
+        (memoryview(b"text"), "unsupported"),
+        (np.zeros((4, 4, 3), np.float32), "unsupported"),
+        (np.zeros((0, 4, 3), np.uint8), "corrupt"),
+        (Image.new("F", (4, 4)), "unsupported"),
+        (Image.new("RGBA", (4, 4)), "empty"),
+        (Path("no such file"), "not_found"),
+    ],
+)
+def test_an_input_that_is_no_photograph_costs_no_other_its_score(scorer: Scorer, odd: Any, code: str) -> None:
+    first, failed, last = scorer.score_many([even(51), odd, even(102)])
+    assert isinstance(failed, Failure)
+    assert failed.code == code
+    assert isinstance(first, Score)
+    assert isinstance(last, Score)
+    assert last.score == pytest.approx(40, abs=1e-5)
+
+
+def test_what_is_no_path_costs_no_other_file_its_score(
+    scorer: Scorer, tmp_path: Path, make_photo: Any
+) -> None:
+    path = make_photo(tmp_path / "a.png")
+    failed, scored = scorer.score_files([io.BytesIO(), path], workers=1)  # type: ignore[list-item]
+    assert isinstance(failed, Failure)
+    assert failed.code == "unsupported"
+    assert isinstance(scored, Score)
+
+
+def test_pillow_s_integer_mode_is_8_bit_where_no_sample_is_above_255(scorer: Scorer) -> None:
+    assert scorer.score(Image.new("I", (90, 70), 102)).score == pytest.approx(40, abs=1e-5)
+    assert scorer.score(Image.new("I", (90, 70), 102 * 257)).score == pytest.approx(40, abs=1e-5)
 
 
 def test_a_path_is_named_as_it_was_given(scorer: Scorer, tmp_path: Path, make_photo: Any) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import finder as folder
-from dgqa_infer.inputs.finder import InputFinder, photographs_in, read_names
+from dgqa_infer.inputs.finder import InputFinder, photographs_in
+from dgqa_infer.inputs.name_lists import read_names
+from dgqa_infer.inputs.own_pictures import FOLDER_MARK, png_mark
 
 JPEG = b"\xff\xd8\xff\xe0"
 
@@ -73,12 +76,95 @@ def test_each_spelling_comes_once_and_duplicates_are_counted(tree: Path) -> None
     assert selection.passed_over == {"duplicate": 5}
 
 
-def test_links_in_a_folder_are_not_followed_and_loops_are_harmless(tree: Path) -> None:
+def test_links_to_files_are_followed_and_links_to_folders_are_not(tree: Path, tmp_path: Path) -> None:
     (tree / "a" / "loop").symlink_to(tree)
     (tree / "link.jpg").symlink_to(tree / "b.jpg")
+    (tree / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tree / "lost").symlink_to(tmp_path / "nowhere")
+    selection = InputFinder()
+    listed = found(selection, tree)
+    assert len(listed) == 8
+    assert {f"{tree}/link.jpg", f"{tree}/lost.jpg"} < set(listed)
+    assert selection.passed_over["symlink"] == 2
+
+
+def test_with_follow_links_each_folder_comes_once_and_loops_end(tree: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "1.jpg").touch()
+    (elsewhere / "back").symlink_to(tree)
+    (tree / "a" / "loop").symlink_to(tree)
+    (tree / "one").symlink_to(elsewhere)
+    (tree / "two").symlink_to(elsewhere)
+    selection = InputFinder(follow_links=True)
+    listed = found(selection, tree)
+    assert len(listed) == 7
+    assert f"{tree}/one/1.jpg" in listed
+    assert selection.passed_over["duplicate"] == 3
+
+
+def test_what_systems_keep_beside_photographs_is_passed_over_unless_it_is_named(tree: Path) -> None:
+    for name in ("@eaDir", ".thumbnails", "__MACOSX", "$RECYCLE.BIN"):
+        (tree / name).mkdir()
+        (tree / name / "x.jpg").touch()
+    (tree / "._b.jpg").touch()
     selection = InputFinder()
     assert len(found(selection, tree)) == 6
-    assert selection.passed_over["symlink"] == 2
+    assert selection.passed_over["excluded"] == 5
+    assert found(InputFinder(), tree / "@eaDir") == [f"{tree}/@eaDir/x.jpg"]
+    assert found(InputFinder(), tree / "._b.jpg") == [f"{tree}/._b.jpg"]
+
+
+def test_pictures_that_this_program_made_are_no_photographs(tree: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tree / "map.png", pnginfo=png_mark())
+    Image.new("RGB", (8, 8)).save(tree / "photo.png")
+    (tree / "picked").mkdir()
+    (tree / "picked" / FOLDER_MARK).touch()
+    (tree / "picked" / "b.jpg").touch()
+    selection = InputFinder()
+    listed = found(selection, tree)
+    assert len(listed) == 7
+    assert f"{tree}/photo.png" in listed
+    assert selection.passed_over["made_here"] == 2
+    assert found(InputFinder(), tree / "picked") == [f"{tree}/picked/b.jpg"]
+
+
+def test_pictures_in_formats_that_are_not_decoded_are_found_too(tree: Path) -> None:
+    (tree / "layers.psd").touch()
+    (tree / "c" / "layers").write_bytes(b"8BPS\0\1")
+    assert len(found(InputFinder(), tree)) == 8
+    assert len(photographs_in(tree, recursive=True)) == 6
+
+
+@pytest.mark.parametrize(
+    ("written", "separator"),
+    [
+        (b"a.jpg\r\nb.jpg\r\n", b"\n"),
+        (b"\xef\xbb\xbfa.jpg\nb.jpg", b"\n"),
+        (b"\xef\xbb\xbfa.jpg\r\nb.jpg\r\n", b"\n"),
+        ("\ufeffa.jpg\r\nb.jpg\r\n".encode("utf-16-le"), b"\n"),
+        ("\ufeffa.jpg\nb.jpg".encode("utf-16-be"), b"\n"),
+        (b"\xef\xbb\xbfa.jpg\0b.jpg\0", b"\0"),
+    ],
+)
+def test_a_list_from_windows_names_the_same_files(written: bytes, separator: bytes) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, written)
+    os.close(writing)
+    assert list(read_names(reading, separator)) == ["a.jpg", "b.jpg"]
+    os.close(reading)
+
+
+def test_a_file_whose_name_ends_in_a_carriage_return_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg\r").touch()
+    reading, writing = os.pipe()
+    os.write(writing, b"a.jpg\r\nb.jpg\r\n")
+    os.close(writing)
+    assert list(read_names(reading, b"\n")) == ["a.jpg\r", "b.jpg"]
+    os.close(reading)
 
 
 def test_a_link_that_is_named_is_followed(tree: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,3 +182,18 @@ def test_a_damaged_matlab_file_is_refused_by_name(tmp_path: Path, content: bytes
         (tmp_path / "Data" / f"{name}.mat").write_bytes(content)
     with pytest.raises(UsageError, match=r"AllImages_release\.mat"):
         load("livec", tmp_path)
+
+
+def test_an_accent_may_be_one_character_or_two(folder: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "café.jpg") for form in ("NFC", "NFD"))
+    for there, written in ((composed, decomposed), (decomposed, composed)):
+        (folder / there).touch()
+        assert read(folder, f"image,mos\na.jpg,1\n{written},2\n")[1][0] == there
+        (folder / there).unlink()
+
+
+def test_a_path_from_the_root_may_lie_in_the_folder(folder: Path) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    text = f"image,mos\n{folder}/a.jpg,1\n{folder}/sub/e.jpg,2\n"
+    assert [name for name, _ in read(folder, text)] == ["a.jpg", "sub/e.jpg"]
+    assert [name for name, _ in read(folder.parent / "link", f"image,mos\n{folder}/a.jpg,1\nb.jpg,2\n")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,23 +74,34 @@ class Images:
         """The file of a name, which may go through subfolders.
 
         Letters' case decides only where two files differ in nothing else: TID2013 itself writes i01 for I01.
+        So do accents that are written as one character or as two, as file systems and spreadsheets do.
+        A path from the root is looked for where it lies in one of the folders.
 
         Raises:
             UsageError: there is no such file, or the name leaves the folder.
         """
-        parts = PurePosixPath(name.replace("\\", "/")).parts
+        parts = self._below(PurePosixPath(name.replace("\\", "/"))).parts
         if not parts or ".." in parts or parts[0] == "/":
             raise UsageError(f"{row.source}: {name!r} is not the name of a file inside {self._folders[0]}")
         for folder in self._folders:
             path: Path | None = folder
             for part in parts:
                 listing = self._listing(path) if path else {}
-                actual = listing.get(part) or listing.get(part.casefold())
+                actual = listing.get(part) or listing.get(_folded(part))
                 path = path / actual if path and actual else None
             if path:
                 return path
         places = " or ".join(str(folder) for folder in self._folders)
         raise UsageError(f"{row.source}: there is no file {name!r} in {places}")
+
+    def _below(self, path: PurePosixPath) -> PurePosixPath:
+        """A path from the root as it is below one of the folders; any other as it is."""
+        if path.is_absolute():
+            for folder in self._folders:
+                for root in (folder.absolute(), folder.resolve()):
+                    if path.is_relative_to(root):
+                        return path.relative_to(root)
+        return path
 
     def _listing(self, folder: Path) -> dict[str, str]:
         """Names in a folder: each by itself, and by its case-folded form where that is unique."""
@@ -100,9 +112,13 @@ class Images:
                 names = []
             folded: dict[str, str] = {}
             for name in names:
-                folded[name.casefold()] = "" if name.casefold() in folded else name
+                folded[_folded(name)] = "" if _folded(name) in folded else name
             self._listings[folder] = folded | {name: name for name in names}
         return self._listings[folder]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 class SetFolder:

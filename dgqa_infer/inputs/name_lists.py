@@ -1,0 +1,51 @@
+"""Lists of names, as they come through a pipe: from Unix, from Windows, with a byte order mark."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Callable, Iterator
+
+from dgqa_infer.inputs.remote import is_remote
+
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
+    """Names from a pipe, as they come.
+
+    A byte order mark is no part of the first name, and a carriage return none of a line's, unless there is a
+    file of exactly that name. A list in UTF-16, as some shells of Windows write it, is read too.
+
+    Args:
+        descriptor: of the pipe; read without a buffer that an exiting interpreter would wait for.
+        separator: what ends a name: a line feed or a zero byte.
+    """
+    rest, first = b"", True
+    decode: Callable[[bytes], bytes] = bytes
+    while block := os.read(descriptor, 65536):
+        if first and separator == b"\n" and (encoding := _UTF_16.get(block[:2])):
+            decode, block = _from(encoding), block[2:]
+        *names, rest = (rest + decode(block)).split(separator)
+        for name in names:
+            yield from _name(name, separator, first)
+            first = False
+    yield from _name(rest, separator, first)
+
+
+def _name(name: bytes, separator: bytes, first: bool) -> Iterator[str]:
+    if first and name.startswith(codecs.BOM_UTF8) and not os.path.lexists(name):
+        name = name.removeprefix(codecs.BOM_UTF8)
+    if separator == b"\n" and name.endswith(b"\r") and (_is_address(name) or not os.path.lexists(name)):
+        name = name[:-1]
+    if name:
+        yield os.fsdecode(name)
+
+
+def _is_address(name: bytes) -> bool:
+    return is_remote(os.fsdecode(name))
+
+
+def _from(encoding: str) -> Callable[[bytes], bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    return lambda block: decoder.decode(block).encode()
