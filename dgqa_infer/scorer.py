@@ -29,6 +29,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.attributes import Attributes, attributes
 from dgqa_infer.images.crops import crops, places, shrink
 from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
+from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import Input, name_of, read_memory
 from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.pipeline.predictor import Photo
@@ -184,14 +185,14 @@ class Scorer:
         while batch := [self._prepare(image) for image in islice(inputs, self.batch_size)]:
             stacks = [cut for _, _, cut, _ in batch if cut is not None]
             photos = [
-                Photo(index, path, found.width, found.height, found.warnings, measured)
+                Photo(index, path and shown(path), found.width, found.height, found.warnings, measured)
                 for index, (path, found, _, measured) in enumerate(batch)
                 if isinstance(found, Photograph)
             ]
             results = iter(self.predict(np.concatenate(stacks), photos) if stacks else ())
             for path, found, *_ in batch:
                 if isinstance(found, ImageError):
-                    yield Failure(path, found.code, found.message, self.model_id)
+                    yield Failure(path and shown(path), found.code, found.message, self.model_id)
                 else:
                     yield next(results)
 
@@ -224,7 +225,8 @@ class Scorer:
         if isinstance(paths, Sequence):
             named = list(named)
         with Pipeline(self, workers=workers, limits=self.options.worker_limits) as pipeline:
-            found = InputFinder(recursive=recursive).find(named, patterns=False)
+            finder = InputFinder(recursive=recursive, allow_private=self.limits.allow_private)
+            found = finder.find(named, patterns=False)
             for outcome in pipeline.run(found):
                 yield outcome.result
 

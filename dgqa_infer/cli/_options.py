@@ -46,6 +46,10 @@ FollowLinksOption = Annotated[
     bool,
     typer.Option("--follow-links", help="Look into folders that links lead to; each folder once."),
 ]
+AllowPrivateOption = Annotated[
+    bool,
+    typer.Option("--allow-private", help="Also ask web addresses of this machine and its link."),
+]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Only files that fit, and whatever they are. May be repeated."),
@@ -106,8 +110,10 @@ def decoding_of(*, fast: bool, gpu: bool) -> Decoding:
     return "scaled" if fast else "gpu" if gpu else "full"
 
 
-def decode_limits(file_size: str, pixels: str, side: str, profile: str) -> DecodeLimits:
-    """What --limit-file-size, -pixels, -side and -profile say."""
+def decode_limits(
+    file_size: str, pixels: str, side: str, profile: str, *, allow_private: bool = False
+) -> DecodeLimits:
+    """What --limit-file-size, -pixels, -side and -profile say, and --allow-private."""
     from dgqa_infer.images.decode import DecodeLimits
 
     return DecodeLimits(
@@ -115,6 +121,7 @@ def decode_limits(file_size: str, pixels: str, side: str, profile: str) -> Decod
         pixels=pixels_of("--limit-pixels", pixels),
         side=pixels_of("--limit-side", side),
         profile_bytes=bytes_of("--limit-profile", profile),
+        allow_private=allow_private,
     )
 
 

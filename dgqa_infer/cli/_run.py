@@ -141,12 +141,14 @@ class Run:
 
     def _not_done(self, inputs: Iterable[Input], log: RecoveryLog) -> Iterator[Input]:
         """The inputs that have no row yet; counts the others."""
+        from dgqa_infer.inputs.addresses import shown
         from dgqa_infer.inputs.files import file_status
 
         for found in inputs:
             path = found if isinstance(found, str) else found.path
             if log.rows_before and path is not None:
-                scored = log.done(path, *file_status(path), self._summary.model)
+                status = file_status(path, allow_private=self._pipeline.allow_private)
+                scored = log.done(shown(path), *status, self._summary.model)
                 if scored is not None:
                     self._summary.skipped += scored
                     self._summary.skipped_failed += not scored

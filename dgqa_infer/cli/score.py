@@ -11,6 +11,7 @@ import typer
 
 from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
 from dgqa_infer.cli._options import (
+    AllowPrivateOption,
     BatchSizeOption,
     DeviceOption,
     ExcludeOption,
@@ -80,6 +81,7 @@ def score(
     summary: SummaryOption = None,
     recursive: RecursiveOption = True,
     follow_links: FollowLinksOption = False,
+    allow_private: AllowPrivateOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     null: NullOption = False,
@@ -120,7 +122,9 @@ def score(
             strict=strict,
             decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
             batch_size=batch_size,
-            limits=decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile),
+            limits=decode_limits(
+                limit_file_size, limit_pixels, limit_side, limit_profile, allow_private=allow_private
+            ),
             worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
         )
         bundle = Bundle.load(model)
@@ -135,7 +139,9 @@ def score(
             from dgqa_infer.outputs.maps import MapFolder
 
             folder = MapFolder(maps, bundle.card.raw_range)
-        finder = InputFinder(include or (), exclude or (), recursive, follow_links)
+        finder = InputFinder(
+            include or (), exclude or (), recursive, follow_links, allow_private=allow_private
+        )
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))

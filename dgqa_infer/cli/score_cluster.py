@@ -9,6 +9,7 @@ import typer
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
 from dgqa_infer.cli._options import (
+    AllowPrivateOption,
     BatchSizeOption,
     DeviceOption,
     ExcludeOption,
@@ -70,6 +71,7 @@ def score_cluster(
     summary: SummaryOption = None,
     recursive: RecursiveOption = True,
     follow_links: FollowLinksOption = False,
+    allow_private: AllowPrivateOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     null: NullOption = False,
@@ -113,10 +115,12 @@ def score_cluster(
         strict=strict,
         decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
         batch_size=batch_size,
-        limits=decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile),
+        limits=decode_limits(
+            limit_file_size, limit_pixels, limit_side, limit_profile, allow_private=allow_private
+        ),
         worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
     )
-    finder = InputFinder(include or (), exclude or (), recursive, follow_links)
+    finder = InputFinder(include or (), exclude or (), recursive, follow_links, allow_private=allow_private)
     found = _cluster_run.run(target, names, patterns, finder, Bundle.load(model), options, out)
     found.report(out, summary)
     raise typer.Exit(found.exit_code())

@@ -21,6 +21,7 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decoders import colour, heif, jpeg, jxl, pillow, png, raw, tiff
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
+from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
 
@@ -43,12 +44,14 @@ class DecodeLimits:
         pixels: width × height.
         side: width or height, in pixels.
         profile_bytes: size of the embedded colour profile; a longer one is not used, and a warning says so.
+        allow_private: whether web addresses of this machine and of its link may be asked.
     """
 
     file_bytes: int = 200_000_000
     pixels: int = 256_000_000
     side: int = 32_768
     profile_bytes: int = 4_000_000
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +110,18 @@ def decode(
     limits = limits or DecodeLimits()
     path = name if isinstance(source, bytes) else os.fspath(source)
     try:
-        data = source if isinstance(source, bytes) else read_file(source, limits.file_bytes).data
+        data = (
+            source
+            if isinstance(source, bytes)
+            else read_file(source, limits.file_bytes, allow_private=limits.allow_private).data
+        )
         request = _Request(limits, before_pixels or (lambda _: None), short_side, on_device)
         photograph = _decode(data, path, request)
         if strict and CORRUPT_DATA in photograph.warnings:
             raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
         return photograph
     except ImageError as error:
-        raise ImageError(error.code, error.message, path) from error
+        raise ImageError(error.code, error.message, shown(path) if path else path) from error
     except MemoryError as error:
         raise ImageError("too_large", "decoding it needs more memory than there is", path) from error
 

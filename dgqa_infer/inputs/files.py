@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.addresses import shown
 
 Input: TypeAlias = str | ImageError
 """A path to score, or the error that an input became before it was read."""
@@ -44,23 +45,23 @@ class ImageFile:
     mtime: float | None
 
 
-def read_file(path: str | os.PathLike[str], file_bytes: int) -> ImageFile:
+def read_file(path: str | os.PathLike[str], file_bytes: int, *, allow_private: bool = False) -> ImageFile:
     """Read a whole file, if it is one and is not too large.
 
     Args:
         path: of a file here, or an address that `dgqa_infer.inputs.remote` knows.
         file_bytes: a larger one is refused.
+        allow_private: whether this machine and link-local addresses may be asked for web addresses.
 
     Raises:
         ImageError: "not_found", "unreadable", "empty" or "too_large".
     """
     name = os.fspath(path)
     if remote.is_remote(name):
-        size, changed = remote.status(name)
-        data = remote.read(name, file_bytes)
+        data, changed = remote.read(name, file_bytes, allow_private=allow_private)
         if not data:
-            raise ImageError("empty", "the file has no bytes", name)
-        return ImageFile(data, len(data) if size is None else size, changed)
+            raise ImageError("empty", "the file has no bytes", shown(name))
+        return ImageFile(data, len(data), changed)
     try:
         # Not to wait: opening a pipe without a writer would, for ever.
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -133,10 +134,10 @@ def mtime(status: os.stat_result) -> float:
     return round(status.st_mtime_ns / 1e9, 6)
 
 
-def file_status(path: str) -> tuple[int | None, float | None]:
+def file_status(path: str, *, allow_private: bool = False) -> tuple[int | None, float | None]:
     """Size and time of the last change of what has this name, as rows give them; None where nothing has."""
     if remote.is_remote(path):
-        return remote.status(path)
+        return remote.status(path, allow_private=allow_private)
     try:
         status = os.stat(path)  # noqa: PTH116 (a Path would take the empty name for the current folder)
     except (OSError, ValueError):

@@ -48,6 +48,7 @@ class InputFinder:
         follow_links: also look into folders that links lead to; each folder once, however it is reached.
             Links to files are always followed, and each name of a file is scored.
         decoded_only: leave out pictures in formats that are not decoded. If not, they are found, and fail.
+        allow_private: whether this machine and link-local addresses may be asked for web addresses.
         passed_over: how many entries of folders are not scored, by reason: "not_an_image", "excluded" (also
             by default: thumbnails, bins and companions that systems make), "made_here" (by this program),
             "symlink" (to a folder, or to nothing that looks like a photograph), "special" (pipes, devices),
@@ -60,6 +61,7 @@ class InputFinder:
     recursive: bool = True
     follow_links: bool = False
     decoded_only: bool = False
+    allow_private: bool = False
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def find(self, named: Iterable[Input], *, patterns: bool = True) -> Iterator[Input]:
@@ -138,9 +140,9 @@ class InputFinder:
 
     def _walk_address(self, address: str) -> Iterator[Input]:
         try:
-            for found, within in remote.walk(address, self.recursive):
-                reason = None
-                if found == address:
+            for found, within, other in remote.walk(address, self.recursive, self.allow_private):
+                reason = other
+                if found == address or other is not None:
                     pass
                 elif any(matches(within, pattern) for pattern in self.exclude):
                     reason = "excluded"

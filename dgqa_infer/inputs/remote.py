@@ -1,186 +1,158 @@
-"""Photographs that are not files here: in object stores, behind web addresses, in archives. By way of fsspec.
+"""Photographs that are not files here: in object stores, behind web addresses, in archives.
 
-`s3://bucket/folder`, `gs://bucket/folder` and `az://…` are walked like folders, and so is an archive:
-`photos.zip`, `zip://::s3://bucket/photos.zip`. A web address is one photograph. Nothing is unpacked to disk.
+`s3://bucket/folder`, `gs://bucket/folder` and `az://…` are walked like folders, by way of fsspec, and so is
+an archive: `photos.zip`, `zip://::s3://bucket/photos.zip`. A web address is one photograph.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import time
+from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
 
 from dgqa_infer.errors import ImageError
+from dgqa_infer.inputs import stores, web
+from dgqa_infer.inputs.addresses import ARCHIVES, WEB, is_remote, scheme_of, shown
+from dgqa_infer.inputs.archive_files import open_archive_file
+from dgqa_infer.inputs.archive_listing import list_archive
+from dgqa_infer.inputs.archives import DAMAGED, ENDINGS, Archive, split
 
-SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "http", "https", "zip", "tar")
-"""Where photographs may be. Other schemes of fsspec's reach into programs or accounts that nobody named."""
+__all__ = ["archive_address", "is_remote", "read", "status", "walk"]
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9]*)://", re.IGNORECASE)
-_ARCHIVES = {
-    ".zip": "zip",
-    ".tar": "tar",
-    ".tgz": "tar",
-    ".tar.gz": "tar",
-    ".tar.bz2": "tar",
-    ".tar.xz": "tar",
-}
-_WEB = ("http", "https")
-_ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.5
-_PART_BYTES = 1_000_000
-_TIMES = ("LastModified", "last_modified", "updated", "mtime")
-
-
-def is_remote(name: str) -> bool:
-    """Whether a name is an address and not a path."""
-    return _ADDRESS.match(name) is not None
+_REMEMBERED = 4096
+# Sizes and times of members that were just listed, so that no archive is opened for each of them.
+_listed: OrderedDict[str, tuple[int, float | None]] = OrderedDict()
 
 
 def archive_address(name: str) -> str | None:
     """The address of all that is in an archive on disk; None for what is no archive by its name."""
-    for ending, scheme in _ARCHIVES.items():
+    for ending, scheme in ENDINGS.items():
         if name.lower().endswith(ending):
             return f"{scheme}://::{name}"
     return None
 
 
-def read(address: str, file_bytes: int) -> bytes:
+def read(address: str, file_bytes: int, *, allow_private: bool = False) -> tuple[bytes, float | None]:
     """Read one photograph whole, again if that fails on the way.
 
     Args:
         address: as the module says.
         file_bytes: one that is larger is refused.
+        allow_private: whether this machine and link-local addresses may be asked for web addresses.
+
+    Returns:
+        Its bytes, and the time of its last change; None where nobody knows.
 
     Raises:
         ImageError: "not_found", "unreadable", "too_large"; "unsupported" where the extra is not installed.
     """
-    pause = _FIRST_PAUSE_SECONDS
-    for attempt in range(_ATTEMPTS):
-        try:
-            return _read_once(address, file_bytes)
-        except ImageError:
-            raise
-        except (FileNotFoundError, KeyError, IsADirectoryError) as error:
-            raise ImageError("not_found", "there is nothing at this address", address) from error
-        except Exception as error:
-            # Whatever a network, a store's client or a damaged archive can come up with.
-            if attempt == _ATTEMPTS - 1 or isinstance(error, PermissionError):
-                raise ImageError("unreadable", _said(error), address) from error
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("unreachable")
-
-
-def status(address: str) -> tuple[int | None, float | None]:
-    """Size and time of the last change, as far as the store tells them without reading."""
+    scheme = scheme_of(address)
     try:
-        system, path = _open_system(address)
-        info = system.info(path)
+        if scheme in WEB:
+            return web.fetch(address, file_bytes, allow_private=allow_private), None
+        if scheme in ARCHIVES:
+            return _read_member(address, file_bytes, allow_private)
+        return stores.read(address, file_bytes)
+    except ImageError as error:
+        raise ImageError(error.code, error.message, shown(address)) from error
+
+
+def status(address: str, *, allow_private: bool = False) -> tuple[int | None, float | None]:
+    """Size and time of the last change, as far as the store tells them without reading."""
+    if (known := _listed.get(address)) is not None:
+        return known
+    try:
+        scheme = scheme_of(address)
+        if scheme in WEB:
+            return stores.bounded(lambda: web.size(address, allow_private=allow_private)), None
+        if scheme in ARCHIVES:
+            exact = [found for found, *_ in walk(address, True, allow_private) if found == address]
+            return _listed.get(address, (None, None)) if exact else (None, None)
+        return stores.status(address)
     except Exception:
         # Reading it will say what is wrong.
         return None, None
-    return info.get("size"), _changed(info)
 
 
-def walk(address: str, recursive: bool) -> Iterator[tuple[str, str]]:
-    """What lies under an address, a folder at a time.
+def walk(address: str, recursive: bool, allow_private: bool = False) -> Iterator[tuple[str, str, str | None]]:
+    """What lies under an address.
 
     Args:
         address: of a folder, or of an archive; or of one photograph, which is then all there is.
         recursive: also look into folders within folders.
+        allow_private: as in `read`.
 
     Yields:
-        The address of each file, and its path below the folder.
+        The address of each file, its path below the folder, and why it is no photograph ("symlink",
+        "special"); None for a file.
 
     Raises:
         ImageError: "not_found" or "unreadable" for the folder itself; "unsupported" without the extra.
     """
-    scheme = _scheme(address)
+    scheme = scheme_of(address)
     try:
-        system, root = _open_system(address)
-        if scheme in _WEB or not (root in ("", "/") or system.isdir(root)):
-            yield address, address.rpartition("/")[2]
-            return
-        behind = address.partition("::")
-        for folder, _, names in system.walk(root, maxdepth=None if recursive else 1):
-            for name in sorted(names):
-                full = f"{folder}/{name}".lstrip("/") if folder else name
-                below = full.removeprefix(root.strip("/")).lstrip("/")
-                yield f"{scheme}://{full}{behind[1]}{behind[2]}", below
-    except ImageError:
-        raise
+        if scheme in WEB:
+            yield address, address.rpartition("/")[2], None
+        elif scheme in ARCHIVES:
+            yield from _walk_archive(address, recursive, allow_private)
+        else:
+            yield from stores.walk(address, recursive)
+    except ImageError as error:
+        raise ImageError(error.code, error.message, shown(address)) from error
     except FileNotFoundError as error:
-        raise ImageError("not_found", "there is nothing at this address", address) from error
+        raise ImageError("not_found", "there is nothing at this address", shown(address)) from error
     except Exception as error:
-        raise ImageError("unreadable", f"it cannot be listed: {_said(error)}", address) from error
-
-
-def _read_once(address: str, file_bytes: int) -> bytes:
-    system, path = _open_system(address)
-    options = {}
-    if _scheme(address) in _WEB:
-        # One request that streams. With a size, whatever it is, fsspec does not ask for it before, and a
-        # server that fails is not taken for one that has nothing.
-        options = {"block_size": 0, "size": 1}
-    elif (size := system.info(path).get("size")) is not None and size > file_bytes:
-        raise ImageError("too_large", f"{size:,} bytes; the limit is {file_bytes:,}", address)
-    parts, left = [], file_bytes + 1
-    with system.open(path, "rb", **options) as file:
-        while left > 0 and (part := file.read(min(left, _PART_BYTES))):
-            parts.append(part)
-            left -= len(part)
-    if left <= 0:
-        raise ImageError("too_large", f"more than {file_bytes:,} bytes, which is the limit", address)
-    return b"".join(parts)
-
-
-def _scheme(address: str) -> str:
-    match = _ADDRESS.match(address)
-    scheme = match.group(1).lower() if match else ""
-    if scheme not in SCHEMES:
-        raise ImageError("unsupported", f"{scheme}:// is none of {', '.join(SCHEMES)}", address)
-    return scheme
-
-
-def _open_system(address: str) -> tuple[Any, str]:
-    """fsspec's file system for an address, and the path in it; opened once in a process."""
-    _scheme(address)
-    _, chained, inner = address.partition("::")
-    if chained and is_remote(inner):
-        _scheme(inner)
-    try:
-        from fsspec.core import url_to_fs
-
-        system, path = url_to_fs(address)
-    except ImportError as error:
         raise ImageError(
-            "unsupported",
-            "addresses and archives need packages that are not installed: pip install 'dgqa-infer[remote]'",
-            address,
+            "unreadable", f"it cannot be listed: {stores.in_words(error)}", shown(address)
         ) from error
-    return system, path
 
 
-def _changed(info: dict[str, Any]) -> float | None:
-    for name in _TIMES:
-        value = info.get(name)
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                continue
-        if isinstance(value, datetime):
-            return round(value.timestamp(), 6)
-        if isinstance(value, int | float):
-            return round(float(value), 6)
-    return None
+def _read_member(address: str, file_bytes: int, allow_private: bool) -> tuple[bytes, float | None]:
+    scheme, member, archive = split(address)
+    try:
+        return _archive(scheme, archive, _stamp(archive), allow_private).read(member, file_bytes)
+    except (KeyError, FileNotFoundError) as error:
+        raise ImageError("not_found", "there is nothing at this address") from error
+    except NotImplementedError as error:
+        raise ImageError("unsupported", "it is packed in a way that is not read") from error
+    except DAMAGED as error:
+        raise ImageError("unreadable", "it cannot be read: the archive is damaged") from error
 
 
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no reason given"
-    return (
-        f"{type(error).__name__}: {text[:300]}" if not isinstance(error, PermissionError) else os.strerror(13)
-    )
+@lru_cache(maxsize=4)
+def _archive(scheme: str, archive: str, _stamp: object, allow_private: bool) -> Archive:
+    """An open archive; kept open, since its members are read one after the other."""
+    return Archive(scheme, lambda: open_archive_file(archive, allow_private=allow_private))
+
+
+def _stamp(archive: str) -> object:
+    """Changes when the archive does."""
+    if is_remote(archive):
+        return None
+    found = Path(archive).stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _walk_archive(
+    address: str, recursive: bool, allow_private: bool
+) -> Iterator[tuple[str, str, str | None]]:
+    scheme, root, archive = split(address)
+    if is_remote(archive):
+        scheme_of(archive)
+    prefix = f"{root.rstrip('/')}/" if root else ""
+    found_any = not root
+    for member in list_archive(scheme, archive, allow_private=allow_private):
+        if member.key != root and not member.key.startswith(prefix):
+            continue
+        found_any = True
+        below = member.key.removeprefix(prefix)
+        if not recursive and "/" in below.strip("/"):
+            continue
+        found = f"{scheme}://{member.key}::{archive}"
+        _listed[found] = (member.size, member.mtime)
+        if len(_listed) > _REMEMBERED:
+            _listed.popitem(last=False)
+        yield found, below, member.other
+    if not found_any:
+        raise ImageError("not_found", "there is nothing at this address")

@@ -21,8 +21,8 @@ import numpy as np
 
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.inputs.addresses import is_remote, shown
 from dgqa_infer.inputs.files import Encoded, Input, file_status
-from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.options import WorkerLimits
 from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSettings
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
@@ -103,6 +103,11 @@ class Pipeline(Generic[R]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-predict")
         self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
         self._stopping = False
+
+    @property
+    def allow_private(self) -> bool:
+        """Whether web addresses of this machine and of its link may be asked."""
+        return self._settings.limits.allow_private
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -319,6 +324,7 @@ class Pipeline(Generic[R]):
             size = len(source.data)
         elif size is None and path is not None and not is_remote(path):
             size, changed = file_status(path)
+        path = _shown(path)
         return Outcome(Failure(path, failed.code, failed.message, self._predictor.model_id), size, changed)
 
     def _nudge(self) -> None:
@@ -332,7 +338,7 @@ def _predict(
 ) -> list[tuple[int, Outcome[R]]]:
     """Runs in the model's thread: the place of each photograph among the inputs, and its outcome."""
     photos = [
-        Photo(task.index, task.name, found.width, found.height, found.warnings, found.attributes)
+        Photo(task.index, _shown(task.name), found.width, found.height, found.warnings, found.attributes)
         for task, found in batch
     ]
     results = predictor.predict(crops, photos)
@@ -340,6 +346,11 @@ def _predict(
         (task.index, Outcome(result, found.size, found.mtime, preview))
         for (task, found), result, preview in zip(batch, results, previews, strict=True)
     ]
+
+
+def _shown(name: str | None) -> str | None:
+    """A photograph's name as its row has it."""
+    return None if name is None else shown(name)
 
 
 def _cores() -> int:

@@ -147,7 +147,8 @@ class _Decoder:
 
     def _read(self, task: Decode, memory: int | None) -> ImageFile:
         if memory is None:
-            return read_file(task.name or "", self._settings.limits.file_bytes)
+            limits = self._settings.limits
+            return read_file(task.name or "", limits.file_bytes, allow_private=limits.allow_private)
         with open(memory, "rb") as file:  # noqa: PTH123 (a descriptor)
             file.seek(0)
             data = file.read(self._settings.limits.file_bytes + 1)

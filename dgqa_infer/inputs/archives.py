@@ -1,0 +1,252 @@
+"""Photographs in archives: `zip://MEMBER::ARCHIVE` and `tar://MEMBER::ARCHIVE`. Nothing is unpacked to disk.
+
+A member keeps the name that the archive has for it, whatever it is; the second `a.jpg` is `a#2.jpg`.
+A tar is read once, in its order. Archives are listed in a process of their own, see `archive_listing`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from dgqa_infer.errors import ImageError
+from dgqa_infer.inputs.addresses import is_remote, shown
+
+ENDINGS = {
+    ".zip": "zip",
+    **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz"), "tar"),
+    **dict.fromkeys((".tar.gz", ".tar.bz2", ".tar.xz"), "tar"),
+}
+"""How the names of archives end, and what they are."""
+
+_MAX_DIRECTORY_BYTES = 128_000_000
+_END_OF_ZIP, _ZIP64_LOCATOR, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+# Photographs hardly shrink. What unpacks to so many times its size, and to more than this, is a bomb.
+_MAX_RATIO = 50
+_FREE_BYTES = 1_000_000_000
+_DECOMPRESSORS: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+_SECRET = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive, or what else lies there.
+
+    Attributes:
+        key: its name; the second `a.jpg` is `a#2.jpg`.
+        size: in bytes.
+        mtime: time of the last change, in seconds since 1970; None where nobody knows.
+        other: why it is none of a photograph: "symlink" or "special"; None for a file.
+    """
+
+    key: str
+    size: int
+    mtime: float | None
+    other: str | None = None
+
+
+def split(address: str) -> tuple[str, str, str]:
+    """Scheme, member and archive of an address.
+
+    Raises:
+        ImageError: "unsupported" for an archive within an archive.
+    """
+    scheme, _, rest = address.partition("://")
+    at = rest.find("::")
+    first = at
+    while at >= 0:
+        archive = rest[at + 2 :]
+        if is_remote(archive) or os.path.isfile(archive):  # noqa: PTH113
+            break
+        at = rest.find("::", at + 1)
+    at = first if at < 0 else at
+    member, archive = (rest[:at], rest[at + 2 :]) if at >= 0 else (rest, "")
+    if archive.lower().startswith(("zip://", "tar://")):
+        raise ImageError("unsupported", "an archive within an archive is not read", shown(address))
+    return scheme.lower(), member, archive
+
+
+class Archive:
+    """An open archive."""
+
+    def __init__(self, scheme: str, open_file: Callable[[], IO[bytes]]) -> None:
+        """Open it when it is first needed.
+
+        Args:
+            scheme: "zip" or "tar".
+            open_file: opens the archive's file anew.
+        """
+        self._scheme = scheme
+        self._open_file = open_file
+        self._zip: zipfile.ZipFile | None = None
+        self._infos: dict[str, zipfile.ZipInfo] = {}
+        self._walk: Generator[tuple[Member, Callable[[int], bytes]], None, None] | None = None
+
+    def members(self) -> Iterator[Member]:
+        """What lies in it: of a zip by name, of a tar in its order.
+
+        Raises:
+            ImageError: "too_large" for one that unpacks without end.
+        """
+        if self._scheme == "tar":
+            yield from (member for member, _ in self._tar())
+            return
+        for key in sorted(self._directory()):
+            info = self._infos[key]
+            kind = info.external_attr >> 28
+            yield Member(key, info.file_size, None, {0xA: "symlink"}.get(kind))
+
+    def read(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
+        """Read one member; of a tar, members in their order cost one reading of it.
+
+        Returns:
+            Its bytes, and the time of its last change; None where nobody knows.
+
+        Raises:
+            KeyError: there is none of this name.
+            ImageError: "too_large", or "unsupported" for one that is encrypted.
+        """
+        if self._scheme == "tar":
+            return self._read_tar(key, file_bytes)
+        info = self._directory()[key]
+        if info.flag_bits & _SECRET:
+            raise ImageError("unsupported", "it is encrypted")
+        _refuse_large(info.file_size, file_bytes)
+        assert self._zip is not None
+        with self._zip.open(info) as file:
+            data = file.read(file_bytes + 1)
+        _refuse_large(len(data), file_bytes)
+        return data, None
+
+    def __del__(self) -> None:
+        """Close what is open: archives are kept open in a cache, which forgets them."""
+        if self._walk is not None:
+            self._walk.close()
+        if self._zip is not None:
+            self._zip.close()
+            self._file.close()
+
+    def _directory(self) -> dict[str, zipfile.ZipInfo]:
+        if self._zip is None:
+            self._file = file = self._open_file()
+            try:
+                _check_directory(file)
+                self._zip = zipfile.ZipFile(file)
+            except BaseException:
+                file.close()
+                raise
+            seen: Counter[str] = Counter()
+            for info in self._zip.infolist():
+                if not info.is_dir():
+                    self._infos[_key(info.filename, seen)] = info
+        return self._infos
+
+    def _read_tar(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
+        for again in (False, True):
+            if self._walk is None or again:
+                self._walk = self._tar()
+            for member, read in self._walk:
+                if member.key == key and member.other is None:
+                    _refuse_large(member.size, file_bytes)
+                    return read(file_bytes), member.mtime
+            self._walk = None
+        raise KeyError(key)
+
+    def _tar(self) -> Generator[tuple[Member, Callable[[int], bytes]], None, None]:
+        seen: Counter[str] = Counter()
+        with self._open_file() as opened, _open_tar(opened) as tar:
+            while (info := tar.next()) is not None:
+                # It would keep them all.
+                tar.members = []
+                if info.isdir():
+                    continue
+                other = None if info.isreg() else "symlink" if info.issym() or info.islnk() else "special"
+
+                def read(limit: int, info: tarfile.TarInfo = info) -> bytes:
+                    file = tar.extractfile(info)
+                    return file.read(limit + 1) if file is not None else b""
+
+                yield Member(_key(info.name, seen), info.size, round(float(info.mtime), 6), other), read
+
+
+class _Unpacked(io.RawIOBase):
+    """A compressed tar, unpacked as it is read; no more than photographs can unpack to."""
+
+    def __init__(self, packed: IO[bytes], unpack: Any) -> None:
+        self._packed = packed
+        self._file = unpack(packed)
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(size)
+        self._count += len(data)
+        if self._count > _FREE_BYTES + _MAX_RATIO * self._packed.tell():
+            raise ImageError("too_large", "the archive unpacks to far more than photographs do")
+        return data
+
+
+def _open_tar(file: IO[bytes]) -> tarfile.TarFile:
+    head = file.read(6)
+    file.seek(0)
+    for magic, unpack in _DECOMPRESSORS.items():
+        if head.startswith(magic):
+            return tarfile.open(fileobj=_Unpacked(file, unpack), mode="r|")  # type: ignore[call-overload, no-any-return]
+    return tarfile.open(fileobj=file, mode="r:")
+
+
+def _key(name: str, seen: Counter[str]) -> str:
+    seen[name] += 1
+    if seen[name] == 1:
+        return name
+    stem, ending = os.path.splitext(name)  # noqa: PTH122
+    key = f"{stem}#{seen[name]}{ending}"
+    return _key(key, seen) if seen[key] else key
+
+
+def _refuse_large(size: int, file_bytes: int) -> None:
+    if size > file_bytes:
+        raise ImageError("too_large", f"{size:,} bytes; the limit is {file_bytes:,}")
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a zip whose directory alone would fill the memory. APPNOTE.TXT, 4.3.14 and 4.3.16."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 65_557 - 20))
+    tail = file.read()
+    at = tail.rfind(_END_OF_ZIP)
+    if at < 0:
+        raise zipfile.BadZipFile
+    length = int.from_bytes(tail[at + 12 : at + 16], "little")
+    locator = tail.rfind(_ZIP64_LOCATOR, 0, at)
+    if locator >= 0:
+        file.seek(int.from_bytes(tail[locator + 8 : locator + 16], "little"))
+        record = file.read(56)
+        if record.startswith(_ZIP64_END):
+            length = int.from_bytes(record[40:48], "little")
+    if length > _MAX_DIRECTORY_BYTES:
+        raise ImageError("too_large", f"the archive's directory has {length:,} bytes")
+    file.seek(0)
+
+
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
+    *(OSError, ValueError, OverflowError, RuntimeError),
+)
+"""What the standard library raises for archives that are damaged, or of a kind that it does not read."""
