@@ -33,7 +33,7 @@ from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.pipeline.crops import read_crops
 from dgqa_infer.results import Failure
-from dgqa_training.datasets import read_table
+from dgqa_training.datasets import LabelledSet, read_table
 from dgqa_training.evaluation.of_bundle import group_by_prefix
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.regressor.features import FeatureTable
@@ -42,7 +42,7 @@ from dgqa_training.reshaping.algorithms import choose_contents, thin_clusters
 from dgqa_training.selection.published import GREEDY, SELECTED
 
 CONTENTS, TYPES, LEVELS, RIDGE = 81, 25, 5, 10.0
-SEEDS, RANDOM_SETS, DRAWS = 5, 10, 2000
+SEEDS, RANDOM_SETS, DRAWS = 3, 10, 2000
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "domain_selection.png"
 
 Rows = NDArray[np.intp]
@@ -81,6 +81,20 @@ def features_of(
     return np.stack(rows), here
 
 
+def rated_features(rated: LabelledSet, kept: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Features of rated photographs, and which can be read; from a file, if an earlier run kept them there."""
+    if kept is not None and kept.exists():
+        with np.load(kept) as found:
+            return found["features"].astype(np.float64), found["here"]
+    bundle = Bundle.load("dgqa-lite0")
+    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
+    paths = [Path(sample.path) for sample in rated.samples]
+    features, here = features_of(reader, paths, bundle.card.preprocessing)
+    if kept is not None:
+        np.savez(kept, features=features, here=here)
+    return features, here
+
+
 def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("features", type=Path)
@@ -89,14 +103,12 @@ def main() -> None:
     parser.add_argument("--selected", required=True, type=lambda text: tuple(map(int, text.split(","))))
     parser.add_argument("--agreeing", required=True, type=lambda text: tuple(map(int, text.split(","))))
     parser.add_argument("--prefix", type=int, default=0)
+    parser.add_argument("--kept", type=Path, metavar="FILE.npz", help="keeps the photographs' features")
     arguments = parser.parse_args()
 
     table = FeatureTable.load(arguments.features)
     rated = read_table(arguments.labels, arguments.folder)
-    bundle = Bundle.load("dgqa-lite0")
-    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
-    paths = [Path(sample.path) for sample in rated.samples]
-    features, here = features_of(reader, paths, bundle.card.preprocessing)
+    features, here = rated_features(rated, arguments.kept)
     scores = rated.scores[here]
     groups = np.array(group_by_prefix(rated.samples, arguments.prefix))[here] if arguments.prefix else None
 

@@ -27,15 +27,13 @@ from benchmarks.domains.domain_selection import (
     LEVELS,
     RIDGE,
     TYPES,
-    features_of,
     labels_of,
+    rated_features,
     rows_of,
     srcc,
 )
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.head import FeatureReader
-from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import types_of
 from dgqa_training.datasets import read_table
@@ -46,24 +44,22 @@ from dgqa_training.regressor.linear_probe import RidgeSums
 from dgqa_training.selection.published import SELECTED
 
 SIZES = (75, 150, 300, 600, 1200, CONTENTS * 6 * LEVELS)
-SEEDS, HYPER_SEEDS, EPOCHS, BATCH, RATE = 5, 3, 30, 64, 1e-3
+SEEDS, EPOCHS, BATCH, RATE = 3, 20, 64, 1e-3
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "less_data.png"
 
 Predictions = NDArray[np.float64]
 
 
 def main() -> None:
-    parser = new_parser(__doc__, model=True)
+    parser = new_parser(__doc__)
     parser.add_argument("features", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--selected", required=True, type=types_of)
+    parser.add_argument("--kept", type=Path, metavar="FILE.npz", help="keeps the photographs' features")
     given = parser.parse_args()
     table, rated = FeatureTable.load(given.features), read_table(given.labels, given.folder)
-    bundle = Bundle.load(given.model)
-    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH), threads=1)
-    paths = [Path(sample.path) for sample in rated.samples]
-    photographs, here = features_of(reader, paths, bundle.card.preprocessing)
+    photographs, here = rated_features(rated, given.kept)
     scores = rated.scores[here]
     sets = {
         "all 25 types": tuple(range(1, TYPES + 1)),
@@ -78,7 +74,7 @@ def main() -> None:
         for size in SIZES
     ]
     heads = {
-        name: np.stack([hyper(table, types, photographs, seed) for seed in range(HYPER_SEEDS)])
+        name: np.stack([hyper(table, types, photographs, seed) for seed in range(SEEDS)])
         for name, types in sets.items()
     }
     result = {
@@ -89,7 +85,7 @@ def main() -> None:
         "less_data": curve,
         "hyper": {
             "epochs": EPOCHS,
-            "seeds": HYPER_SEEDS,
+            "seeds": SEEDS,
             "rows": [summary(name, SIZES[-1], found, scores) for name, found in heads.items()],
             "differences": [
                 difference(name, heads[name], heads["all 25 types"], scores) for name in list(heads)[1:]
