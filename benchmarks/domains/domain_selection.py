@@ -82,7 +82,7 @@ def features_of(
 
 
 def rated_features(rated: LabelledSet, kept: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Features of rated photographs, and which can be read; from a file, if an earlier run kept them there."""
+    """Features of rated photographs, and which can be read; as an earlier run kept them, if it did."""
     if kept is not None and kept.exists():
         with np.load(kept) as found:
             return found["features"].astype(np.float64), found["here"]

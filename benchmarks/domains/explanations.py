@@ -115,7 +115,9 @@ def main() -> None:
     parser.add_argument("--logits", type=Path, metavar="FILE.npz")
     given = parser.parse_args()
     output, bundle = Output(json=False), Bundle.load(given.model)
-    kept = [given.pristine / name for name in bundle.card.training["classifier"]["held_out"]]
+    training = bundle.card.training
+    record = training.get("domain_head", training["classifier"])
+    kept = [given.pristine / name for name in record["held_out"]]
     if given.logits is not None and given.logits.exists():
         seen = HeldOut.load(given.logits)
     else:

@@ -152,18 +152,18 @@ def domains(
     run: RunArgument,
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
-    epochs: EpochsOption = 2,
+    epochs: EpochsOption = 4,
     batch: BatchOption = 32,
-    lr: RateOption = 2e-4,
-    cooldown: CooldownOption = 0,
+    lr: RateOption = 3e-4,
+    cooldown: CooldownOption = 1,
     crop: Annotated[
         int, typer.Option(min=32, help="Side of a training crop in pixels; smaller is faster.")
-    ] = 224,
+    ] = 160,
     prior: Annotated[
         float, typer.Option(min=0, help="Pristine images for each image of a type; KADIS-700k has 5.")
     ] = 1.0,
-    tune: TuneOption = Tuned.ALL,
-    ema: AverageOption = 0.998,
+    tune: TuneOption = Tuned.POINTWISE,
+    ema: AverageOption = 0.999,
     seed: SeedOption = 123,
     device: DeviceOption = "cpu",
     workers: WorkersOption = 1,

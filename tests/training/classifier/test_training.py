@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ from PIL import Image
 from skimage import data
 
 from dgqa_infer import UsageError
+from dgqa_infer.bundle.bundle import Bundle, built_in
 from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.scorer import DEFAULT_MODEL
 from dgqa_training.classifier import report
 from dgqa_training.classifier import training as domains
 from dgqa_training.classifier.held_out import held_out_contents
@@ -155,3 +157,11 @@ def test_of_a_large_set_no_more_than_500_contents_are_kept_back(tmp_path):
         (tmp_path / f"{number}.png").touch()
     trained, kept = split(tmp_path, 0.2, 0)
     assert (len(trained), len(kept)) == (2500, 500)
+
+
+def test_the_default_recipe_is_the_one_that_trained_the_built_in_classifier():
+    if DEFAULT_MODEL not in built_in():
+        pytest.skip("the built-in model is not in this checkout")
+    plan = Bundle.load(DEFAULT_MODEL).card.training["classifier"]["plan"]
+    assert plan["recipe"] == asdict(domains.RECIPE)
+    assert plan["crop"] == domains.ClassifierConfig().crop
