@@ -115,6 +115,7 @@ def score(
         from dgqa_infer.pipeline.pipeline import Pipeline
         from dgqa_infer.scorer import Scorer
 
+        sizes = decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile)
         options = ScoringOptions(
             device=device,
             explain=explain_of(explain),
@@ -122,9 +123,7 @@ def score(
             strict=strict,
             decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
             batch_size=batch_size,
-            limits=decode_limits(
-                limit_file_size, limit_pixels, limit_side, limit_profile, allow_private=allow_private
-            ),
+            limits=replace(sizes, allow_private=allow_private),
             worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
         )
         bundle = Bundle.load(model)
@@ -139,9 +138,7 @@ def score(
             from dgqa_infer.outputs.maps import MapFolder
 
             folder = MapFolder(maps, bundle.card.raw_range)
-        finder = InputFinder(
-            include or (), exclude or (), recursive, follow_links, allow_private=allow_private
-        )
+        finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
