@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
+from dgqa_infer.cli._explain import Explained, ExplainingCommand, ExplainOption, explain_of
 from dgqa_infer.cli._options import (
     AllowPrivateOption,
     BatchSizeOption,
@@ -116,9 +116,12 @@ def score(
         from dgqa_infer.scorer import Scorer
 
         sizes = decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile)
+        bundle = Bundle.load(model)
+        reported = target.format == "html" and bundle.card.domains is not None
         options = ScoringOptions(
             device=device,
-            explain=explain_of(explain),
+            # A report says why as well.
+            explain=explain_of(Explained.NAMED if explain is None and reported else explain),
             maps=maps is not None,
             strict=strict,
             decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
@@ -126,7 +129,6 @@ def score(
             limits=replace(sizes, allow_private=allow_private),
             worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
         )
-        bundle = Bundle.load(model)
         criteria = None
         if gate is not None:
             from dgqa_infer.gate import read_gate

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from dgqa_infer.errors import UsageError
-from dgqa_infer.outputs.columns import INTEGERS, NUMBERS
+from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
 
 STDIN: Final = "-"
 Numbered = Iterator[tuple[int, dict[str, Any]]]
 
 _ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+_PROBABILITY, _SEVERITY = probability_column(""), " (severity "
 _GUARDED = re.compile(r"'[=+\-@\t\r\n]")
 
 
@@ -95,9 +96,18 @@ def _cell(column: str, text: str | None) -> Any:
     if column in ("warnings", "verdict_reasons"):
         return text.split("; ")
     if column == "distortions":
-        found = (each.rpartition(" ") for each in text.split("; "))
-        return [{"name": words, "probability": float(share)} for words, _, share in found]
+        return [] if text == NONE_FOUND else [_distortion(each) for each in text.split("; ")]
+    if column.startswith(_PROBABILITY):
+        return float(text)
     return text == "true" if column == "within_tolerance" else text
+
+
+def _distortion(text: str) -> dict[str, Any]:
+    """ "motion blur 0.61", perhaps with " (severity 2.1)"."""
+    words, _, severity = text.partition(_SEVERITY)
+    name, _, share = words.rpartition(" ")
+    found: dict[str, Any] = {"name": name, "probability": float(share)}
+    return found | ({"severity": float(severity.rstrip(")"))} if severity else {})
 
 
 def _parquet(name: str) -> Numbered:
@@ -125,6 +135,14 @@ def _row(flat: dict[str, Any]) -> dict[str, Any]:
     row["path"] = (
         _ESCAPED.sub(lambda match: chr(int(match[1], 16)), str(row["path"])) if "path" in row else None
     )
+    if attributes := {name: row.pop(name) for name in ATTRIBUTES if name in row}:
+        row["attributes"] = attributes
+    for found in row.get("distortions") or ():
+        if found.get("severity", 0) is None:
+            del found["severity"]
+    # The columns of probabilities do not say their classes' names as they were; rows are read without them.
+    for name in [name for name in row if name.startswith(_PROBABILITY)]:
+        del row[name]
     code, message = row.pop("error_code", None), row.pop("error_message", None)
     verdict, reasons = row.pop("verdict", None), row.pop("verdict_reasons", None)
     close = row.pop("within_tolerance", False)

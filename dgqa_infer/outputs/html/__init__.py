@@ -13,16 +13,16 @@ import hashlib
 import json
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from dgqa_infer.outputs.html.digest import Digest, compact
+from dgqa_infer.outputs.html.pictures import Picturing, Progress
 from dgqa_infer.results import Row
 
 TABLE_ROWS: Final = 100_000
 """Rows that the table holds; what is above it in the page is of all rows."""
 DEFAULT_MODEL: Final = "dgqa-lite0"
-PICTURES: Final = 12
+SCRIPTS: Final = ("core.js", "figures.js", "photographs.js", "viewer.js")
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -38,23 +38,24 @@ class HtmlSink:
         self,
         stream: BinaryIO,
         model: str = DEFAULT_MODEL,
-        photos: Path | None = None,
-        pictures: int = PICTURES,
+        picturing: Picturing | None = None,
+        progress: Progress = lambda *_: None,
     ) -> None:
         """Begin the page.
 
         Args:
             stream: where it goes.
             model: name or folder of the bundle that scored; only its own rows have quality maps.
-            photos: folder that the rows' paths start in, and outside of which nothing is read; None for the
-                current folder, and for any path.
-            pictures: how many of the worst, and of the best, are shown; 0 for none.
+            picturing: which pictures are in it, and where their files are.
+            progress: told how many pictures are drawn and how many there will be.
         """
         self._stream = stream
-        self._model, self._photos = model, photos
-        self._digest = Digest(pictures)
+        self._model, self._picturing = model, picturing or Picturing()
+        self._progress = progress
+        self._digest = Digest(self._picturing.worst)
         self.notes: list[str] = []
-        style, script = _part("page.css"), _part("page.js")
+        style = _part("page.css")
+        script = "\n".join(['"use strict";', "(() => {", *map(_part, SCRIPTS), "})();"])
         page = _part("page.html")
         for name, text in (
             ("{{style-hash}}", _policy_hash(style)),
@@ -64,7 +65,8 @@ class HtmlSink:
         ):
             page = page.replace(name, text)
         head, rest = page.split("{{rows}}")
-        self._middle, self._tail = rest.split("{{report}}")
+        self._middle, rest = rest.split("{{report}}")
+        self._before_pictures, self._tail = rest.split("{{pictures}}")
         self._write(head + "[")
 
     def write(self, row: Row) -> None:
@@ -80,12 +82,14 @@ class HtmlSink:
             self._write((",\n" if place else "\n") + script_json(short))
 
     def _complete(self) -> None:
-        from dgqa_infer.outputs.html.pictures import illustrate
+        from dgqa_infer.outputs.html.ending import ending
 
         made = f"dgqa-infer {version('dgqa-infer')}"
-        told, self.notes = illustrate(self._digest, self._model, self._photos)
+        fields, pictures, self.notes = ending(self._digest, self._model, self._picturing, self._progress)
         self._write("\n]" + self._middle)
-        self._write(script_json(self._digest.as_json() | told | {"program": made}) + self._tail)
+        self._write(script_json(self._digest.as_json() | fields | {"program": made}))
+        # In a part of their own: they are most of the page.
+        self._write(self._before_pictures + script_json(pictures) + self._tail)
 
     def _write(self, text: str) -> None:
         self._stream.write(text.encode())

@@ -12,11 +12,15 @@ from typing import Any, Final
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.map_picture import COLOURS
-from dgqa_infer.results import Row
+from dgqa_infer.results import DistortionRow, Row
 from dgqa_infer.text import printable
 
-BARS: Final = 50
-"""Of the histogram, each two points of the score wide."""
+BARS: Final = 20
+"""Of the histogram, each five points of the score wide: there is room for its number."""
+THUMBNAILS: Final = 2000
+"""Photographs, the worst first, that may have a picture."""
+BEST: Final = 12
+"""Photographs with the highest scores that are shown."""
 
 _STEPS = 10_000  # of the score, 0–100: as finely as rows give it
 _MAX_NAMES = 200  # of distortions, reasons and models: ours are far fewer
@@ -56,17 +60,17 @@ class Digest:
         profile: the domains that the photographs vote for.
     """
 
-    def __init__(self, pictures: int) -> None:
+    def __init__(self, worst: int) -> None:
         """Begin.
 
         Args:
-            pictures: how many of the worst, and of the best, are remembered.
+            worst: how many of the worst are shown; 0: neither worst nor best.
         """
         self.total = 0
         self.models: Counter[str] = Counter()
         self.names: dict[str, int] = {}
         self.profile = DomainProfile()
-        self._pictures = pictures
+        self._shown_worst = worst
         self._scores = [0] * (_STEPS + 1)
         self._failures: Counter[str] = Counter()
         self._gate: Counter[bool] = Counter()
@@ -98,17 +102,18 @@ class Digest:
             self._named.update({_name(self.names, each["name"]) for each in found})
         with suppress(UsageError, TypeError):
             self.profile.add(row.get("votes") or ())
-        if self._pictures and isinstance(row["path"], str):
+        if isinstance(row["path"], str):
             size = row.get("size")
             shown = Shown(
                 place, row["path"], score, raw, size if isinstance(size, int) else None, str(model), short
             )
-            self._remember(self._worst, (-score, -place, shown))
-            self._remember(self._best, (score, place, shown))
+            _remember(self._worst, (-score, -place, shown), max(THUMBNAILS, self._shown_worst))
+            _remember(self._best, (score, place, shown), BEST)
 
-    def _remember(self, heap: list[tuple[float, int, Shown]], entry: tuple[float, int, Shown]) -> None:
-        """Keep the greatest entries; no two have the same place, so photographs are never compared."""
-        (heapq.heappush if len(heap) < self._pictures else heapq.heappushpop)(heap, entry)
+    @property
+    def explained(self) -> int:
+        """Number of rows that say what is wrong."""
+        return self._explained
 
     @property
     def scored(self) -> int:
@@ -117,13 +122,16 @@ class Digest:
 
     def worst(self) -> list[Shown]:
         """The worst photographs, the worst first; half of them where there are few."""
-        found = [shown for *_, shown in sorted(self._worst, reverse=True)]
-        return found[: (self.scored + 1) // 2]
+        return self.from_the_worst()[: min(self._shown_worst, (self.scored + 1) // 2)]
 
     def best(self) -> list[Shown]:
         """The best photographs, the best first; none of the worst."""
         found = [shown for *_, shown in sorted(self._best, reverse=True)]
-        return found[: self.scored // 2]
+        return found[: min(BEST, self._shown_worst, self.scored // 2)]
+
+    def from_the_worst(self) -> list[Shown]:
+        """The photographs that may have a picture, the worst first."""
+        return [shown for *_, shown in sorted(self._worst, reverse=True)]
 
     def quantile(self, share: float) -> float | None:
         """The score that this share of the photographs does not exceed; None without any."""
@@ -175,7 +183,8 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
 
     Returns:
         [path, score, raw, spread, width, height, warnings, [[distortion, probability], …], error code, error
-        message, reasons why the gate was not passed]. Texts have no control characters.
+        message, reasons why the gate was not passed]; a distortion's severity comes third where the row has
+        it. Texts have no control characters.
 
     Raises:
         ValueError: it is no row of ours; says why.
@@ -188,13 +197,7 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
             values: list[Any] = [path, *[None] * 7, _text(error["code"]), _text(error["message"]), verdict]
         else:
             found = row.get("distortions")
-            seen = (
-                None
-                if found is None
-                else [
-                    [names[_name(names, each["name"])], _number(each["probability"], 0, 1)] for each in found
-                ]
-            )
+            seen = None if found is None else [_distortion(each, names) for each in found]
             values = [
                 path,
                 _number(row["score"], 0, 100),
@@ -211,6 +214,17 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
     while values[-1] is None:
         values.pop()
     return values
+
+
+def _remember(heap: list[tuple[float, int, Shown]], entry: tuple[float, int, Shown], size: int) -> None:
+    """Keep the greatest entries; no two have the same place, so photographs are never compared."""
+    (heapq.heappush if len(heap) < size else heapq.heappushpop)(heap, entry)
+
+
+def _distortion(found: DistortionRow, names: dict[str, int]) -> list[float]:
+    severity = found.get("severity")
+    harm = [] if severity is None else [round(_number(severity, 0, 4), 1)]
+    return [names[_name(names, found["name"])], _number(found["probability"], 0, 1), *harm]
 
 
 def _name(names: dict[str, int], name: object) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a report: the worst and the best photographs, with their quality maps.
+"""The pictures of a report: large ones of the worst and the best, with maps, and small ones of the rest.
 
 Photographs are decoded by processes of their own, as for scoring, and only files on this machine are read. A
 picture is shown only if its file has the size that was scored, a map only if its mean is the row's quality.
@@ -6,160 +6,161 @@ picture is shown only if its file has the size that was scored, a map only if it
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Bundle
-from dgqa_infer.bundle.preprocessing import NVJPEG
-from dgqa_infer.domains.classes import WORDS, is_kadid
-from dgqa_infer.domains.drift import drift
-from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.local import local_file
-from dgqa_infer.outputs.html.digest import Digest, Shown
-from dgqa_infer.outputs.html.thumbnails import data_url
+from dgqa_infer.outputs.html.digest import Shown
+from dgqa_infer.outputs.html.thumbnails import data_url, thumbnails
 from dgqa_infer.outputs.map_picture import tint
-from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.scorer import Scorer
 
+WORST: Final = 24
+BYTES: Final = 4_000_000
+"""Of all pictures in a page: with 5,000 rows it stays below 5 MB."""
 SIDE: Final = 640
-"""Longest side of a picture, in pixels."""
+"""Longest side of a large picture, in pixels."""
+SIDES: Final = ((320, 18_000), (224, 10_000), (160, 5_500), (96, 2_600))
+"""Longest side of a small picture, and how many bytes one usually takes in the page."""
 
 _MAP_SIDE = 160
 _BATCH = 4
-_QUALITY = 82
+_QUALITY, _SMALL_QUALITY = 78, 70
 _SAME_RAW = 0.05  # on the label scale: another device or precision; another photograph is farther off
-_CLASSES_SHOWN = 12
+
+Picture = dict[str, str]
+"""Addresses that hold pictures: `photo`, a large one, perhaps with its `map`; or `thumb`, a small one."""
+Progress = Callable[[int, int], None]
 
 
-def illustrate(digest: Digest, name: str, photos: Path | None) -> tuple[dict[str, Any], list[str]]:
-    """What the page shows beside the numbers: pictures, and the profile beside the model's target.
+@dataclass(frozen=True, slots=True)
+class Picturing:
+    """Which pictures are in a page.
+
+    Attributes:
+        worst: how many of the worst photographs are shown large; 0: neither they nor the best.
+        bytes: of all pictures in the page; 0 for none.
+        photos: folder that the rows' paths start in, and outside of which nothing is read; None for the
+            current folder, and for any path.
+    """
+
+    worst: int = WORST
+    bytes: int = BYTES
+    photos: Path | None = None
+
+
+def pictures_of(
+    large: Sequence[Shown],
+    others: Sequence[Shown],
+    bundle: Bundle | None,
+    picturing: Picturing,
+    progress: Progress,
+) -> tuple[dict[int, Picture], list[str]]:
+    """Draw pictures until the space for them is used up.
 
     Args:
-        digest: of all rows.
-        name: of the bundle that scored, or its folder.
-        photos: as `HtmlSink` takes it.
+        large: photographs that are shown large.
+        others: photographs that are shown small, in the order in which space is given to them.
+        bundle: that scored, for the maps; None: there are none.
+        picturing: what is wanted.
+        progress: told how many are drawn and how many there will be.
 
     Returns:
-        Fields of the page's data; and what a person should know of the report, a sentence each.
-
-    Raises:
-        ModelError: the bundle is damaged.
+        Row number → its pictures; and what a person should know of them, a sentence each.
     """
+    if not picturing.bytes:
+        return {}, []
     notes: list[str] = []
-    if not digest.total:
-        return {"shown": [], "worst": [], "best": [], "profile": None, "drift": None, "meaning": []}, notes
-    bundle = Bundle.load(name)
-    model = digest.models.most_common(1)[0][0]
-    if model.endswith("+scaled"):
-        bundle = bundle.with_scaled_decoding()
-    # Decoded on a GPU, a photograph's map is the same but for what the eye does not see.
-    own = model.removesuffix(f"+{NVJPEG}") == bundle.model_id
-    if not own:
-        notes.append(
-            f"no quality maps: the rows are of {model}, not of {bundle.model_id}; "
-            "name their bundle with --model"
-        )
-    shown = digest.worst() + digest.best()
-    pictures = _pictures(shown, bundle if own else None, photos, notes)
-    profile, drifted = _profile(digest.profile, bundle if own else None)
-    worst = len(digest.worst())
-    fields = {
-        "shown": [{"place": each.place, "row": each.row} | pictures.get(each.place, {}) for each in shown],
-        "worst": list(range(worst)),
-        "best": list(range(worst, len(shown))),
-        "profile": profile,
-        "drift": drifted,
-        "meaning": _meaning(bundle) if own else [],
+    files = {
+        each.place: file
+        for each in (*large, *others)
+        if (file := local_file(each.path, picturing.photos)) is not None
     }
-    return fields, notes
+    wanted = len(files)
+    found: dict[int, Picture] = {}
+    room = picturing.bytes
+    for place, picture in _large([each for each in large if each.place in files], files, bundle, notes):
+        found[place] = picture
+        room -= sum(map(len, picture.values()))
+        progress(len(found), wanted)
+    small = [each for each in others if each.place in files]
+    with closing(_small(small, files, room)) as drawn:
+        for place, picture in drawn:
+            room -= len(picture["thumb"])
+            if room < 0:
+                break
+            found[place] = picture
+            progress(len(found), wanted)
+    return found, notes + _notes(large, others, found, wanted, picturing)
 
 
-def _meaning(bundle: Bundle) -> list[dict[str, Any]]:
-    """What some scores look like, and the share of real photographs below each, as the card says."""
-    measured = next((figure for figure in bundle.card.figures if figure.get("kind") == "anchors"), None)
-    if measured is None:
-        return []
-    try:
-        return [
-            {
-                "score": int(anchor["score"]),
-                "like": " or ".join(str(each["what"]) for each in anchor["looks_like"]),
-                "below": float(anchor["share_of_photographs_below"]),
-                "photographs": int(measured["photographs"]),
-            }
-            for anchor in measured["anchors"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{bundle.path}: the card's anchors are not as they should be: {error!r}") from error
-
-
-def _profile(here: DomainProfile, bundle: Bundle | None) -> tuple[Any, Any]:
-    """The classes' shares of the photographs, the greatest first, and how far they are from the target's."""
-    if not here.photos:
-        return None, None
-    there = None
-    if bundle is not None and bundle.card.domains is not None and is_kadid(bundle.card.domains):
-        there = DomainProfile.from_card(bundle.card.domains.profile)
-    own = here.votes / here.photos
-    other = None if there is None else there.votes / there.photos
-    greatest = own if other is None else [max(pair) for pair in zip(own, other, strict=True)]
-    order = sorted(range(len(own)), key=lambda number: -greatest[number])[:_CLASSES_SHOWN]
-    words = list(WORDS.values())
-    profile = [
-        {
-            "name": words[number],
-            "here": round(float(own[number]), 4),
-            "there": None if other is None else round(float(other[number]), 4),
-        }
-        for number in order
-        if greatest[number] > 0
-    ]
-    if there is None or bundle is None:
-        return profile, None
-    found = drift(here, there)
-    sentence = found.sentence(bundle.card.name).replace("`", "")
-    return profile, {"sentence": sentence[0].upper() + sentence[1:] + ".", "far": found.far}
-
-
-def _pictures(
-    shown: list[Shown], bundle: Bundle | None, root: Path | None, notes: list[str]
-) -> dict[int, dict[str, str]]:
-    """Row number → what the page needs to show the photograph, where it is still there."""
-    found = {each.place: each for each in shown}
-    files = {place: local_file(each.path, root) for place, each in found.items()}
-    there = {place: file for place, file in files.items() if file is not None}
-    pictures: dict[int, dict[str, str]] = {}
-    if there:
-        some = bundle or Bundle.load("dgqa-lite0")
-        scorer = None if bundle is None else _map_scorer(bundle, notes)
-        crops = CropsPredictor(some.card.preprocessing, some.model_id, batch_size=_BATCH)
-        with (
-            scorer or nullcontext(),
-            Pipeline[Any](scorer or crops, workers=1, preview=SIDE) as pipeline,
-        ):
-            for place, outcome in zip(there, pipeline.run(list(there.values())), strict=True):
-                row = found[place]
-                if outcome.preview is None or row.size not in (None, outcome.size):
-                    continue
-                pictures[place] = {"photo": data_url(Image.fromarray(outcome.preview), "JPEG", _QUALITY)}
-                quality = getattr(outcome.result, "quality_map", None)
-                if quality is not None and abs(quality.raw - row.raw) <= _SAME_RAW:
-                    small = _tinted(quality, outcome.preview, some.card.raw_range)
-                    pictures[place]["map"] = data_url(small, "PNG")
-    if missing := len(shown) - len(pictures):
-        where = "as the rows name them" if root is None else f"in {root}"
+def _notes(
+    large: Sequence[Shown],
+    others: Sequence[Shown],
+    found: dict[int, Picture],
+    there: int,
+    picturing: Picturing,
+) -> list[str]:
+    notes = []
+    if (lacking := sum(each.place not in found for each in large)) and there < len(large) + len(others):
+        where = "as the rows name them" if picturing.photos is None else f"in {picturing.photos}"
         notes.append(
-            f"{missing} of the {len(shown)} photographs to be shown have no picture: there is no such file, "
+            f"{lacking} of the {len(large)} photographs to be shown have no picture: there is no such file, "
             f"{where}; --photos names the folder that their paths start in"
         )
-    return pictures
+    elif lacking:
+        notes.append(f"{lacking} of the {len(large)} photographs to be shown have no picture: they changed")
+    return notes
+
+
+def _large(
+    shown: Sequence[Shown], files: dict[int, str], bundle: Bundle | None, notes: list[str]
+) -> Iterator[tuple[int, Picture]]:
+    """Pictures with maps where the bundle works here, else without."""
+    if not shown:
+        return
+    rows = {each.place: each for each in shown}
+    paths = {place: files[place] for place in rows}
+    scorer = None if bundle is None else _map_scorer(bundle, notes)
+    if bundle is None or scorer is None:
+        for place, pixels in thumbnails(paths, SIDE, wanted=lambda key, size: rows[key].size in (None, size)):
+            yield place, _picture(pixels)
+        return
+    with scorer, Pipeline(scorer, preview=SIDE) as pipeline:
+        for place, outcome in zip(paths, pipeline.run(list(paths.values())), strict=True):
+            row = rows[place]
+            if outcome.preview is None or row.size not in (None, outcome.size):
+                continue
+            picture = _picture(outcome.preview)
+            quality = getattr(outcome.result, "quality_map", None)
+            if quality is not None and abs(quality.raw - row.raw) <= _SAME_RAW:
+                picture["map"] = data_url(_tinted(quality, outcome.preview, bundle.card.raw_range), "WEBP")
+            yield place, picture
+
+
+def _small(shown: Sequence[Shown], files: dict[int, str], room: int) -> Iterator[tuple[int, Picture]]:
+    """As large as there is room for; not more photographs are decoded than will be shown."""
+    if not shown or room <= 0:
+        return
+    side, bytes = next((each for each in SIDES if each[1] * len(shown) <= room), SIDES[-1])
+    rows = {each.place: each for each in shown[: 2 * room // bytes]}
+    paths = {place: files[place] for place in rows}
+    for place, pixels in thumbnails(paths, side, wanted=lambda key, size: rows[key].size in (None, size)):
+        yield place, {"thumb": data_url(Image.fromarray(pixels), "WEBP", _SMALL_QUALITY)}
+
+
+def _picture(pixels: Pixels) -> Picture:
+    return {"photo": data_url(Image.fromarray(pixels), "WEBP", _QUALITY)}
 
 
 def _map_scorer(bundle: Bundle, notes: list[str]) -> Scorer | None:

@@ -19,7 +19,8 @@ from PIL import Image
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.outputs import html
 from dgqa_infer.outputs.html import HtmlSink, script_json
-from dgqa_infer.outputs.html.digest import Digest, compact
+from dgqa_infer.outputs.html.digest import BEST, Digest, compact
+from dgqa_infer.outputs.html.pictures import Picturing
 from dgqa_infer.text import printable
 
 HOSTILE = "<script>alert(1)</script>.jpg"
@@ -69,10 +70,19 @@ class Page(HTMLParser):
     def report(self) -> Any:
         return json.loads(self.raw["report"])
 
+    @property
+    def pictures(self) -> dict[str, dict[str, str]]:
+        """Row number → its pictures."""
+        return json.loads(self.raw["pictures"])  # type: ignore[no-any-return]
+
+    def pictures_of(self, path: str) -> dict[str, str]:
+        (place,) = [place for place, each in enumerate(self.rows) if each[0] == path]
+        return self.pictures.get(str(place), {})
+
 
 def page(rows: list[dict[str, Any]], **options: Any) -> Page:
     stream = io.BytesIO()
-    with HtmlSink(stream, **({"pictures": 0} | options)) as sink:
+    with HtmlSink(stream, **({"picturing": Picturing(worst=0, bytes=0)} | options)) as sink:
         for each in rows:
             sink.write(each)
     return Page(stream.getvalue().decode())
@@ -88,7 +98,7 @@ def test_the_page_has_a_row_for_every_row_and_says_what_they_come_to() -> None:
     report = found.report
     assert (report["total"], report["failed"], report["failures"]) == (3, 1, {"empty": 1})
     assert report["models"] == ["tiny@0"]
-    assert report["histogram"][5] == report["histogram"][45] == 1
+    assert report["histogram"][2] == report["histogram"][18] == 1
     assert sum(report["histogram"]) == 2
 
 
@@ -140,7 +150,7 @@ def test_the_policy_allows_the_pages_own_style_and_script_and_nothing_else() -> 
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    assert found.tags.count("script") == 3
+    assert found.tags.count("script") == 4
     assert found.tags.count("style") == 1
 
 
@@ -176,7 +186,7 @@ def test_quantiles_and_bars_are_those_of_the_scores(scores: list[float]) -> None
         expected = np.quantile(scores, share, method="inverted_cdf")
         assert digest.quantile(share) == pytest.approx(float(expected))
     # In hundredths, so that a bar's ends are whole numbers.
-    expected_bars = np.histogram(np.round(np.array(scores) * 100), np.arange(0, 10_001, 200))[0]
+    expected_bars = np.histogram(np.round(np.array(scores) * 100), np.arange(0, 10_001, 500))[0]
     assert digest.histogram() == expected_bars.tolist()
 
 
@@ -192,12 +202,14 @@ def test_the_worst_and_the_best_are_the_ends_of_the_order_and_never_the_same(
     worst, best = digest.worst(), digest.best()
     order = sorted(range(len(scores)), key=lambda place: (scores[place], place))
     assert [each.place for each in worst] == order[: min(pictures, (len(scores) + 1) // 2)]
-    assert [each.place for each in best] == order[::-1][: min(pictures, len(scores) // 2)]
+    assert [each.place for each in best] == order[::-1][: min(BEST, pictures, len(scores) // 2)]
+    assert [each.place for each in digest.from_the_worst()] == order
     assert not {each.place for each in worst} & {each.place for each in best}
 
 
 def test_distortions_and_gate_are_counted() -> None:
-    grain, blur = {"name": "grain", "probability": 0.5}, {"name": "motion blur", "probability": 0.2}
+    grain = {"name": "grain", "probability": 0.5}
+    blur = {"name": "motion blur", "probability": 0.2, "severity": 2.26}
     gate = {"passed": False, "reasons": ["score 1.0 is below 60"], "within_tolerance": False}
     found = page(
         [
@@ -210,7 +222,7 @@ def test_distortions_and_gate_are_counted() -> None:
     report = found.report
     assert report["distortions"] == {"photos": 3, "none": 1, "named": [["grain", 2], ["motion blur", 1]]}
     assert report["gate"] == {"failed": 1, "passed": 1}
-    assert [each[7] for each in found.rows[:2]] == [[[0, 0.5], [1, 0.2]], [[0, 0.5]]]
+    assert [each[7] for each in found.rows[:2]] == [[[0, 0.5], [1, 0.2, 2.3]], [[0, 0.5]]]
     assert found.rows[0][10] == ["score 1.0 is below 60"]
     assert found.rows[1][10] == []
     assert {each["name"]: each["here"] for each in report["profile"]}["out of focus"] == 1
@@ -258,8 +270,8 @@ def report(cli: Any, tiny_bundle: Path, tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (b"no json\n", "is no JSON"),
-        (b"[" * 100_000 + b"\n", "is no JSON"),
+        (b"no json\n", "is not JSON"),
+        (b"[" * 100_000 + b"\n", "is not JSON"),
         ([], "is not as rows are"),
         ({"path": "a"}, "lacks 'score'"),
         (row(path=3), "int where a text should be"),  # type: ignore[arg-type]
@@ -311,22 +323,36 @@ def scored(cli: Any, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 def opened(picture: str) -> Image.Image:
     kind, data = picture.split(";base64,")
-    assert kind in ("data:image/jpeg", "data:image/png")
+    assert kind == "data:image/webp"
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_the_worst_and_the_best_have_pictures_and_maps(report: Any, scored: list[Any]) -> None:
-    ran, found = report(scored, "--pictures", 1)
+def test_the_worst_and_the_best_have_pictures_and_maps_and_the_others_small_ones(
+    report: Any, scored: list[Any]
+) -> None:
+    ran, found = report(scored, "--worst", 1)
     assert ran.code == 0
-    worst, best = found.report["shown"]
     assert (found.report["worst"], found.report["best"]) == ([0], [1])
-    assert worst["row"][0].startswith("photos/<script>")
+    worst, best = (found.pictures[str(each["place"])] for each in found.report["shown"])
+    assert found.report["shown"][0]["row"][0].startswith("photos/<script>")
     for each, grey in ((worst, 20), (best, 170)):
         with opened(each["photo"]) as photo:
             assert photo.size == (60, 40)
-            assert photo.convert("RGB").getpixel((30, 20)) == pytest.approx((grey,) * 3, abs=2)
+            assert photo.convert("RGB").getpixel((30, 20)) == pytest.approx((grey,) * 3, abs=3)
         with opened(each["map"]) as quality:
             assert quality.mode == "RGBA"
+    others = [found.pictures_of(f"photos/{name}.png") for name in "bc"]
+    assert [set(each) for each in others] == [{"thumb"}, {"thumb"}]
+
+
+def test_pictures_take_no_more_than_their_space_and_the_worst_come_first(
+    report: Any, scored: list[Any]
+) -> None:
+    _, whole = report(scored, "--worst", 0)
+    each = len(whole.pictures_of("photos/b.png")["thumb"])
+    _, found = report(scored, "--worst", 0, "--pictures", f"{2 * each + each // 2}B")
+    assert sorted(found.pictures) == ["0", "1"]
+    assert report(scored, "--pictures", "0")[1].pictures == {}
 
 
 def test_no_file_but_the_one_that_was_scored_is_shown(report: Any, scored: list[Any], tmp_path: Path) -> None:
@@ -336,10 +362,9 @@ def test_no_file_but_the_one_that_was_scored_is_shown(report: Any, scored: list[
     # As large as the one that was scored, but another: its map is not that of the row.
     shown = {each["path"]: dict(each) for each in scored}
     shown["photos/d.png"]["raw"] = 1.0
-    ran, found = report(list(shown.values()), "--pictures", 2)
-    pictures = {each["row"][0]: sorted(set(each) - {"row", "place"}) for each in found.report["shown"]}
-    assert list(pictures.values()).count([]) == 2
-    assert pictures["photos/d.png"] == ["photo"]
+    ran, found = report(list(shown.values()), "--worst", 2)
+    assert [found.pictures_of(f"photos/{name}.png") for name in "bc"] == [{}, {}]
+    assert set(found.pictures_of("photos/d.png")) == {"photo"}
     assert "2 of the 4 photographs to be shown have no picture" in ran.stderr
 
 
@@ -360,32 +385,45 @@ def test_nothing_outside_of_the_photographs_folder_is_read(
     ]
     rows = [scored[1] | {"path": name, "size": size} for name in names]
     _, found = report(rows, "--photos", root)
-    there = {each["row"][0] for each in found.report["shown"] if "photo" in each}
-    assert there == {"b.png"}
+    assert set(found.pictures) == {"0"}
 
 
 def test_rows_of_another_model_have_pictures_and_no_maps(report: Any, scored: list[Any]) -> None:
     ran, found = report([each | {"model": "other@12345678"} for each in scored])
-    assert all("photo" in each and "map" not in each for each in found.report["shown"])
+    assert all(set(each) == {"photo"} for each in found.pictures.values())
+    assert len(found.pictures) == 4
     assert "no quality maps: the rows are of other@12345678, not of tiny@" in ran.stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_page_is_made_of_csv_and_parquet_too(
+    cli: Any, tiny_bundle: Path, scored: list[Any], tmp_path: Path, ending: str
+) -> None:
+    fixed = ("--model", tiny_bundle, "--device", "cpu", "--workers", 1)
+    assert cli("score", "photos", *fixed, "-o", f"rows.{ending}").code == 0
+    ran = cli("report", f"rows.{ending}", "--model", tiny_bundle, "-o", "page.html", "--pictures", "0")
+    assert ran.code == 0
+    assert [each[:2] for each in Page(Path("page.html").read_text()).rows] == [
+        [each["path"], each["score"]] for each in scored
+    ]
 
 
 def test_maps_of_photographs_that_a_gpu_decoded_are_drawn_here(report: Any, scored: list[Any]) -> None:
     """There need not be one where the page is written: the map of the CPU's pixels is the same to the eye."""
     _, found = report([each | {"model": f"{each['model']}+nvjpeg"} for each in scored])
-    assert all("map" in each for each in found.report["shown"])
+    assert all("map" in each for each in found.pictures.values())
 
 
 def test_a_run_can_write_the_page_itself(cli: Any, tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "bad.jpg").touch()
     output = tmp_path / "report.html"
-    fixed = ("--model", tiny_bundle, "--device", "cpu", "--workers", 1, "--explain")
+    fixed = ("--model", tiny_bundle, "--device", "cpu", "--workers", 1)
     ran = cli("score", photos, *fixed, "-o", output)
     assert ran.code == 3
     found = Page(output.read_text())
     assert len(found.rows) == 10
     assert found.report["distortions"]["photos"] == 9
-    assert all("map" in each for each in found.report["shown"])
+    assert all("map" in found.pictures[str(each["place"])] for each in found.report["shown"])
     assert not [path for path in tmp_path.iterdir() if path.name.startswith((".", "report.html."))]
     piped = Page(cli("score", photos, *fixed, "-f", "html").stdout.decode())
     assert piped.rows == found.rows
