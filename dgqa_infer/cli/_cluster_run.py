@@ -28,6 +28,7 @@ from dgqa_infer.ray.resources import Resources, share_out
 from dgqa_infer.ray.run import finished, score_partitions
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.ray.stores import answer, check_stores
+from dgqa_infer.statistics import Statistics
 
 
 @dataclass(slots=True)
@@ -37,9 +38,11 @@ class ClusterSummary(Summary):
     Attributes:
         partitions: of this run.
         nodes: photographs by the node that had them.
+        statistics: None: rows are on other machines.
     """
 
     partitions: int = 0
+    statistics: Statistics | None = None
     nodes: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,6 +15,7 @@ from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs import FORMATS, Sink, open_sink
+from dgqa_infer.outputs.table import Order, SortedTableSink
 
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
@@ -39,6 +40,8 @@ class Target:
         resume: whether an earlier run is to be continued.
         model: name or folder of the bundle that scores.
         classes: whose probabilities have columns in a table.
+        order: of a terminal's table; None: that of the inputs.
+        most: lines of that table; None: all.
     """
 
     path: Path | None
@@ -46,6 +49,8 @@ class Target:
     resume: bool
     model: str | None = None
     classes: tuple[str, ...] = ()
+    order: Order | None = None
+    most: int | None = None
 
     @classmethod
     def choose(cls, output: str, format: str | None, *, resume: bool, model: str | None = None) -> Target:
@@ -66,8 +71,26 @@ class Target:
         with open_sink(format, BytesIO()):
             return cls(path, format, resume, model)
 
+    def sorted(self, order: Order | None, worst: int | None) -> Target:
+        """The same with a table in order.
+
+        Raises:
+            UsageError: it is no table, or the two contradict each other.
+        """
+        if order is None and worst is None:
+            return self
+        if self.format != "table":
+            raise UsageError(
+                "--sort and --worst are for the table: add --format table, or leave out --output"
+            )
+        if worst is not None and order not in (None, Order.WORST):
+            raise UsageError(f"--worst lists the worst first: leave out --sort {order}")
+        return replace(self, order=order or Order.WORST, most=worst)
+
     def open_sink(self, stream: BinaryIO) -> Sink:
         """What writes the rows in their format."""
+        if self.order is not None:
+            return SortedTableSink(stream, self.order, self.most)
         return open_sink(self.format, stream, self.model, self.classes)
 
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
@@ -157,12 +180,12 @@ class Run:
 
     def _finish(self, log: RecoveryLog) -> None:
         """Judge what an earlier run has scored, and write what is written whole."""
-        if log.rows_before and (self._gate is not None or self._summary.target is not None):
-            self._summary.profile.ballots.clear()
+        if log.rows_before:
+            self._summary.forget_content()
             if self._gate is not None:
                 self._gate.forget()
             for row in log.rows():
-                self._summary.count_votes(row)
+                self._summary.count_content(row)
                 if self._gate is not None:
                     self._gate.judge(row)
         path = self._target.path

@@ -13,11 +13,13 @@ from typing import Any, Self
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._errors import ExitCode
+from dgqa_infer.cli._files import write_whole
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.drift import DomainDrift, drift
 from dgqa_infer.domains.profile import DomainProfile
-from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.errors import UsageError
 from dgqa_infer.results import Row
+from dgqa_infer.statistics import Statistics
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Summary:
         profile: that of the photographs of this run and of those that it continues.
         drift: how far the two are from each other; None until `compare`, and where one of them is not known.
         cpu_decoded: JPEGs of this run that a GPU was to decode and did not.
+        statistics: scores and faults of this run and of those that it continues; None where nobody counts.
     """
 
     model: str
@@ -55,6 +58,7 @@ class Summary:
     profile: DomainProfile = field(default_factory=DomainProfile)
     drift: DomainDrift | None = None
     cpu_decoded: int = 0
+    statistics: Statistics | None = field(default_factory=Statistics)
     _began: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -71,6 +75,11 @@ class Summary:
         return summary
 
     @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self._began
+
+    @property
     def inputs(self) -> int:
         """All inputs so far; each is counted exactly once."""
         return self.scored + self.failed.total() + self.skipped + self.skipped_failed
@@ -80,12 +89,20 @@ class Summary:
         if (error := row.get("error")) is None:
             self.scored += 1
             self.cpu_decoded += "cpu_decoded" in row["warnings"]
-            self.count_votes(row)
         else:
             self.failed[error["code"]] += 1
+        self.count_content(row)
 
-    def count_votes(self, row: Row) -> None:
-        """Count what domains a row's photograph resembles, if the row says so."""
+    def forget_content(self) -> None:
+        """Begin anew with what rows say, as of runs that are continued."""
+        self.profile.ballots.clear()
+        if self.statistics is not None:
+            self.statistics = Statistics()
+
+    def count_content(self, row: Row) -> None:
+        """Count a row's score and faults, and what domains its photograph resembles, if the row says so."""
+        if self.statistics is not None:
+            self.statistics.count(row)
         if votes := row.get("votes"):
             # The row of an earlier run may have been written by anybody.
             with suppress(UsageError, TypeError):
@@ -108,7 +125,7 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """For `--summary`."""
-        seconds = time.monotonic() - self._began
+        seconds = self.seconds
         return {
             "inputs": self.inputs,
             "scored": self.scored,
@@ -122,6 +139,7 @@ class Summary:
             "backend": self.backend,
             "device": self.device,
             "interrupted": self.interrupted,
+            **(Statistics() if self.statistics is None else self.statistics).as_json(),
             "gate": self.gate,
             "drift": None if self.drift is None else self.drift.as_json(),
             "exit_code": int(self.exit_code()),
@@ -137,13 +155,7 @@ class Summary:
             out.note(line)
         if path is None:
             return
-        from dgqa_infer.outputs.files import whole_file
-
-        try:
-            with whole_file(Path(path)) as file:
-                file.write(json.dumps(self.as_json(), indent=2).encode() + b"\n")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        write_whole(Path(path), json.dumps(self.as_json(), indent=2).encode() + b"\n")
 
     def sentences(self) -> list[str]:
         """For a person, a line each."""
@@ -165,15 +177,14 @@ class Summary:
             )
         if any(self.passed_over.values()):
             lines.append(_by_reason("{} passed over", Counter(self.passed_over)))
+        if self.statistics is not None and (figures := self.statistics.sentence()) is not None:
+            lines.append(figures)
         if self.drift is not None:
             lines.append(self.drift.sentence(self.model))
         for rule in self.gate["rules"] if self.gate is not None else ():
             word = "passed" if rule["passed"] else "FAILED"
-            close = ", within the backend's tolerance" if rule["within_tolerance"] else ""
-            lines.append(
-                f"gate {rule['rule']}: {word} ({rule['failed']:,} of {rule['judged']:,} failed,"
-                f" {rule['maximum_share_failed']:.2%} may{close})"
-            )
+            close = "; another device or precision could turn this" if rule["within_tolerance"] else ""
+            lines.append(f"gate {rule['rule']}: {word}: {'; '.join(rule['findings'])}{close}")
         return lines
 
 

@@ -18,7 +18,7 @@ app = typer.Typer(
     cls=Commands,
     help="Blind image quality assessment: how good is this photograph, and what is wrong with it?",
     no_args_is_help=True,
-    **SETTINGS,
+    **(SETTINGS | {"add_completion": True}),
 )
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer.cli._errors import ExitCode
+from dgqa_infer.cli._files import write_whole
 from dgqa_infer.cli._options import DeviceOption, JsonOption, ModelOption, QuietOption, WorkersOption
 from dgqa_infer.cli._output import Output
 from dgqa_infer.comparison.pairing import PairBy
-from dgqa_infer.errors import OutputError
 
 if TYPE_CHECKING:
     from dgqa_infer.comparison.compare import Comparison
@@ -81,12 +81,12 @@ def compare(
     if page is not None:
         from dgqa_infer.comparison.page import page as drawn
 
-        _write(page, drawn(found, old, new))
+        write_whole(page, drawn(found, old, new))
         out.note(f"page: {page}")
     if junit is not None:
         from dgqa_infer.comparison.verdicts import as_junit
 
-        _write(junit, as_junit(found, old, new, time.monotonic() - began))
+        write_whole(junit, as_junit(found, old, new, time.monotonic() - began))
     if found.all.pairs < FEW and max_drop is not None:
         out.warn(f"only {found.all.pairs} pairs: the intervals are rough")
     for count, which, there in (
@@ -150,13 +150,3 @@ def _line(pair: Any) -> dict[str, Any]:
         "new": f"{pair.new['score']:.1f}",
         "what is wrong now": ", ".join(faults_of(pair.new) or ()),
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    from dgqa_infer.outputs.files import whole_file
-
-    try:
-        with whole_file(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dgqa_infer.options import ScoringOptions
     from dgqa_infer.results import Failure
     from dgqa_training.datasets import LabelledSet
-    from dgqa_training.evaluation.metrics import Evaluation
+    from dgqa_training.evaluation.metrics import Comparison, Evaluation
     from dgqa_training.evaluation.of_bundle import Predictions, Report
 
 _NAMED = 10
@@ -74,7 +74,7 @@ def evaluate(
     """
     out = Output(json=json, quiet=quiet)
     data = _labelled(public_set, labels, higher_is_better)
-    with extra("train"):
+    with extra("evaluate"):
         from dgqa_training.evaluation import of_bundle as bundle_evaluation
     from dgqa_infer.options import ScoringOptions
 
@@ -95,7 +95,9 @@ def evaluate(
         out.document(document)
     else:
         out.table(_rows(report), title=f"{report.model} on {report.data} ({report.protocol})")
-    if second is not None:
+        if second is not None:
+            out.table(_versus(difference), title=f"{first.model} less {second.model} [95 % interval]")
+    if second is not None and out.json:
         out.note(f"{first.model} less {second.model}: {difference}")
     _warn(report, data, out)
     raise typer.Exit(ExitCode.SOME_FAILED if first.failures else ExitCode.OK)
@@ -105,7 +107,7 @@ def _labelled(
     public_set: tuple[str, Path] | None, labels: tuple[Path, Path] | None, higher_is_better: bool | None
 ) -> LabelledSet:
     """The set that the options name."""
-    with extra("train"):
+    with extra("evaluate"):
         from dgqa_training.datasets import load, read_table
 
     if public_set is not None and labels is None:
@@ -145,6 +147,18 @@ def _rows(report: Report) -> list[dict[str, Any]]:
     for name, group in report.groups.items():
         rows.append(_row(name, group) if group else dict.fromkeys(rows[0], "–") | {"group": name})
     return rows
+
+
+def _versus(difference: Comparison) -> list[dict[str, Any]]:
+    """The second table: by how much the first bundle agrees better with people."""
+    figures = {"SRCC": difference.srcc, "KRCC": difference.krcc, "PLCC": difference.plcc}
+    return [
+        {
+            "images": difference.images,
+            **{name: str(figure) for name, figure in figures.items()},
+            "ahead in": f"{difference.share_better:.0%} of draws",
+        }
+    ]
 
 
 def _row(name: str, figures: Evaluation) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def export(
     ] = "dgqa-lite0",
     fp32: Annotated[bool, typer.Option("--fp32", help="Write it in fp32, as it is by default.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Write it with its backbone in float16.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Write it in int8, calibrated on --photos.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Write it in int8; needs --photos to calibrate on.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundles' folders are written.")] = Path(
         "exported"
     ),
@@ -120,6 +122,11 @@ def export(
     for folder in (out, triton):
         if folder is not None:
             exporter.refuse_unwritable(folder)
+    if engine:
+        from dgqa_export import engines
+
+        # Verifying takes minutes: what would keep the engine from being built is told before.
+        engines.place(without_gpu=True)
     with output.progress("exporting") as bar:
         model = exporter.load_source(source, name, opset, network)
         if domains is not None:

@@ -15,12 +15,18 @@ def models(
     model: Annotated[
         str | None, typer.Argument(metavar="[NAME|DIR]", help="A bundle whose card to print.")
     ] = None,
+    path: Annotated[
+        bool, typer.Option("--path", help="Print the folder of the bundle instead, model.onnx in it.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """List the built-in bundles and the TensorRT engines that were built here; or print one bundle's card."""
     from dgqa_infer.bundle.bundle import Bundle, built_in
 
     output = Output(json=json)
+    if path:
+        output.text(str(Bundle.load(model or "dgqa-lite0").path))
+        return
     if model is not None:
         output.document(Bundle.load(model).card.as_json())
         return

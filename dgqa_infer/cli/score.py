@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._explain import Explained, ExplainingCommand, ExplainOption, explain_of
+from dgqa_infer.cli._files import gate_junit, write_whole
 from dgqa_infer.cli._options import (
     AllowPrivateOption,
     BatchSizeOption,
@@ -40,6 +41,8 @@ from dgqa_infer.cli._options import (
 )
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._run import Run, Target
+from dgqa_infer.errors import UsageError
+from dgqa_infer.outputs.table import Order
 from dgqa_infer.pipeline.process import WorkerProcess
 
 COMMAND = ExplainingCommand
@@ -65,6 +68,12 @@ def score(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue FILE; skip what it has and what has not changed.")
     ] = False,
+    sort: Annotated[
+        Order | None, typer.Option(help="Sort the table; it is written when all are scored.")
+    ] = None,
+    worst: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the N lowest scores in the table.")
+    ] = None,
     explain: ExplainOption = None,
     maps: Annotated[
         Path | None,
@@ -77,6 +86,9 @@ def score(
     gpu_decode: GpuDecodeOption = False,
     gate: Annotated[
         str | None, typer.Option(metavar="FILE.toml", help="Criteria; exit code 1 if they are not met.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Also write the gate's verdict as JUnit XML.")
     ] = None,
     summary: SummaryOption = None,
     recursive: RecursiveOption = True,
@@ -98,11 +110,18 @@ def score(
 ) -> None:
     """Score photographs: one row for each, a score from 0 (worst) to 100, or the reason why it has none.
 
+    The table's second column, spread, says how much quality differs from place to place in a photograph: a
+    sharp face before a blurred background has a high one.
+
     Exit codes: 0 all scored and the gate passed, 1 gate failed, 2 usage, 3 some failed, 4 nothing scored,
     70 a bug of ours, 130 interrupted, 141 the reader of stdout has left. The rows are valid in every case.
     """
     out = Output(quiet=quiet)
-    target = Target.choose(output, format, resume=resume, model=model)
+    if junit is not None and gate is None:
+        raise UsageError("--junit writes the verdict of a gate: name its file with --gate")
+    if format is None and output == "-" and not (sort is worst is None):
+        format = "table"
+    target = Target.choose(output, format, resume=resume, model=model).sorted(sort, worst)
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
@@ -155,6 +174,8 @@ def score(
         code = run.go(finder.find(names, patterns=patterns))
         found.backend, found.device = scorer.backend, scorer.device
     found.report(out, summary)
+    if junit is not None and criteria is not None:
+        write_whole(junit, gate_junit(criteria, found.model, found.seconds))
     if target.path is not None:
         out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")
     raise typer.Exit(code)

@@ -151,7 +151,8 @@ def _target(name: str) -> DomainProfile:
     profile = DomainProfile.from_card(card.domains.profile) if card.domains else None
     if profile is None:
         raise ModelError(
-            f"{card.name} does not say which photographs it was trained for: its card has no domains.profile"
+            f"{card.name} was made for no photographs in particular, so nothing can be far from them; name a "
+            "bundle that `dgqa-infer adapt` made with --against, or leave it out"
         )
     return profile
 

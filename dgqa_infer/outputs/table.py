@@ -1,12 +1,24 @@
-"""What a person reads in a terminal: a line a photograph, as soon as its score is known."""
+"""What a person reads in a terminal: a line a photograph, as soon as its score is known, or all in order."""
 
 from __future__ import annotations
 
-from typing import BinaryIO, Self
+import heapq
+from enum import StrEnum
+from typing import Any, BinaryIO, Self
 
 from dgqa_infer.outputs.columns import NONE_FOUND
 from dgqa_infer.results import Row
 from dgqa_infer.text import printable
+
+_SPARE = 1000  # rows that are sorted out at a time
+
+
+class Order(StrEnum):
+    """In which order lines come, if not in that of the inputs."""
+
+    WORST = "worst"
+    BEST = "best"
+    PATH = "path"
 
 
 class TableSink:
@@ -42,3 +54,43 @@ class TableSink:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class SortedTableSink(TableSink):
+    """Writes the same lines when all rows are there, in order; photographs without a score come last."""
+
+    def __init__(self, stream: BinaryIO, order: Order, most: int | None = None) -> None:
+        """Prepare.
+
+        Args:
+            stream: where the lines go.
+            order: of the lines.
+            most: how many are written, without those that have no score; None: all of them.
+        """
+        super().__init__(stream)
+        self._order, self._most = order, most
+        self._rows: list[tuple[tuple[Any, ...], int, Row]] = []
+        self._taken = 0
+
+    def write(self, row: Row) -> None:
+        """Take one row; of many that are not written no more are kept than will be."""
+        self._taken += 1
+        if self._most is None:
+            self._rows.append((self._key(row), self._taken, row))
+        elif "error" not in row:
+            self._rows.append((self._key(row), self._taken, row))
+            if len(self._rows) >= 2 * self._most + _SPARE:
+                self._rows = heapq.nsmallest(self._most, self._rows)
+
+    def _key(self, row: Row) -> tuple[Any, ...]:
+        if self._order is Order.PATH:
+            return (str(row["path"]),)
+        if "error" in row:
+            return (1, 0.0)
+        return (0, row["score"] if self._order is Order.WORST else -row["score"])
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if kind is None:
+            # No two have the same number, so rows are never compared.
+            for *_, row in sorted(self._rows)[: self._most]:
+                super().write(row)

@@ -91,12 +91,47 @@ def test_a_share_of_a_set_may_fail(gate: Any) -> None:
                 "failed": 2,
                 "share_failed": 0.181818,
                 "maximum_share_failed": 0.1,
+                "quantiles": [],
+                "findings": ["2 of 11 failed; 10 % allowed"],
                 "passed": False,
                 "within_tolerance": False,
             }
         ],
         "not_judged": 0,
     }
+
+
+def test_the_median_and_percentiles_of_a_set_are_judged_and_said_in_words(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_median = 60\nminimum_percentiles = { 10 = 30, 25 = 40 }")
+    for score in (20, 35, 50, 60, 61, 70, 75, 80, 90, 95):
+        assert judge.judge(row(score))["passed"]
+    (rule,) = judge.verdict()["rules"]
+    # NumPy's inverted_cdf of these ten: 20, 50 and 61.
+    assert [each["score"] for each in rule["quantiles"]] == [61, 20, 50]
+    assert [each["passed"] for each in rule["quantiles"]] == [True, False, True]
+    assert rule["findings"] == [
+        "0 of 10 failed; 0 % allowed",
+        "median 61.0; at least 60 demanded",
+        "percentile 10 20.0; at least 30 demanded",
+        "percentile 25 50.0; at least 40 demanded",
+    ]
+    assert judge.verdict()["passed"] is False
+
+
+def test_a_median_within_the_backend_s_tolerance_is_marked(gate: Any) -> None:
+    def close(score: float) -> bool:
+        judge = gate("[[rule]]\nminimum_median = 50")
+        judge.judge(row(score))
+        return bool(judge.verdict()["within_tolerance"])
+
+    assert [close(score) for score in (49.9, 50.0, 50.1)] == [False, True, False]
+
+
+def test_a_set_without_a_score_has_no_median_and_fails(gate: Any) -> None:
+    judge = gate("[[rule]]\nminimum_median = 1\nmaximum_share_failed = 1")
+    judge.judge(failed())
+    assert judge.verdict()["rules"][0]["findings"][1] == "median –; at least 1 demanded"
+    assert judge.verdict()["passed"] is False
 
 
 def test_the_first_rule_that_fits_decides_and_the_rest_is_not_judged(gate: Any) -> None:
@@ -158,6 +193,11 @@ def test_a_gate_can_begin_anew(gate: Any) -> None:
         ("[[rule]]\nminimum_score = true", "minimum_score is True"),
         ("[[rule]]\nminimum_score = 'x'", "minimum_score is 'x'"),
         ("[[rule]]\nminimum_score = nan", "minimum_score is nan"),
+        ("[[rule]]\nminimum_median = 101", "minimum_median is 101"),
+        ("[[rule]]\nminimum_percentiles = 3", "must be a table such as { 10 = 40 }"),
+        ("[[rule]]\nminimum_percentiles = { ten = 40 }", "'ten' is not a percentile"),
+        ("[[rule]]\nminimum_percentiles = { 100 = 40 }", "'100' is not a percentile"),
+        ("[[rule]]\nminimum_percentiles = { 10 = 400 }", "10 is 400, not a number from 0 to 100"),
         ("[[rule]]\nminimum_score = 1\nmaximum_share_failed = 2", "maximum_share_failed is 2"),
         ("[[rule]]\nmatch = 3\nminimum_score = 1", "must be text"),
         ("[[rule]]\nforbidden = { fog = 0.5 }", "no distortion 'fog', but: dust spots, red eyes"),

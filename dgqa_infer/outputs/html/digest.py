@@ -13,6 +13,7 @@ from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.map_picture import COLOURS
 from dgqa_infer.results import DistortionRow, Row
+from dgqa_infer.statistics import ScoreCounts
 from dgqa_infer.text import printable
 
 BARS: Final = 20
@@ -22,7 +23,6 @@ THUMBNAILS: Final = 2000
 BEST: Final = 12
 """Photographs with the highest scores that are shown."""
 
-_STEPS = 10_000  # of the score, 0–100: as finely as rows give it
 _MAX_NAMES = 200  # of distortions, reasons and models: ours are far fewer
 _OTHER = "other"
 
@@ -71,7 +71,7 @@ class Digest:
         self.names: dict[str, int] = {}
         self.profile = DomainProfile()
         self._shown_worst = worst
-        self._scores = [0] * (_STEPS + 1)
+        self._scores = ScoreCounts()
         self._failures: Counter[str] = Counter()
         self._gate: Counter[bool] = Counter()
         self._named: Counter[str] = Counter()
@@ -95,7 +95,7 @@ class Digest:
             _count(self._failures, printable(error["code"]))
             return
         score, raw = short[1], short[2]
-        self._scores[round(score * _STEPS / 100)] += 1
+        self._scores.add(score)
         if (found := row.get("distortions")) is not None:
             self._explained += 1
             self._clean += not found
@@ -133,22 +133,11 @@ class Digest:
         """The photographs that may have a picture, the worst first."""
         return [shown for *_, shown in sorted(self._worst, reverse=True)]
 
-    def quantile(self, share: float) -> float | None:
-        """The score that this share of the photographs does not exceed; None without any."""
-        if not self.scored:
-            return None
-        left = max(1, math.ceil(share * self.scored))
-        for step, number in enumerate(self._scores):
-            left -= number
-            if left <= 0:
-                return step * 100 / _STEPS
-        raise AssertionError("more photographs were counted than there are")
-
     def histogram(self) -> list[int]:
         """Photographs by score: from each bar's lower end on to below the next one's; 100 is in the last."""
-        width = _STEPS // BARS
-        bars = [sum(self._scores[start : start + width]) for start in range(0, _STEPS, width)]
-        bars[-1] += self._scores[_STEPS]
+        bars = [0] * BARS
+        for step, number in self._scores.steps.items():
+            bars[min(step * BARS // 10_000, BARS - 1)] += number
         return bars
 
     def as_json(self) -> dict[str, Any]:
@@ -160,12 +149,13 @@ class Digest:
                 "none": self._clean,
                 "named": [list(each) for each in self._named.most_common(12)],
             }
+        quantiles = {"median": self._scores.quantile(0.5), "tenth": self._scores.quantile(0.1)}
         return {
             "total": self.total,
             "failed": self._failures.total(),
             "failures": dict(self._failures.most_common()),
             "models": [name for name, _ in self.models.most_common(8)],
-            "quantiles": {"median": self.quantile(0.5), "tenth": self.quantile(0.1)} if self.scored else None,
+            "quantiles": quantiles if self.scored else None,
             "histogram": self.histogram(),
             "gate": {"failed": self._gate[False], "passed": self._gate[True]} if self._gate else None,
             "distortions": distortions,

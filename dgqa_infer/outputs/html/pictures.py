@@ -33,6 +33,7 @@ SIDE: Final = 640
 SIDES: Final = ((320, 18_000), (224, 10_000), (160, 5_500), (96, 2_600))
 """Longest side of a small picture, and how many bytes one usually takes in the page."""
 
+_FEW = 16  # that are tried however little room there is
 _MAP_SIDE = 160
 _BATCH = 4
 _QUALITY, _SMALL_QUALITY = 78, 70
@@ -153,7 +154,7 @@ def _small(shown: Sequence[Shown], files: dict[int, str], room: int) -> Iterator
     if not shown or room <= 0:
         return
     side, bytes = next((each for each in SIDES if each[1] * len(shown) <= room), SIDES[-1])
-    rows = {each.place: each for each in shown[: 2 * room // bytes]}
+    rows = {each.place: each for each in shown[: max(_FEW, 2 * room // bytes)]}
     paths = {place: files[place] for place in rows}
     for place, pixels in thumbnails(paths, side, wanted=lambda key, size: rows[key].size in (None, size)):
         yield place, {"thumb": data_url(Image.fromarray(pixels), "WEBP", _SMALL_QUALITY)}

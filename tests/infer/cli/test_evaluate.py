@@ -225,4 +225,4 @@ def test_without_scipy_one_sentence_names_the_extra(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: this needs the package scipy")
-    assert "pip install 'dgqa-infer[train]'" in done.stderr
+    assert "pip install 'dgqa-infer[evaluate]'" in done.stderr

@@ -138,3 +138,36 @@ def test_a_gate_s_verdict_needs_a_gate(cli: Any, scored: Path) -> None:
     (scored / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ran = cli("pick", "plain.jsonl", "--into", "into", "--failed")
     assert (ran.code, "score with --gate first" in ran.stderr) == (2, True)
+
+
+def test_a_table_is_sorted_and_cut_and_the_gate_written_for_continuous_integration(
+    cli: Any, tiny_bundle: Path, scored: Path, repository: Path
+) -> None:
+    etree = pytest.importorskip("lxml.etree", reason="lxml is not installed")
+    fixed = ("--model", tiny_bundle, "--device", "cpu", "--workers", 1)
+    ran = cli("score", "set", *fixed, "--worst", 3, "--gate", "gate.toml", "--junit", "gate.xml")
+    lines = ran.stdout.decode().splitlines()[1:]
+    assert [line.split()[2] for line in lines] == ["set/a/0.png", "set/b/1.png", "set/a/2.png"]
+    assert "gate **: FAILED: 7 of 11 failed; 0 % allowed" in ran.stderr
+    document = etree.parse("gate.xml")
+    etree.XMLSchema(etree.parse(str(repository / "tests/data/junit/JUnit.xsd"))).assertValid(document)
+    assert "set/a/broken.png: empty" in document.findtext(".//failure")
+    best = cli("score", "set", *fixed, "--sort", "best").stdout.decode().splitlines()[1:]
+    assert best[0].split()[2] == "set/b/9.png"
+    assert "empty" in best[-1]
+    assert len(best) == 11
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-f", "jsonl", "--worst", 3], "--sort and --worst are for the table"),
+        (["--worst", 3, "--sort", "best"], "--worst lists the worst first"),
+        (["--junit", "x.xml"], "--junit writes the verdict of a gate"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(
+    cli: Any, tmp_path: Path, options: list[Any], words: str
+) -> None:
+    ran = cli("score", tmp_path, *options)
+    assert (ran.code, words in ran.stderr) == (2, True)

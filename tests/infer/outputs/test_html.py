@@ -178,13 +178,10 @@ def test_a_table_that_would_be_too_long_is_cut_and_the_rest_is_counted(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 10_000).map(lambda number: number / 100), min_size=1, max_size=80))
-def test_quantiles_and_bars_are_those_of_the_scores(scores: list[float]) -> None:
+def test_bars_are_those_of_the_scores(scores: list[float]) -> None:
     digest = Digest(0)
     for score in scores:
         digest.count(row(score=score), compact(row(score=score), digest.names))
-    for share in (0.1, 0.5):
-        expected = np.quantile(scores, share, method="inverted_cdf")
-        assert digest.quantile(share) == pytest.approx(float(expected))
     # In hundredths, so that a bar's ends are whole numbers.
     expected_bars = np.histogram(np.round(np.array(scores) * 100), np.arange(0, 10_001, 500))[0]
     assert digest.histogram() == expected_bars.tolist()
@@ -286,7 +283,7 @@ def report(cli: Any, tiny_bundle: Path, tmp_path: Path) -> Any:
     ],
 )
 def test_what_is_no_row_is_named_with_its_line_and_leaves_no_page(report: Any, bad: Any, words: str) -> None:
-    ran, found = report([row(), bad, row()])
+    ran, found = report([row(), bad, row("c.jpg")])
     assert ran.code == 2
     assert "line 2 is no" in ran.stderr
     assert words in ran.stderr
