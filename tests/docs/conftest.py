@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 # In the order of the photographs' names: what somebody might say of them, from 1 to 5.
 RATINGS = (1.5, 2.5, 4.5, 2, 2.5, 4, 3, 1, 4.5, 1.5, 5)
 FEW = ("astronaut", "coffee", "rocket")
-RATED = {"README.md", "docs/adapting.md"}
+RATED = {"README.md", "docs/adapting.md", "docs/trades.md"}
 """Pages that need all photographs, since ten ratings are the least; three do for the others."""
 PROFILED = """
 from dataclasses import replace
