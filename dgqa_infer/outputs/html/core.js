@@ -87,7 +87,7 @@ function card(entry, all) {
   const { row, place } = entry;
   const seen = pictures[place];
   const inside = seen
-    ? make("img", { src: seen.thumb ?? seen.photo, alt: "", loading: "lazy", decoding: "async" })
+    ? make("img", { src: seen.thumb ?? seen.photo, alt: "" })
     : make("span", { class: "none", text: "no picture" });
   const name = make("span", { class: "name", text: row[PATH].split("/").pop(), title: row[PATH] });
   const why = make("span", { class: "why", text: reason(row) });
