@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dgqa_infer.atomic import write_folder
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.bundle.card import (
     DOMAIN_GRAPH,
@@ -156,10 +155,7 @@ def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], ca
     for name, data in graphs.items():
         _check_graph(data, name, card)
     _refuse_strangers(folder)
-    try:
-        _replace_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
-    except OSError as error:
-        raise OutputError(f"bundle {folder} cannot be written: {error.strerror}") from error
+    write_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
     return Bundle.load(folder.absolute())
 
 
@@ -173,27 +169,6 @@ def _refuse_strangers(folder: Path) -> None:
     strangers = [name for name in names if name not in _FILES and not name.startswith(".")]
     if strangers:
         raise OutputError(f"{folder} holds more than a bundle, {strangers[0]}; it is left alone")
-
-
-def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        for name, data in files.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        fresh.chmod(0o755)
-        if folder.exists():
-            # A folder cannot be exchanged in one step everywhere; the old one steps aside first.
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old / folder.name)
-            fresh.rename(folder)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgqa_infer.domains.classifier import DomainClassifier, DomainLogits
 from dgqa_infer.domains.profile import DomainProfile, votes_of
-from dgqa_infer.errors import ModelError, OutputError, UsageError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure
 
@@ -135,13 +135,9 @@ class VoteFile:
             "profile": vote.profile.as_card(),
             "failures": [asdict(failure) for failure in vote.failures],
         }
-        from dgqa_infer.outputs.files import whole_file
+        from dgqa_infer.atomic import write_whole
 
-        try:
-            with whole_file(self.path) as file:
-                file.write(json.dumps(record).encode("utf-8", "surrogateescape"))
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+        write_whole(self.path, json.dumps(record).encode("utf-8", "surrogateescape"))
 
     def load(self) -> Vote | None:
         """The vote that was broken off; None where there is none.

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from dgqa_infer.errors import OutputError
 
 if TYPE_CHECKING:
     from dgqa_infer.gate import Gate
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    from dgqa_infer.outputs.files import whole_file
-
-    try:
-        with whole_file(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def gate_junit(gate: Gate, model: str, seconds: float) -> bytes:

@@ -191,17 +191,15 @@ class Run:
         path = self._target.path
         if path is None or self._target.format == "jsonl":
             return
-        from dgqa_infer.outputs.files import whole_file
+        from dgqa_infer.atomic import whole_file
 
         try:
             with whole_file(path) as file, self._target.open_sink(file) as sink:
                 for row in log.rows():
                     sink.write(row)
             self._tell(sink)
-        except OSError as error:
-            raise OutputError(
-                f"{path} cannot be written: {error.strerror}; its rows are in {log.path}; --resume goes on"
-            ) from error
+        except OutputError as error:
+            raise OutputError(f"{error}; its rows are in {log.path}; --resume goes on") from error
         if not self._summary.interrupted:
             log.discard()
 

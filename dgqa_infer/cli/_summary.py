@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._files import write_whole
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.drift import DomainDrift, drift
 from dgqa_infer.domains.profile import DomainProfile

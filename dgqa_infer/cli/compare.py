@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._files import write_whole
 from dgqa_infer.cli._options import DeviceOption, JsonOption, ModelOption, QuietOption, WorkersOption
 from dgqa_infer.cli._output import Output
 from dgqa_infer.comparison.pairing import PairBy

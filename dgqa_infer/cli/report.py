@@ -9,7 +9,7 @@ import typer
 
 from dgqa_infer.cli._options import ModelOption, QuietOption, bytes_of
 from dgqa_infer.cli._output import Output
-from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.errors import UsageError
 
 
 def report(
@@ -46,25 +46,22 @@ def report(
     if photos is not None and not photos.is_dir():
         raise UsageError(f"{photos} is no folder")
     space = 0 if pictures.strip() == "0" else bytes_of("--pictures", pictures)
-    from dgqa_infer.outputs.files import whole_file
+    from dgqa_infer.atomic import whole_file
     from dgqa_infer.outputs.html import HtmlSink
     from dgqa_infer.outputs.html.pictures import Picturing
     from dgqa_infer.outputs.reader import read_rows
 
     picturing = Picturing(worst, space, photos)
-    try:
-        with (
-            out.progress("drawing pictures") as bar,
-            whole_file(output) as file,
-            HtmlSink(file, model, picturing, lambda *_: bar.advance()) as sink,
-        ):
-            for number, row in read_rows(rows, out.warn):
-                try:
-                    sink.write(row)  # type: ignore[arg-type]
-                except ValueError as error:
-                    raise UsageError(f"{rows}: line {number} is not a row of `score`: {error}") from error
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    with (
+        out.progress("drawing pictures") as bar,
+        whole_file(output) as file,
+        HtmlSink(file, model, picturing, lambda *_: bar.advance()) as sink,
+    ):
+        for number, row in read_rows(rows, out.warn):
+            try:
+                sink.write(row)  # type: ignore[arg-type]
+            except ValueError as error:
+                raise UsageError(f"{rows}: line {number} is not a row of `score`: {error}") from error
     for note in sink.notes:
         out.note(note)
     out.note(f"{sink.rows:,} rows are in {output}")

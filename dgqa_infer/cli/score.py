@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._explain import Explained, ExplainingCommand, ExplainOption, explain_of
-from dgqa_infer.cli._files import gate_junit, write_whole
+from dgqa_infer.cli._files import gate_junit
 from dgqa_infer.cli._options import (
     AllowPrivateOption,
     BatchSizeOption,

@@ -20,7 +20,7 @@ from dgqa_infer.cli._options import (
     WorkersOption,
 )
 from dgqa_infer.cli._output import Output
-from dgqa_infer.errors import ModelError, OutputError, UsageError
+from dgqa_infer.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from dgqa_infer.domains.profile import DomainProfile
@@ -177,15 +177,12 @@ def _rows(selection: DomainSelection, target: DomainProfile | None) -> list[dict
 
 
 def _draw(path: Path, selection: DomainSelection) -> None:
+    from dgqa_infer.atomic import whole_file
     from dgqa_infer.inputs.own_pictures import png_mark
-    from dgqa_infer.outputs.files import whole_file
     from dgqa_training.selection.chart import chart
 
-    try:
-        with whole_file(path) as file:
-            chart(selection).save(file, "PNG", pnginfo=png_mark())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    with whole_file(path) as file:
+        chart(selection).save(file, "PNG", pnginfo=png_mark())
 
 
 def _comment(selection: DomainSelection, out: Output) -> None:

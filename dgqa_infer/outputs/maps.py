@@ -6,9 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import OutputError
 from dgqa_infer.inputs.own_pictures import png_mark
-from dgqa_infer.outputs.files import whole_file
 from dgqa_infer.outputs.map_picture import overlay
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Score

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from dgqa_infer.atomic import sync_folder, whole_file
 from dgqa_infer.errors import OutputError, UsageError
-from dgqa_infer.outputs.files import sync_folder, whole_file
 from dgqa_infer.outputs.jsonl import encode
 from dgqa_infer.results import Row
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from PIL import Image
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.errors import OutputError
-from dgqa_infer.outputs.files import whole_file
 from dgqa_infer.ratings.xmp import Xmp, XmpError
 
 _MAX_SIDECAR = 64_000_000  # bytes; a raw developer's history may be long
@@ -75,11 +75,7 @@ class Sidecar:
         if not document.rate(stars, facts):
             return Outcome.UNCHANGED
         if not dry_run:
-            try:
-                with whole_file(self.path) as file:
-                    file.write(document.data())
-            except OSError as error:
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+            write_whole(self.path, document.data())
         return Outcome.WRITTEN
 
     def _read(self) -> bytes:

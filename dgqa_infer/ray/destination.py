@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.inputs import remote
-from dgqa_infer.outputs.files import whole_file
 
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs")
 

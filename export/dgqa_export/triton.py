@@ -7,14 +7,12 @@ the model's own parameters say (`preprocessing`, `calibration`), so that they ne
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dgqa_export.bundles import essentials
 from dgqa_export.contract import INPUT, parse
+from dgqa_infer.atomic import write_folder
 from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.errors import OutputError
@@ -111,23 +109,7 @@ def _write_model(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     target = folder / name
     if target.exists() and not (target / "config.pbtxt").is_file():
         raise OutputError(f"{target} holds something that is no model of Triton's; it is left alone")
-    fresh = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
-    try:
-        (fresh / "1").mkdir()
-        for file, data in files.items():
-            place = fresh / file if file == "config.pbtxt" else fresh / "1" / file
-            with place.open("wb") as opened:
-                opened.write(data)
-                opened.flush()
-                os.fsync(opened.fileno())
-        fresh.chmod(0o755)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{name}.old.", dir=folder))
-            target.rename(old / name)
-            fresh.rename(target)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    write_folder(
+        target, {file if file == "config.pbtxt" else f"1/{file}": data for file, data in files.items()}
+    )
     return target

@@ -13,10 +13,10 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment
 from dgqa_infer.errors import BackendError, OutputError
 
@@ -75,7 +75,7 @@ class EngineCache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_open_folder()
-            _write(self.folder / name, data)
+            write_whole(self.folder / name, data, mode=0o600)
         except OSError as error:
             raise OutputError(f"{name} cannot be kept in {self.folder}: {error.strerror}") from error
 
@@ -170,17 +170,3 @@ class EngineCache:
                 f"the engine cache {self.folder} is open to other users, who could have put programs there: "
                 f"empty it and chmod 700 {self.folder}"
             )
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, readable by the user alone."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

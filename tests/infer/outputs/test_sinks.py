@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs import FORMATS, open_sink
 from dgqa_infer.outputs.columns import COLUMNS
-from dgqa_infer.outputs.files import whole_file
 
 GOOD: dict[str, Any] = {
     "path": "a/b.jpg",

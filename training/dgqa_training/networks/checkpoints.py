@@ -6,7 +6,6 @@ No pickle, and no name in the header is imported: opening one, or making a bundl
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone, quality_network
@@ -70,13 +70,9 @@ class Checkpoint:
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file whole or not at all."""
-    temporary = file.with_name(file.name + ".part")
     file.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, temporary, dict(metadata))
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(file)
+    write_whole(file, safetensors.torch.save(contiguous, dict(metadata)))
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import zlib
 from pathlib import Path
 
 from PIL import Image
 
+from dgqa_infer.atomic import PART, write_whole
 from dgqa_infer.errors import OutputError
 from dgqa_training.distortions import ByteImage
 
-_PART = ".part"
 _FORMATS = {".png": "PNG", ".bmp": "BMP"}
 # Photographs hold runs, hardly repeats: to look for runs alone takes a quarter of the time of Pillow's way,
 # and gives files of the same size.
@@ -42,16 +41,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+    # Not durable: a set has tens of thousands of files, and what a power failure takes is made again.
     try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(_said(path, error)) from error
+        write_whole(path, data, durable=False)
+    except OutputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OutputError(_said(path, error.__cause__)) from error
+        raise
 
 
 def make_folders(*folders: Path) -> None:
@@ -72,7 +68,7 @@ def make_folders(*folders: Path) -> None:
 
 def is_part(path: Path) -> bool:
     """Whether a file is what `write_bytes` has not come to the end of."""
-    return path.name.startswith(".") and path.name.endswith(_PART)
+    return path.name.startswith(".") and path.name.endswith(PART)
 
 
 def _said(path: Path, error: OSError) -> str:
