@@ -120,7 +120,7 @@ def score(
     out = Output(quiet=quiet)
     if junit is not None and gate is None:
         raise UsageError("--junit writes the verdict of a gate: name its file with --gate")
-    if format is None and output == "-" and not (sort is worst is None):
+    if format is None and output == "-" and (sort is not None or worst is not None):
         format = "table"
     target = Target.choose(output, format, resume=resume, model=model).sorted(sort, worst)
     names, patterns = named(paths, null=null)

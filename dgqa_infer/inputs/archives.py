@@ -171,7 +171,7 @@ class Archive:
         with self._open_file() as opened, _open_tar(opened) as tar:
             while (info := tar.next()) is not None:
                 # It would keep them all.
-                tar.members = []
+                tar.members = []  # type: ignore[attr-defined]
                 if info.isdir():
                     continue
                 other = None if info.isreg() else "symlink" if info.issym() or info.islnk() else "special"
@@ -207,7 +207,7 @@ def _open_tar(file: IO[bytes]) -> tarfile.TarFile:
     file.seek(0)
     for magic, unpack in _DECOMPRESSORS.items():
         if head.startswith(magic):
-            return tarfile.open(fileobj=_Unpacked(file, unpack), mode="r|")  # type: ignore[call-overload, no-any-return]
+            return tarfile.open(fileobj=_Unpacked(file, unpack), mode="r|")
     return tarfile.open(fileobj=file, mode="r:")
 
 

@@ -92,5 +92,5 @@ class SortedTableSink(TableSink):
     def __exit__(self, kind: object = None, *_: object) -> None:
         if kind is None:
             # No two have the same number, so rows are never compared.
-            for *_, row in sorted(self._rows)[: self._most]:
-                super().write(row)
+            for entry in sorted(self._rows)[: self._most]:
+                super().write(entry[-1])

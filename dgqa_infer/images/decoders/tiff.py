@@ -8,8 +8,9 @@ are read by tifffile as they are, and made 8-bit here. Tags and their numbers: T
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,8 +219,10 @@ def _samples(data: bytes) -> Samples | None:
     with pillow.translated("TIFF"):
         try:
             pages = tifffile.TiffFile(io.BytesIO(data)).pages
-            first, photographs = None, []
-            for index, page in enumerate(pages):
+            first: tifffile.TiffPage | None = None
+            photographs: list[tifffile.TiffPage] = []
+            # Frames are pages without tags of their own, which are only made where one asks for them.
+            for index, page in enumerate(cast("Iterable[tifffile.TiffPage]", pages)):
                 first = first or page
                 tags = {tag.code: tag.value for tag in page.tags}
                 if not _is_reduced(tags):
@@ -228,15 +231,15 @@ def _samples(data: bytes) -> Samples | None:
                     break
         except tifffile.TiffFileError:
             return None
-        page = photographs[0] if photographs else first
-        if page is None or page.samplesperpixel > _MAX_SAMPLES or page.imagedepth != 1:
+        chosen = photographs[0] if photographs else first
+        if chosen is None or chosen.samplesperpixel > _MAX_SAMPLES or chosen.imagedepth != 1:
             return None
-        turned = page.tags.valueof(_ORIENTATION, 1)
+        turned = chosen.tags.valueof(_ORIENTATION, 1)
         orientation = int(turned) if turned in range(1, 9) else 1
-        extra = _tuple(page.tags.valueof(_EXTRA_SAMPLES, ()))
+        extra = _tuple(chosen.tags.valueof(_EXTRA_SAMPLES, ()))
         declared = any(int(value) in (_PREMULTIPLIED, _STRAIGHT) for value in extra)
-        size = (page.imagewidth, page.imagelength)
-        return Samples(size, orientation, len(photographs) > 1, declared, page)
+        size = (chosen.imagewidth, chosen.imagelength)
+        return Samples(size, orientation, len(photographs) > 1, declared, chosen)
 
 
 def _unsigned(samples: NDArray[Any], bits: Any, tags: Any, warnings: list[str]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ picture is shown only if its file has the size that was scored, a map only if it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +149,9 @@ def _large(
             yield place, picture
 
 
-def _small(shown: Sequence[Shown], files: dict[int, str], room: int) -> Iterator[tuple[int, Picture]]:
+def _small(
+    shown: Sequence[Shown], files: dict[int, str], room: int
+) -> Generator[tuple[int, Picture], None, None]:
     """As large as there is room for; not more photographs are decoded than will be shown."""
     if not shown or room <= 0:
         return
