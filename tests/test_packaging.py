@@ -106,7 +106,7 @@ def test_what_is_no_python_is_there_by_name(wheel: set[str]) -> None:
         "dgqa_infer/images/decoders/shrink_lying.onnx",
         "dgqa_infer/outputs/html/page.css",
         "dgqa_infer/outputs/html/page.html",
-        "dgqa_infer/outputs/html/page.js",
+        "dgqa_infer/outputs/html/core.js",
         "dgqa_training/labels/kadid10k_scores.csv",
         "dgqa_training/built_in/efficientnet_lite0.npz",
         *(f"{package}/py.typed" for package in PACKAGES),

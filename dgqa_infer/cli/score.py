@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,6 +45,11 @@ from dgqa_infer.cli._run import Run, Target
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.table import Order
 from dgqa_infer.pipeline.process import WorkerProcess
+
+if TYPE_CHECKING:
+    from dgqa_infer.bundle.card import Card
+    from dgqa_infer.gate import Gate
+    from dgqa_infer.outputs.maps import MapFolder
 
 COMMAND = ExplainingCommand
 
@@ -149,17 +154,10 @@ def score(
             limits=replace(sizes, allow_private=allow_private),
             worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
         )
-        criteria = None
-        if gate is not None:
-            from dgqa_infer.gate import read_gate
-
-            criteria = read_gate(gate, bundle.card)
-            options = options.changed(explain=options.explain or criteria.needs_distortions)
-        folder = None
-        if maps is not None:
-            from dgqa_infer.outputs.maps import MapFolder
-
-            folder = MapFolder(maps, bundle.card.raw_range)
+        criteria = _criteria(gate, bundle.card)
+        if criteria is not None and criteria.needs_distortions and not options.explain:
+            options = options.changed(explain=True)
+        folder = _map_folder(maps, bundle.card.raw_range)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
@@ -180,3 +178,19 @@ def score(
     if target.path is not None:
         out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")
     raise typer.Exit(code)
+
+
+def _criteria(gate: str | None, card: Card) -> Gate | None:
+    if gate is None:
+        return None
+    from dgqa_infer.gate import read_gate
+
+    return read_gate(gate, card)
+
+
+def _map_folder(maps: Path | None, raw_range: tuple[float, float]) -> MapFolder | None:
+    if maps is None:
+        return None
+    from dgqa_infer.outputs.maps import MapFolder
+
+    return MapFolder(maps, raw_range)

@@ -214,11 +214,13 @@ def test_the_rows_that_the_page_shows_fit(schemas: Schemas, page: str) -> None:
 def test_every_warning_that_the_code_has_is_known(schemas: Schemas, repository: Path) -> None:
     """The words are looked for in the source, where each is written once."""
     known = schemas["row"].schema["$defs"]["scored"]["properties"]["warnings"]["items"]["enum"]
-    modules = ("decode.py", "crops.py", "decoders/colour.py")
-    text = "\n".join(
-        (repository / "dgqa_infer/images" / name).read_text(encoding="utf-8") for name in modules
+    modules = sorted((repository / "dgqa_infer/images").rglob("*.py"))
+    text = "\n".join(module.read_text(encoding="utf-8") for module in modules)
+    ways = (
+        r'warnings\.append\("(\w+)"\)',
+        r'(?:CORRUPT_DATA|CPU_DECODED|METADATA_IGNORED) = "(\w+)"',
+        r'np\.stack\(\w+\), \("(\w+)",\)',
     )
-    ways = (r'warnings\.append\("(\w+)"\)', r'(?:CORRUPT_DATA|CPU_DECODED) = "(\w+)"', r'\("(\w+)",\)')
     assert {word for way in ways for word in re.findall(way, text)} == set(known)
 
 

@@ -121,7 +121,7 @@ def test_a_gate_that_is_not_met_is_exit_code_1(score: Any, tmp_path: Path) -> No
     assert ran.code == 1
     assert [row["gate"]["passed"] for row in ran.rows] == [True, False]
     assert ran.rows[1]["gate"]["reasons"] == ["score 20.0 is below 60"]
-    assert "gate shop: FAILED (1 of 2 failed, 0.00% may)" in ran.stderr
+    assert "gate shop: FAILED: 1 of 2 failed; 0 % allowed" in ran.stderr
     told = json.loads(summary.read_text())
     assert (told["exit_code"], told["gate"]["passed"]) == (1, False)
     gate.write_text("[[rule]]\nminimum_score = 60\nmaximum_share_failed = 0.5")
