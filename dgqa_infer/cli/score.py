@@ -48,6 +48,7 @@ from dgqa_infer.pipeline.process import WorkerProcess
 
 if TYPE_CHECKING:
     from dgqa_infer.bundle.card import Card
+    from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
     from dgqa_infer.outputs.maps import MapFolder
 
@@ -173,10 +174,7 @@ def score(
         code = run.go(finder.find(names, patterns=patterns))
         found.backend, found.device = scorer.backend, scorer.device
     found.report(out, summary)
-    if junit is not None and criteria is not None:
-        write_whole(junit, gate_junit(criteria, found.model, found.seconds))
-    if target.path is not None:
-        out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")
+    _write_beside(out, target, found, junit, criteria)
     raise typer.Exit(code)
 
 
@@ -194,3 +192,13 @@ def _map_folder(maps: Path | None, raw_range: tuple[float, float]) -> MapFolder 
     from dgqa_infer.outputs.maps import MapFolder
 
     return MapFolder(maps, raw_range)
+
+
+def _write_beside(
+    out: Output, target: Target, found: Summary, junit: Path | None, criteria: Gate | None
+) -> None:
+    """The verdict as JUnit XML where it was asked for, and where the rows are."""
+    if junit is not None and criteria is not None:
+        write_whole(junit, gate_junit(criteria, found.model, found.seconds))
+    if target.path is not None:
+        out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")
