@@ -155,9 +155,8 @@ def score(
             limits=replace(sizes, allow_private=allow_private),
             worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
         )
-        criteria = _criteria(gate, bundle.card)
-        if criteria is not None and criteria.needs_distortions and not options.explain:
-            options = options.changed(explain=True)
+        if (criteria := _criteria(gate, bundle.card)) is not None and criteria.needs_distortions:
+            options = options.changed(explain=options.explain or True)
         folder = _map_folder(maps, bundle.card.raw_range)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
         log = stack.enter_context(target.open_log())
@@ -165,10 +164,10 @@ def score(
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
         target = replace(target, classes=scorer.probability_classes)
         preview = folder.side if folder is not None else 0
-        limits = options.worker_limits
-        pipeline = stack.enter_context(
-            Pipeline(scorer, workers=workers, limits=limits, preview=preview, begun=begun)
+        running = Pipeline(
+            scorer, workers=workers, limits=options.worker_limits, preview=preview, begun=begun
         )
+        pipeline = stack.enter_context(running)
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
