@@ -11,6 +11,41 @@ pytest_plugins = ["tiny_models"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
+SLOW = (
+    "attacks",
+    "docs/test_blocks.py",
+    "docs/test_schemas.py",
+    "examples",
+    "export",
+    "infer/bench",
+    "infer/cli/export",
+    "infer/cli/test_adapt.py",
+    "infer/cli/test_bench.py",
+    "infer/cli/test_compare.py",
+    "infer/cli/test_evaluate.py",
+    "infer/cli/test_isolation.py",
+    "infer/cli/test_score_process.py",
+    "infer/cli/test_select.py",
+    "infer/comparison",
+    "infer/inputs/test_archives.py",
+    "infer/inputs/test_remote.py",
+    "infer/outputs/test_html_browser.py",
+    "infer/pipeline",
+    "infer/ray",
+    "test_packaging.py",
+    "training",
+)
+"""What takes seconds a test: folders and modules below this one. `just fast` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).resolve().parent
+    slow = tuple(here / each for each in SLOW)
+    for item in items:
+        if any(item.path.is_relative_to(each) for each in slow):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return ROOT
