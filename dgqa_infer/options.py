@@ -11,11 +11,12 @@ from dgqa_infer.images.decode import DecodeLimits
 if TYPE_CHECKING:
     from dgqa_infer.bundle.bundle import Bundle
 
-Decoding: TypeAlias = Literal["full", "scaled", "gpu"]
-"""How JPEGs are decoded; all but "full" move scores a little, and rows name the model accordingly.
+Decoding: TypeAlias = Literal["model", "scaled", "gpu"]
+"""How JPEGs are decoded; all but "model" may move scores a little, and rows then name the model accordingly.
 
-full: at their full size.
-scaled: large ones at a part of their size, and shrunk faster. Rows say "+scaled". Needs the extra `fast`.
+model: as the model's card says.
+scaled: large ones at a part of their size, and shrunk faster, where the card says otherwise: those of models
+    that were made for `short512-grid5-224`. Their rows say "+scaled".
 gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG that the CPU decoded
     nevertheless carries the warning "cpu_decoded". Not run on a GPU yet.
 """
@@ -80,7 +81,7 @@ class ScoringOptions:
     explain: Explain = False
     maps: bool = False
     strict: bool = False
-    decoding: Decoding = "full"
+    decoding: Decoding = "model"
     batch_size: int = 8
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     worker_limits: WorkerLimits = field(default_factory=WorkerLimits)
@@ -90,8 +91,8 @@ class ScoringOptions:
             raise UsageError(f"batch size is {self.batch_size}, not 1 or more")
         if self.explain not in (True, False, "all"):
             raise UsageError(f'explain is {self.explain!r}, not True, False or "all"')
-        if self.decoding not in ("full", "scaled", "gpu"):
-            raise UsageError(f"decoding is {self.decoding!r}, not full, scaled or gpu")
+        if self.decoding not in ("model", "scaled", "gpu"):
+            raise UsageError(f"decoding is {self.decoding!r}, not model, scaled or gpu")
         if self.decoding == "gpu" and self.strict:
             raise UsageError(
                 "a GPU's decoder does not report damaged data: leave out strict, or decode on the CPU"

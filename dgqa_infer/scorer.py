@@ -24,7 +24,6 @@ from dgqa_infer.domains.explanation import explain as name_distortions
 from dgqa_infer.domains.explanation import probabilities_by_class
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.errors import BackendError, ImageError
-from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.attributes import Attributes, attributes
 from dgqa_infer.images.crops import crops, places, shrink
@@ -113,8 +112,6 @@ class Scorer:
         self.options = options
         self.batch_size, self.limits, self.strict = options.batch_size, options.limits, options.strict
         self.measure = bool(options.explain)
-        if options.decoding == "scaled":
-            resampling.require()
         verified = model if isinstance(model, Bundle) else Bundle.load(model)
         self.jpeg_device: str | None = None
         self._jpegs: DeviceDecoder | None = None

@@ -3,7 +3,8 @@
     python onnx_only.py model.onnx photo.jpg
 
 The graph says in its metadata how a photograph becomes crops, and how its quality becomes a score.
-Photographs in other colour spaces than sRGB should be converted first; dgqa-infer does.
+Photographs in other colour spaces than sRGB should be converted first; dgqa-infer does. Here all are decoded
+at their full size and shrunk by Pillow, which moves the score of a large JPEG a little.
 """
 
 import json

@@ -1,10 +1,11 @@
 """Finish the card of a bundle that is to be released: version, licence, how it was made, and what it reached.
 
     python -m benchmarks model_card BUNDLE --version 1.0.0 --licence Apache-2.0 --made-by COMMAND --made-by
-    COMMAND
+    COMMAND [--standard-preprocessing]
 
 Figures come from those files of `results/` that were measured with this very bundle. So: run this once,
-measure the bundle, and run it again. The weights are not touched.
+measure the bundle, and run it again. The weights are not touched. --standard-preprocessing gives a bundle
+that was made before it the preprocessing that training has by now.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.machine import RESULTS
 from benchmarks.options import new_parser
 from dgqa_export.bundles import describe
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.preprocessing import STANDARD
 
 SOURCES = {
     "accuracy_biq2021_dev": "agreement with mean opinion scores: 500 photographs of BIQ2021's training split",
@@ -36,14 +38,25 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--version", required=True)
     parser.add_argument("--licence", required=True)
-    parser.add_argument("--made-by", action="append", required=True, metavar="COMMAND")
+    parser.add_argument(
+        "--made-by", action="append", metavar="COMMAND", help="those of the card where none is given"
+    )
+    parser.add_argument("--standard-preprocessing", action="store_true")
     arguments = parser.parse_args()
 
     bundle = Bundle.load(arguments.bundle)
-    training = {**bundle.card.training, "commands": arguments.made_by}
+    training = dict(bundle.card.training)
+    if arguments.made_by:
+        training["commands"] = arguments.made_by
+    preprocessing = STANDARD if arguments.standard_preprocessing else bundle.card.preprocessing
     others = tuple(figure for figure in bundle.card.figures if figure.get("kind") not in SOURCES)
     card = replace(
-        bundle.card, version=arguments.version, licence=arguments.licence, training=training, figures=others
+        bundle.card,
+        version=arguments.version,
+        licence=arguments.licence,
+        preprocessing=preprocessing,
+        training=training,
+        figures=others,
     )
     files = {QUALITY_GRAPH: describe(bundle.graph_bytes(QUALITY_GRAPH), card)}
     if DOMAIN_GRAPH in bundle.card.files:

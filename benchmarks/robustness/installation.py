@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "cpu": "import onnxruntime",
     "openvino": "import openvino",
-    "cpu,fast": "import simplejpeg",
     "cpu,heif": "import pillow_heif",
     "cpu,raw": "import rawpy",
     "cpu,parquet": "import dgqa_infer.outputs.parquet, pyarrow.parquet",

@@ -69,7 +69,7 @@ def measure(bundle: Bundle, photos: Path, device: str, workers: Sequence[int]) -
 def scorer(bundle: Bundle, device: str, *, on_device: bool) -> Scorer:
     """One that decodes on the device, or one that does not."""
     if device != "cpu":
-        return Scorer(bundle, device=device, decoding="gpu" if on_device else "full")
+        return Scorer(bundle, device=device, decoding="gpu" if on_device else "model")
     made = Scorer(bundle, device=device, threads=1)
     if on_device:
         made.jpeg_device, made.bundle = "cpu", made.bundle.with_gpu_decoding()

@@ -29,14 +29,14 @@ Judge = Callable[[Iterable[str]], Iterator[float]]
 """Paths → what each photograph is given, in order."""
 
 
-def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = False) -> Judge:
+def ours(options: dict[str, Any], *, model: str = "model") -> Judge:
     """dgqa-infer as its command line runs it: workers, batches, the runtime that `--device auto` takes."""
     from dgqa_infer import Score, Scorer
     from dgqa_infer.pipeline.pipeline import Pipeline
 
     if options[model] is None:
         raise RuntimeError(f"no bundle was named: --{model}")
-    pipeline = Pipeline(Scorer(options[model], decoding="scaled" if fast_decode else "full"))
+    pipeline = Pipeline(Scorer(options[model]))
 
     def judge(paths: Iterable[str]) -> Iterator[float]:
         for outcome in pipeline.run(paths):
@@ -48,11 +48,19 @@ def ours(options: dict[str, Any], *, model: str = "model", fast_decode: bool = F
 def plain(options: dict[str, Any]) -> Judge:
     """What one would write first: Pillow, the same crops, the same network in eager PyTorch, one by one."""
     from dgqa_infer import Bundle
+    from dgqa_infer.bundle.preprocessing import FULL
     from dgqa_infer.images.crops import crops
 
-    card = Bundle.load(options["model"]).card
-    network = eager(options, card.training)
-    return lambda paths: (network(crops(pillow(path), card.preprocessing)[0]) for path in paths)
+    network = eager(options, Bundle.load(options["model"]).card.training)
+    return lambda paths: (network(crops(pillow(path), FULL)[0]) for path in paths)
+
+
+def decoding_alone(_: dict[str, Any]) -> Judge:
+    """Pillow's decoding and shrinking in one process, without a network; what is given means nothing."""
+    from dgqa_infer.bundle.preprocessing import FULL
+    from dgqa_infer.images.crops import shrink
+
+    return lambda paths: (float(shrink(pillow(path), FULL)[0, 0, 0]) for path in paths)
 
 
 def resnet50(_: dict[str, Any]) -> Judge:
@@ -122,18 +130,13 @@ def niqe(_: dict[str, Any]) -> Judge:
 
 
 WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] = {
-    "dgqa-infer": (ours, 1, ("onnxruntime", "simplejpeg")),
-    "dgqa-infer --fast-decode": (
-        lambda o: ours(o, fast_decode=True),
+    "dgqa-infer": (ours, 1, ("onnxruntime", "simplejpeg", "cykooz.resizer")),
+    "dgqa-infer, int8": (
+        lambda o: ours(o, model="int8"),
         1,
-        ("onnxruntime", "simplejpeg", "cykooz.resizer"),
+        ("onnxruntime", "openvino", "simplejpeg", "cykooz.resizer"),
     ),
-    "dgqa-infer, int8": (lambda o: ours(o, model="int8"), 1, ("openvino", "simplejpeg")),
-    "dgqa-infer --fast-decode, int8": (
-        lambda o: ours(o, model="int8", fast_decode=True),
-        1,
-        ("openvino", "simplejpeg"),
-    ),
+    "Pillow's decoding and shrinking alone": (decoding_alone, 1, ("pillow",)),
     "the same network, plain": (plain, 1, ("torch",)),
     "ResNet-50, 5 crops": (resnet50, 1, ("torch",)),
     "BRISQUE": (brisque, -1, ("brisque", "opencv-contrib-python-headless")),

@@ -1,11 +1,12 @@
-"""Measure how far scores move when large JPEGs are decoded at a part of their size, and what it saves.
+"""Measure how far the standard preprocessing moves scores from those of full decoding, and what it saves.
 
     python -m benchmarks scaled_decoding SMALL LARGE [--windows 3] [--model dgqa-lite0]
 
-SMALL holds photographs of about the model's own size, LARGE those of cameras. Every photograph is scored both
-ways. So are windows of the large ones, just large enough to be decoded at a half, written as JPEG anew:
-photographs of that size lose most. No label is read. The drift of the scores and the time of one core go to
-`results/scaled_decoding.json`.
+SMALL holds photographs of about the model's own size, LARGE those of cameras. Every photograph is scored as
+version 2.0.0 of the built-in model was, decoded at its full size and shrunk by Pillow, and as the standard
+preprocessing has it. So are windows of the large ones, just large enough to be decoded at a half, written as
+JPEG anew: photographs of that size lose most. No label is read. The drift of the scores and the time of one
+core go to `results/scaled_decoding.json`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import spearmanr
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
 from dgqa_infer import Scorer
-from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import FULL, SIMD, STANDARD, Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import decode
@@ -44,28 +46,31 @@ def main() -> None:
 
     large = [path.read_bytes() for path in sorted(arguments.large.iterdir())]
     with Scorer(arguments.model, device="cpu", threads=1) as scorer:
-        exact = scorer.bundle.card.preprocessing
-        smallest = 2 * (exact.scaled().decoded_side or 0)
+        smallest = 2 * (STANDARD.decoded_side or 0)
         sets: dict[str, Iterable[bytes]] = {
             "small": (path.read_bytes() for path in sorted(arguments.small.iterdir())),
             "large": large,
             f"windows of {smallest} pixels": windows(large, arguments.windows, smallest),
         }
-        # What decoding at no more than the short side that is needed would cost.
-        ways = {"scaled": exact.scaled(), "bare": replace(exact.scaled(), decoded_side=exact.short_side)}
+        ways = {
+            "standard": STANDARD,
+            "the resizer alone": replace(FULL, resizer=SIMD),
+            # What decoding at no more than the short side that is needed would cost.
+            "decoded at 512": replace(STANDARD, decoded_side=FULL.short_side),
+        }
         tolerance = scorer.bundle.card.tolerances["fp16"]
-        drifts = {name: drift(scorer, exact, ways, photographs) for name, photographs in sets.items()}
-        worst = max(found["scaled"]["max"] for found in drifts.values())
+        drifts = {name: drift(scorer, ways, photographs) for name, photographs in sets.items()}
+        worst = max(found["standard"]["raw"]["max"] for found in drifts.values())
         result = {
             "model": scorer.model_id,
             "preprocessing": {
-                "exact": exact.as_card(),
+                "full": FULL.as_card(),
                 **{name: way.as_card() for name, way in ways.items()},
             },
             "drift": drifts,
             "tolerance_fp16": tolerance,
             "within_tolerance": worst <= tolerance,
-            "milliseconds_of_one_core_for_a_large_photograph": saved(large, {"exact": exact, **ways}),
+            "milliseconds_of_one_core_for_a_large_photograph": saved(large, {"full": FULL, **ways}),
             "machine": machine("onnxruntime", "simplejpeg", "cykooz.resizer"),
         }
     write_result("scaled_decoding", result)
@@ -88,32 +93,36 @@ def windows(photographs: list[bytes], count: int, short: int) -> Iterator[bytes]
             yield file.getvalue()
 
 
-def drift(
-    scorer: Scorer, exact: Preprocessing, ways: dict[str, Preprocessing], photographs: Iterable[bytes]
-) -> dict[str, Any]:
-    """Raw quality one way less that of the exact way: mean and largest size, and the order that is kept."""
+def drift(scorer: Scorer, ways: dict[str, Preprocessing], photographs: Iterable[bytes]) -> dict[str, Any]:
+    """Quality and score one way less those of full decoding: mean and largest size, and the order."""
+    calibration = scorer.bundle.card.calibration
     raws = []
     decoded_smaller = 0
     for data in photographs:
-        stacks = [prepared(data, way) for way in (exact, *ways.values())]
-        raw = scorer.judge(stacks[0])[0].raw
+        stacks = [prepared(data, way) for way in (FULL, *ways.values())]
+        raw = scorer.infer(stacks[0])[0].raw
         # A photograph that is not large has the very same crops.
         others = (
-            raw if np.array_equal(each, stacks[0]) else scorer.judge(each)[0].raw for each in stacks[1:]
+            raw if np.array_equal(each, stacks[0]) else scorer.infer(each)[0].raw for each in stacks[1:]
         )
         raws.append([raw, *others])
-        decoded_smaller += decode(data, short_side=exact.scaled().decoded_side).box is not None
+        decoded_smaller += decode(data, short_side=STANDARD.decoded_side).box is not None
     values = np.array(raws)
+    scores = np.vectorize(calibration)(values)
     found: dict[str, Any] = {"photographs": len(values), "decoded_at_a_part": decoded_smaller}
     for column, name in enumerate(ways, 1):
-        moved = values[:, column] - values[:, 0]
         found[name] = {
-            "mean": round(float(np.abs(moved).mean()), 5),
-            "bias": round(float(moved.mean()), 5),
-            "max": round(float(np.abs(moved).max()), 5),
+            "raw": moved(values[:, column] - values[:, 0]),
+            "score": moved(scores[:, column] - scores[:, 0]),
             "srcc": round(float(spearmanr(values[:, column], values[:, 0]).statistic), 5),
         }
     return found
+
+
+def moved(differences: NDArray[np.float64]) -> dict[str, float]:
+    sizes = np.abs(differences)
+    found = {"mean": sizes.mean(), "bias": differences.mean(), "max": sizes.max()}
+    return {name: round(float(value), 5) for name, value in found.items()}
 
 
 def prepared(data: bytes, way: Preprocessing) -> Pixels:

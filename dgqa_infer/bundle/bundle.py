@@ -93,12 +93,10 @@ class Bundle:
     def model_id(self) -> str:
         """Name and start of the quality graph's hash, such as "dgqa-lite0@1f3a9c0e".
 
-        With "+scaled" where JPEGs are decoded at a part of their size, and "+nvjpeg" where on a GPU: such
-        scores are not quite the same.
+        With "+scaled" where JPEGs are decoded at a part of their size though the card does not say so, and
+        "+nvjpeg" where on a GPU: such scores are not quite the same.
         """
-        suffix = "" if self.card.preprocessing.decoded_side is None else "+scaled"
-        suffix += "" if self.card.preprocessing.decoder is None else f"+{self.card.preprocessing.decoder}"
-        return f"{self.card.name}@{self.card.files[QUALITY_GRAPH].sha256[:8]}{suffix}"
+        return f"{self.card.name}@{self.card.files[QUALITY_GRAPH].sha256[:8]}{self.card.preprocessing.suffix}"
 
     def with_scaled_decoding(self) -> Bundle:
         """The same model for photographs that are decoded faster, under a preprocessing id of its own."""

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from dgqa_infer.errors import ModelError
 
+SIMD: Final = "fast_image_resize"
+"""What shrinks with SIMD instructions, as cards name it: `dgqa_infer.images.resampling`."""
+
 NVJPEG: Final = "nvjpeg"
 """The decoder on NVIDIA's GPUs, as ids name it."""
 
@@ -42,6 +45,8 @@ class Preprocessing:
         filter: Pillow's antialiased filter for resizing: bilinear, bicubic or lanczos.
         decoded_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short
             side keeps so many pixels; None for always at its full size.
+        resizer: "fast_image_resize" where that shrinks photographs of every format, or Pillow as it would;
+            None for Pillow in its own way.
         decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs; None where the CPU does all.
     """
 
@@ -51,6 +56,7 @@ class Preprocessing:
     grid: int
     filter: str = "bicubic"
     decoded_side: int | None = None
+    resizer: str | None = None
     decoder: str | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +75,8 @@ class Preprocessing:
                 f"preprocessing {self.id!r}: decoded_side {self.decoded_side} is below "
                 f"short_side {self.short_side}"
             )
+        if self.resizer not in (None, SIMD):
+            raise ModelError(f"preprocessing {self.id!r}: resizer is {self.resizer!r}, not {SIMD!r}")
         if self.decoder not in (None, NVJPEG):
             raise ModelError(f"preprocessing {self.id!r}: decoder is {self.decoder!r}, not {NVJPEG!r}")
 
@@ -88,17 +96,34 @@ class Preprocessing:
         """The card's `preprocessing` object."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def scaled(self) -> Preprocessing:
-        """The same, with JPEGs decoded at no less than 2 1/4 times the short side that is needed.
+    @property
+    def suffix(self) -> str:
+        """What rows add to the model's name where another preprocessing than the card's is used, or ""."""
+        if self.decoder is not None:
+            return f"+{self.decoder}"
+        return "+scaled" if self.decoded_side is not None and self.resizer is None else ""
 
-        At less, scores move further than fp16 may move them: `python -m benchmarks scaled_decoding` tells.
-        """
-        return replace(self, id=f"{self.id}-scaled", decoded_side=self.short_side * 9 // 4)
+    def scaled(self) -> Preprocessing:
+        """The same, with large JPEGs decoded at a part of their size; itself where they already are."""
+        if self.decoded_side is not None:
+            return self
+        return replace(self, id=f"{self.id}-scaled", decoded_side=_decoded_side(self.short_side))
 
     def on_gpu(self) -> Preprocessing:
         """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.images.decoders.nvjpeg`."""
-        return replace(self, id=f"{self.id}-{NVJPEG}", decoder=NVJPEG)
+        return replace(self, id=f"{self.id}-{NVJPEG}", decoded_side=None, resizer=None, decoder=NVJPEG)
 
 
-STANDARD = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
-"""What the built-in models are trained and scored with."""
+def _decoded_side(short_side: int) -> int:
+    """2 1/4 times the short side that is needed: at less, scores move further than fp16 may move them.
+
+    `python -m benchmarks scaled_decoding` tells.
+    """
+    return short_side * 9 // 4
+
+
+FULL = Preprocessing(id="short512-grid5-224", short_side=512, crop=224, grid=5)
+"""JPEGs decoded at their full size and shrunk by Pillow: the built-in model's way up to its version 2.0.0."""
+
+STANDARD = replace(FULL, id="dct1152-short512-grid5-224", decoded_side=_decoded_side(512), resizer=SIMD)
+"""What the built-in model is trained and scored with. Photographs up to 512 pixels are as in `FULL`."""

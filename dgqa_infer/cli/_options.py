@@ -63,7 +63,10 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
 ]
 FastDecodeOption = Annotated[
-    bool, typer.Option("--fast-decode", help="Decode large JPEGs at less than full size; moves scores.")
+    bool,
+    typer.Option(
+        "--fast-decode", help="Decode JPEGs for an old model as new ones have them decoded.", hidden=True
+    ),
 ]
 GpuDecodeOption = Annotated[
     bool,
@@ -107,7 +110,7 @@ def decoding_of(*, fast: bool, gpu: bool) -> Decoding:
     """
     if fast and gpu:
         raise UsageError("--fast-decode and --gpu-decode exclude each other")
-    return "scaled" if fast else "gpu" if gpu else "full"
+    return "scaled" if fast else "gpu" if gpu else "model"
 
 
 def decode_limits(

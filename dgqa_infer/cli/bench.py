@@ -48,7 +48,7 @@ def bench(
         typer.Option(min=1, help="Photographs inferred at once; repeat it.", show_default="1 to 16, GPU 64"),
     ] = None,
     workers: WorkersOption = None,
-    fast_decode: Annotated[bool, typer.Option("--fast-decode", help="As in `score`.")] = False,
+    fast_decode: Annotated[bool, typer.Option("--fast-decode", help="As in `score`.", hidden=True)] = False,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turns.")] = 6,
     seconds: Annotated[float, typer.Option(min=0.0, help="How long a turn lasts at least.")] = 0.5,
     compare: Annotated[
@@ -130,7 +130,7 @@ def _measured(
         on_gpu = any(place.backend.device != "cpu" for place in found)
         yield from inference.throughput(found, sizes or (_SIZES_GPU if on_gpu else _SIZES), effort)
     device = devices[0] if devices else "auto"
-    with Scorer(bundles[0], device=device, decoding="scaled" if fast_decode else "full") as scorer:
+    with Scorer(bundles[0], device=device, decoding="scaled" if fast_decode else "model") as scorer:
         yield from whole.parts(sample.paths, scorer, effort)
         yield from whole.end_to_end(sample.paths, scorer, workers, effort)
     scoring = ["--quiet", "--model", str(bundles[0].path), "--device", device]

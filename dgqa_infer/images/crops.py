@@ -13,12 +13,7 @@ from PIL import Image, ImageFilter
 from dgqa_infer.bundle.preprocessing import GRIDS, Preprocessing
 from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Box, Pixels
-
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+from dgqa_infer.images.resampling import PILLOWS
 
 
 def shrink(image: Pixels, preprocessing: Preprocessing, box: Box | None = None) -> Pixels:
@@ -26,22 +21,25 @@ def shrink(image: Pixels, preprocessing: Preprocessing, box: Box | None = None) 
 
     Args:
         image: uint8 [height, width, 3], sRGB, upright.
-        preprocessing: short side and filter.
+        preprocessing: short side, filter and resizer.
         box: left, upper, right and lower edge of the photograph within the image, where it was decoded at a
-            part of its size: `Photograph.box`. Speed comes first then: `resampling` shrinks it.
+            part of its size: `Photograph.box`. `resampling` shrinks it whatever the resizer.
 
     Returns:
         uint8 [height, width, 3].
     """
-    left, top, right, bottom = box or (0, 0, image.shape[1], image.shape[0])
+    edges = box or (0, 0, image.shape[1], image.shape[0])
+    left, top, right, bottom = edges
     width, height = right - left, bottom - top
     if box is None and min(height, width) <= preprocessing.short_side:
         return image
     scale = preprocessing.short_side / min(height, width)
     size = (round(width * scale), round(height * scale))
+    if box is None and preprocessing.resizer is None:
+        return np.asarray(Image.fromarray(image).resize(size, PILLOWS[preprocessing.filter]))
+    shrunk = resampling.shrink(image, size, preprocessing.filter, edges)
     if box is None:
-        return np.asarray(Image.fromarray(image).resize(size, _FILTERS[preprocessing.filter]))
-    shrunk = resampling.shrink(image, size, preprocessing.filter, box)
+        return shrunk
     return np.asarray(Image.fromarray(shrunk).filter(_restoring(scale)))
 
 
@@ -140,6 +138,6 @@ def _cut(
     if side == preprocessing.crop:
         return np.stack(squares), ()
     size = (preprocessing.crop, preprocessing.crop)
-    enlarge = _FILTERS[preprocessing.filter]
+    enlarge = PILLOWS[preprocessing.filter]
     enlarged = [np.asarray(Image.fromarray(square).resize(size, enlarge)) for square in squares]
     return np.stack(enlarged), ("upscaled",)

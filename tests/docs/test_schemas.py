@@ -114,8 +114,11 @@ def test_rows_of_a_real_run_fit(schemas: Schemas, rows: list[dict[str, Any]]) ->
     assert {row["gate"]["passed"] for row in rows if "gate" in row} == {True, False}
 
 
-def test_rows_without_extras_and_of_a_faster_way_fit(schemas: Schemas, program: Callable[..., str]) -> None:
-    (line,) = program("score", "photos/coffee.webp", "--fast-decode", "--device", "cpu").splitlines()
+def test_rows_without_extras_and_of_a_faster_way_fit(
+    schemas: Schemas, program: Callable[..., str], tiny_bundle: Path
+) -> None:
+    old = ["--model", str(tiny_bundle), "--fast-decode", "--device", "cpu"]
+    (line,) = program("score", "photos/coffee.webp", *old).splitlines()
     row = json.loads(line)
     schemas["row"].validate(row)
     assert row["model"].endswith("+scaled")

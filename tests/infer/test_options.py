@@ -40,5 +40,5 @@ def test_options_travel_to_other_machines() -> None:
 
 def test_other_pixels_are_another_model_in_rows(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
-    found = [ScoringOptions(decoding=way).bundle_for(bundle).model_id for way in ("full", "scaled", "gpu")]
+    found = [ScoringOptions(decoding=way).bundle_for(bundle).model_id for way in ("model", "scaled", "gpu")]
     assert found == [bundle.model_id, f"{bundle.model_id}+scaled", f"{bundle.model_id}+nvjpeg"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
+from dgqa_infer.bundle.preprocessing import FULL, STANDARD, Preprocessing
 from dgqa_infer.errors import ModelError
 from dgqa_infer.images.crops import crops, shrink
 
@@ -22,21 +22,32 @@ def ramp(width: int, height: int, step: float = 1.0, least: float = 0.0) -> np.n
 
 
 def test_the_scaled_way_has_another_id_and_is_otherwise_the_same() -> None:
-    scaled = STANDARD.scaled()
+    scaled = FULL.scaled()
     assert scaled.id == "short512-grid5-224-scaled"
     assert scaled.decoded_side == 1152
-    assert replace(scaled, id=STANDARD.id, decoded_side=None) == STANDARD
+    assert replace(scaled, id=FULL.id, decoded_side=None) == FULL
+
+
+def test_what_is_decoded_at_a_part_already_has_no_faster_way() -> None:
+    assert STANDARD.scaled() == STANDARD
+    assert [each.suffix for each in (FULL, FULL.scaled(), STANDARD)] == ["", "+scaled", ""]
+    assert STANDARD.on_gpu() == replace(FULL.on_gpu(), id="dct1152-short512-grid5-224-nvjpeg")
+
+
+def test_another_resizer_is_refused() -> None:
+    with pytest.raises(ModelError, match="resizer is 'nearest', not 'fast_image_resize'"):
+        replace(STANDARD, resizer="nearest")
 
 
 def test_a_card_says_nothing_of_decoding_at_full_size() -> None:
-    assert "decoded_side" not in STANDARD.as_card()
-    assert Preprocessing.from_card(STANDARD.as_card()) == STANDARD
-    assert Preprocessing.from_card(STANDARD.scaled().as_card()) == STANDARD.scaled()
+    assert not {"decoded_side", "resizer"} & set(FULL.as_card())
+    for preprocessing in (FULL, FULL.scaled(), STANDARD):
+        assert Preprocessing.from_card(preprocessing.as_card()) == preprocessing
 
 
 def test_jpegs_must_not_be_decoded_below_the_short_side() -> None:
     with pytest.raises(ModelError, match="decoded_side 511 is below short_side 512"):
-        replace(STANDARD, decoded_side=511)
+        replace(FULL, decoded_side=511)
 
 
 def test_a_box_that_is_the_whole_of_an_even_picture_changes_nothing() -> None:

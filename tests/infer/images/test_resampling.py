@@ -1,16 +1,21 @@
-"""Against Pillow, whose filters these are."""
+"""Against Pillow, whose filters these are, and with Pillow in the library's place."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from dgqa_infer import Scorer, UsageError
+from dgqa_infer.bundle.preprocessing import FULL, STANDARD
 from dgqa_infer.images import resampling
+from dgqa_infer.images.arrays import Box
+from dgqa_infer.images.crops import shrink
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -25,13 +30,17 @@ def photograph(repository: Path) -> Image.Image:
     return Image.open(repository / "examples" / "photos" / "coffee.webp").convert("RGB")
 
 
+def without_the_library(image: np.ndarray, size: tuple[int, int], name: str, box: Box) -> np.ndarray:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cykooz_resizer", None)
+        return resampling.shrink(image, size, name, box)
+
+
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize(
     "box", [(0.0, 0.0, 600.0, 400.0), (0.0, 0.0, 598.5, 399.25), (31.5, 8.0, 590.0, 371.75)]
 )
-def test_it_shrinks_as_pillow_does(
-    photograph: Image.Image, name: str, box: tuple[float, float, float, float]
-) -> None:
+def test_it_shrinks_as_pillow_does(photograph: Image.Image, name: str, box: Box) -> None:
     ours = resampling.shrink(np.asarray(photograph), SIZE, name, box).astype(int)
     theirs = np.asarray(photograph.resize(SIZE, FILTERS[name], box)).astype(int)
     off = np.abs(ours - theirs)
@@ -46,9 +55,54 @@ def test_a_picture_that_is_a_view_is_shrunk_as_its_copy(photograph: Image.Image)
     assert np.array_equal(found, resampling.shrink(turned.copy(), SIZE, "bicubic", box))
 
 
-def test_fast_decoding_without_the_library_is_refused_with_what_to_install(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.floats(1.01, 9),
+    st.floats(0, 0.99),
+    st.sampled_from(sorted(FILTERS)),
+    st.sampled_from([2, 256]),
+)
+def test_without_the_library_no_value_is_off_by_more_than_one_level(
+    seed: int, size: tuple[int, int], scale: float, lost: float, name: str, levels: int
 ) -> None:
+    """Noise, of which black and white alone overshoots most."""
+    pytest.importorskip("cykooz_resizer")
+    width, height = (max(2, round(side * scale)) for side in size)
+    noise = np.random.default_rng(seed).integers(0, levels, (height, width, 3)) * (255 // (levels - 1))
+    box = (0.0, 0.0, width - lost, height - lost / 2)
+    small = min(size[0], width - 1), min(size[1], height - 1)
+    one = resampling.shrink(noise.astype(np.uint8), small, name, box).astype(int)
+    other = without_the_library(noise.astype(np.uint8), small, name, box)
+    assert np.abs(one - other).max() <= 1
+
+
+def test_without_the_library_restored_detail_keeps_within_a_level_but_for_rounding(
+    photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What restores detail enlarges a level's difference by a twentieth, which may round to two."""
+    pytest.importorskip("cykooz_resizer")
+    large = np.asarray(photograph.resize((1800, 1200), Image.Resampling.LANCZOS))
+    box = (0.0, 0.0, 1799.5, 1200.0)
+    one = shrink(large, STANDARD, box).astype(int)
     monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
-    with pytest.raises(UsageError, match=r"pip install 'dgqa-infer\[fast\]'"):
-        Scorer(tiny_bundle, device="cpu", decoding="scaled")
+    off = np.abs(one - shrink(large, STANDARD, box))
+    assert off.max() <= 2
+    assert (off > 1).mean() < 0.001
+
+
+def test_every_format_is_shrunk_by_the_resizer_that_the_preprocessing_names(photograph: Image.Image) -> None:
+    whole = np.asarray(photograph.resize((900, 600), Image.Resampling.LANCZOS))
+    box = (0.0, 0.0, 900.0, 600.0)
+    assert np.array_equal(shrink(whole, STANDARD), resampling.shrink(whole, (768, 512), "bicubic", box))
+    by_pillow = np.asarray(Image.fromarray(whole).resize((768, 512), Image.Resampling.BICUBIC))
+    assert np.array_equal(shrink(whole, FULL), by_pillow)
+
+
+def test_a_photograph_that_is_not_large_has_the_same_pixels_by_every_preprocessing(
+    photograph: Image.Image,
+) -> None:
+    small = np.asarray(photograph)[:, :512]
+    for preprocessing in (FULL, STANDARD, replace(FULL, filter="lanczos")):
+        assert np.array_equal(shrink(small, preprocessing), small)

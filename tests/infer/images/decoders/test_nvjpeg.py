@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 from dgqa_infer import Bundle, ImageError
-from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
+from dgqa_infer.bundle.preprocessing import FULL, Preprocessing
 from dgqa_infer.images.crops import crops, shrink
 from dgqa_infer.images.decode import decode
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
@@ -57,12 +57,12 @@ def test_plain_jpegs_have_pillow_s_pixels_up_to_rounding(
 def test_photographs_of_cameras_have_the_cpu_s_crops_up_to_rounding(
     codec: None, nearly: Nearly, shared_data: Path, name: str
 ) -> None:
-    on_device = DeviceDecoder("cpu", STANDARD)
+    on_device = DeviceDecoder("cpu", FULL)
     data = (shared_data / "photos" / name).read_bytes()
     one, two = decode(data), decode(data, on_device=on_device)
     assert (two.width, two.height, two.warnings) == (one.width, one.height, ())
     assert min(two.pixels.shape[:2]) == 512
-    nearly(crops(two.pixels, STANDARD)[0], crops(one.pixels, STANDARD)[0])
+    nearly(crops(two.pixels, FULL)[0], crops(one.pixels, FULL)[0])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
