@@ -151,15 +151,14 @@ def focus(linear: Linear, radius: float, generator: np.random.Generator) -> Line
 
 def exposure(linear: Linear, stops: float, generator: np.random.Generator) -> Linear:
     """Too much or too little light, as chance has it."""
-    return (linear * 2.0 ** (stops * generator.choice((-1, 1)))).astype(np.float32)
+    return np.asarray(linear * 2.0 ** (stops * generator.choice((-1, 1))), np.float32)
 
 
 def blurred(linear: Linear, kernel: NDArray[np.float32]) -> Linear:
     rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
     padded = np.pad(linear, ((rows, rows), (columns, columns), (0, 0)), "edge")
-    return oaconvolve(padded, (kernel / kernel.sum())[..., None], mode="valid", axes=(0, 1)).astype(
-        np.float32
-    )
+    mixed = oaconvolve(padded, (kernel / kernel.sum())[..., None], mode="valid", axes=(0, 1))
+    return np.asarray(mixed, np.float32)
 
 
 ERRORS: dict[str, Callable[[Linear, float, np.random.Generator], Linear]] = {

@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     samples = read_table(arguments.labels, arguments.folder).samples
-    best = sorted(samples, key=lambda sample: -sample.score)[: arguments.photographs]
+    best = sorted(samples, key=lambda sample: -float(sample.score or 0))[: arguments.photographs]
     changes: dict[str, list[float]] = {name: [] for name in VIEWS}
     with Scorer(arguments.model, device="cpu") as scorer:
         for sample in best:

@@ -90,7 +90,7 @@ def rightly_ordered(raw: np.ndarray) -> np.ndarray:
     opinion = np.column_stack([np.full(len(DISTORTIONS), PRISTINE_LABEL), kadid_mean()])
     first, second = np.array(PAIRS).T
     agreed = np.sign(raw[..., first] - raw[..., second]) * np.sign(opinion[:, first] - opinion[:, second])
-    return (1 + agreed) / 2
+    return np.asarray((1 + agreed) / 2)
 
 
 def picture(rows: dict[str, Any], model: str, photographs: int) -> None:

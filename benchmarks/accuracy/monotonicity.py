@@ -65,7 +65,7 @@ def ladders(scorer: Scorer, file: Path) -> dict[str, Any]:
 
 def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
     smooth = gaussian_filter(pixels.astype(np.float32), (sigma, sigma, 0))
-    return np.clip(smooth + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(smooth + 0.5, 0, 255), np.uint8)
 
 
 def compress(pixels: np.ndarray, quality: int) -> bytes:

@@ -49,6 +49,7 @@ from dgqa_infer.ray.plan import LARGEST, make_plan
 from dgqa_infer.ray.resources import Resources
 from dgqa_infer.ray.run import score_partitions
 from dgqa_infer.ray.settings import Settings
+from dgqa_infer.results import Score
 
 PHOTOGRAPHS = (10**6, 10**8, 10**9)
 NODES = (1, 3, 10, 30, 100, 300, 1000)
@@ -266,8 +267,8 @@ class Bench:
             return (own_seconds() - began) / TINY
 
     def _write_seconds(self) -> float:
-        row = {"path": "s3://bucket/folder/photograph.jpg", "score": 61.8, "raw": 6.31, "spread": 0.42}
-        row |= {"width": 4000, "height": 3000, "warnings": [], "model": "dgqa-lite0@00000000"}
+        name, model = "s3://bucket/folder/photograph.jpg", "dgqa-lite0@00000000"
+        row = Score(name, 61.8, 6.31, 0.42, 4000, 3000, (), model).row()
         began = time.perf_counter()
         with open_sink("parquet", BytesIO()) as sink:
             for _ in range(ROWS):

@@ -77,7 +77,7 @@ def main() -> None:
         name: np.stack([hyper(table, types, photographs, seed) for seed in range(SEEDS)])
         for name, types in sets.items()
     }
-    result = {
+    result: dict[str, Any] = {
         "machine": machine("scipy", "torch"),
         "set": dict(table.record),
         "photographs": len(scores),
@@ -141,7 +141,8 @@ def hyper(table: FeatureTable, types: tuple[int, ...], photographs: Predictions,
     for _ in range(EPOCHS):
         for batch in np.array_split(order.permutation(len(inputs)), len(inputs) // BATCH):
             optimiser.zero_grad()
-            functional.l1_loss(network(inputs[batch])["quality"], targets[batch]).backward()
+            loss = functional.l1_loss(network(inputs[batch])["quality"], targets[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     seen = torch.from_numpy(((photographs - middle) / spread).astype(np.float32))[:, :, None, None]
     with torch.no_grad():
@@ -190,7 +191,8 @@ def picture(curve: list[dict[str, Any]]) -> None:
     for number, name in enumerate(dict.fromkeys(row["name"] for row in curve)):
         here = [row for row in curve if row["name"] == name]
         sizes = [row["images"] for row in here]
-        axes.fill_between(sizes, *zip(*(row["interval"] for row in here), strict=True), alpha=0.12)
+        low, high = np.transpose([row["interval"] for row in here])
+        axes.fill_between(sizes, low, high, alpha=0.12)
         axes.plot(sizes, [row["srcc"] for row in here], "o-", color=f"C{number}", label=name)
     axes.set_xscale("log")
     axes.set_xlabel("synthetic images trained on")

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def load_targets(roots: Mapping[str, Path | None]) -> dict[str, LabelledSet]:
     """The target sets whose roots are given; PIPAL as the six sub-types that the papers evaluate."""
-    targets = {}
+    targets: dict[str, LabelledSet] = {}
     for name, root in roots.items():
         if root is not None:
             names = [target for target in SELECTED if target == name or target.startswith(f"{name}-")]
@@ -148,7 +149,8 @@ def reproduce(targets: Mapping[str, LabelledSet], seeds: Sequence[int], options:
     for variant in sorted({each for line in lines.values() for each in line.values()}):
         wanted = {name: target for name, target in targets.items() if variant in lines[name].values()}
         runs[variant] = [train_and_evaluate(variant, seed, wanted, options) for seed in seeds]
-    out, document = Output(json=False), {}
+    out = Output(json=False)
+    document: dict[str, Any] = {}
     for protocol in (PAPERS, OURS):
         outcomes = [
             Outcome(words, target, protocol, median([run[protocol.name][target] for run in runs[variant]]))

@@ -123,7 +123,7 @@ def logits(photos: Path, classifier: DomainClassifier, seed: int | None, kept: P
 
 def with_kadis_prior(grid: Logits) -> Logits:
     """Logits as if pristine images had been five times as frequent as a type's, as they are in KADIS-700k."""
-    return grid + np.log(5) * (np.arange(len(CLASSES)) == 0)
+    return np.asarray(grid + np.log(5) * (np.arange(len(CLASSES)) == 0))
 
 
 def of_size(grid: Logits, size: int) -> dict[str, Any]:

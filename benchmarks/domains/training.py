@@ -51,7 +51,7 @@ class Ready:
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:  # noqa: ARG002
         """Some crop or other."""
-        return self.pixels[index % BATCH]
+        return np.asarray(self.pixels[index % BATCH])
 
 
 def main() -> None:

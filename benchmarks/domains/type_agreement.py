@@ -78,7 +78,7 @@ def main() -> None:
     ]
     for row in rows:
         del row["sd"]  # the moments are of all images: no seed decides anything
-    result = {
+    result: dict[str, Any] = {
         "machine": machine("scipy"),
         "photographs": {"unlabelled": len(seen), "rated": len(scores)},
         "moments": dict(moments.record),

@@ -102,7 +102,7 @@ def hardened(scorer: Scorer, files: list[str]) -> None:
     with Pipeline(scorer, workers=WORKERS) as pipeline:
         for number, _ in enumerate(pipeline.run(files), 1):
             if number == len(files):
-                PEAKS[:] = [peak_mb(worker._process.pid) for worker in pipeline._workers]
+                PEAKS[:] = [peak_mb(process) for process in pipeline.processes]
 
 
 def timed(way: Callable[[], None]) -> tuple[float, float]:
@@ -121,17 +121,16 @@ def processor_seconds() -> float:
 class Nothing:
     """A predictor that does nothing, so that all else can be measured."""
 
-    strict = False
-    measure = False
-    jpeg_device = None
-    batch_size = 8
     model_id = "nothing@00000000"
 
     def __init__(self, bundle: Bundle) -> None:
         self.preprocessing = bundle.card.preprocessing
         self.limits = DecodeLimits()
+        self.strict = self.measure = False
+        self.jpeg_device: str | None = None
+        self.batch_size = 8
 
-    def predict(self, _: Pixels, photos: Sequence[Photo]) -> list[Score]:
+    def predict(self, _: Pixels, photos: Sequence[Photo], /) -> list[Score]:
         """A score of no meaning for each."""
         return [
             Score(photo.path, 5.0, 5.0, 0.0, photo.width, photo.height, photo.warnings, self.model_id)

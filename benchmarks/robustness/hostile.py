@@ -22,7 +22,8 @@ from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
 from dgqa_infer import Failure, Scorer
 from dgqa_infer.inputs.finder import InputFinder
-from dgqa_infer.pipeline.pipeline import Pipeline, WorkerLimits
+from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.pipeline import Pipeline
 
 # Start of a worker and of the model, which the first row waits for, and a file's second chance.
 GRACE_SECONDS = 10.0

@@ -15,7 +15,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] 
 """Name → what makes its judge, whether more is better, and the packages whose versions matter."""
 
 
-def eager(options: dict[str, Any], training: dict[str, Any]) -> Callable[[Any], float]:
+def eager(options: dict[str, Any], training: Mapping[str, Any]) -> Callable[[Any], float]:
     """The bundle's network in PyTorch: with the weights of a checkpoint, else with random ones, as fast."""
     import torch
 

@@ -127,12 +127,12 @@ def main() -> None:
                 "interval": [low, high],
                 "peak_mb": peak,
             }
-    for way in ways:
-        meaningless = way.name == DECODING or (
-            way.name in RANDOM and not (arguments.checkpoint and way.name == RANDOM[0])
+    for each in ways:
+        meaningless = each.name == DECODING or (
+            each.name in RANDOM and not (arguments.checkpoint and each.name == RANDOM[0])
         )
-        found[way.name]["srcc"] = None if meaningless else agreement(way, sets["rated"], opinions)
-        way.close()
+        found[each.name]["srcc"] = None if meaningless else agreement(each, sets["rated"], opinions)
+        each.close()
     result = {
         "model": arguments.model,
         "photographs": {name: len(paths) for name, paths in sets.items()},

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from dgqa_infer.bench.whole import parts
 from dgqa_infer.images.decode import decode
 from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
+from dgqa_infer.results import Score
 
 MEGAPIXELS = (0.2, 1, 4, 12, 24, 50)
 READINGS = 5
@@ -119,6 +121,11 @@ def cost(bundle: Bundle, path: str, effort: Effort) -> dict[str, float]:
         return {figure.subject: round(figure.value, 3) for figure in found}
 
 
+def counted(pipeline: Pipeline[Score], paths: list[str]) -> int:
+    """How many photographs come out of a pipeline."""
+    return sum(1 for _ in pipeline.run(paths))
+
+
 def division(bundle: Bundle, paths: list[str], effort: Effort) -> list[dict[str, Any]]:
     """Photographs a second of each number of workers with each number of threads, in turns."""
     counts = sorted({1, cores()})
@@ -128,7 +135,7 @@ def division(bundle: Bundle, paths: list[str], effort: Effort) -> list[dict[str,
             scorer = stack.enter_context(Scorer(bundle, device="cpu", threads=threads, batch_size=BATCH))
             for workers in counts:
                 pipeline = stack.enter_context(Pipeline(scorer, workers=workers))
-                ways[f"{workers} {threads}"] = lambda each=pipeline: sum(1 for _ in each.run(paths))
+                ways[f"{workers} {threads}"] = partial(counted, pipeline, paths)
         found = rates(ways, effort)
     rows = []
     for name, each in found.items():

@@ -95,7 +95,7 @@ def test_onnx_runtime_computes_it_as_the_standard_says(int8_graph: bytes, sample
     crops = sample_crops[0][:2]
     (right, _) = ReferenceEvaluator(parse(int8_graph)).run(None, {"crops": crops})
     with OnnxRuntimeBackend(int8_graph) as backend:
-        assert np.abs(backend.infer(crops)["quality"] - right).max() < 0.05
+        assert np.abs(backend.infer(crops)["quality"] - np.asarray(right)).max() < 0.05
 
 
 def test_scores_stay_near(small_graph: bytes, int8_graph: bytes, sample_crops: list[Pixels]) -> None:
@@ -165,7 +165,7 @@ def test_zero_is_exact_and_what_lies_in_the_range_is_half_a_step_off_at_most(
     step = (max(high, 0) - min(low, 0)) / 255
     assert found[0] == 0
     # Half a step for the value, half for the zero point, which is a whole number too.
-    assert abs(found[1] - value) <= step * 1.001 + 1e-6
+    assert abs(float(found[1]) - value) <= step * 1.001 + 1e-6
 
 
 def test_percentile_and_entropy_ranges_lie_within_the_minmax_range(

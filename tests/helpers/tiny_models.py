@@ -208,7 +208,11 @@ def program(tiny_bundle: Path) -> Callable[..., subprocess.Popen[bytes]]:
         code = f"{before}\nfrom dgqa_infer.cli.app import main; main()"
         fixed = ["score", "--model", tiny_bundle, "--device", "cpu", "--workers", "1"]
         command = [sys.executable, "-c", code, *fixed, *arguments]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        streams: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
         return subprocess.Popen(list(map(str, command)), **(streams | options))
 
     return start

@@ -218,7 +218,7 @@ class _Context:
 
     def _run(self) -> None:
         size = int(np.prod(self.shape))
-        pixels = np.frombuffer((ctypes.c_uint8 * size).from_address(self.addresses["crops"]), np.uint8)
+        pixels = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self.addresses["crops"]))
         session = self.engine.session
         names = [port.name for port in session.get_outputs()]
         for name, values in zip(

@@ -111,7 +111,8 @@ def test_a_driver_without_gpus_is_told_from_no_driver(driver: Driver) -> None:
     driver.init = 100
     with pytest.raises(BackendError, match="shows no GPU to this process"):
         gpu.gpus()
-    driver.init, driver.names = 0, ()
+    driver.init = 0
+    driver.names = ()  # type: ignore[assignment]
     with pytest.raises(BackendError, match="shows no GPU to this process"):
         gpu.gpus()
 

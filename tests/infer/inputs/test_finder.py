@@ -242,11 +242,12 @@ def test_a_huge_folder_is_not_listed_before_its_first_file(
         (tmp_path / f"{number:03}.jpg").touch()
     looked_at = []
     look_at = InputFinder._look_at
-    monkeypatch.setattr(
-        InputFinder,
-        "_look_at",
-        lambda self, entry, *more: looked_at.append(entry) or look_at(self, entry, *more),
-    )
+
+    def noting(self, entry, *more):
+        looked_at.append(entry)
+        return look_at(self, entry, *more)
+
+    monkeypatch.setattr(InputFinder, "_look_at", noting)
     listing = InputFinder().find([str(tmp_path)])
     next(listing)
     assert len(looked_at) == 1

@@ -67,7 +67,7 @@ def test_what_answers_and_is_no_cluster_is_given_up(
 def test_a_cluster_of_another_version_is_named_with_both(cluster: Any, tmp_path: Path) -> None:
     """Another program, that says of itself that its Ray is older."""
     code = "import ray; ray.__version__ = '2.0.0'; from dgqa_infer.cli.app import main; main()"
-    arguments = ["score-cluster", tmp_path, f"--address={cluster.address}", "-o", tmp_path / "rows"]
+    arguments = ["score-cluster", str(tmp_path), f"--address={cluster.address}", "-o", str(tmp_path / "rows")]
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
     )

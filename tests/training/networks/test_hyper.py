@@ -62,7 +62,7 @@ def test_content_decides_how_distortions_are_weighed():
     torch.manual_seed(0)
     network = HyperNetwork(build_backbone("efficientnet_lite0"), Head(("blocks1", "head"))).eval()
     local, content = torch.rand(1, 16, 2, 2), torch.rand(2, 1280, 2, 2)
-    network.features = lambda crops: torch.cat([local.expand(2, -1, -1, -1), content], 1)
+    network.features = lambda crops: torch.cat([local.expand(2, -1, -1, -1), content], 1)  # type: ignore[method-assign]
     with torch.no_grad():
         network.linear.weight[:, 16:] = 0
         one, other = network(torch.zeros(2, 64, 64, 3, dtype=torch.uint8))["quality"]
