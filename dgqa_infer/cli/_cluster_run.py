@@ -26,6 +26,7 @@ from dgqa_infer.ray.partitions import Report
 from dgqa_infer.ray.plan import PartitionPlan, make_plan, read_plan
 from dgqa_infer.ray.resources import Resources, share_out
 from dgqa_infer.ray.run import finished, score_partitions
+from dgqa_infer.ray.secrets import Secrets
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.ray.stores import answer, check_stores
 from dgqa_infer.statistics import Statistics
@@ -117,23 +118,45 @@ def run(
     with connected(target.address, progress=not out.quiet and os.isatty(1)) as nodes:
         each = [node["Resources"] for node in nodes]
         resources = share_out(each, device=options.device, cpus=target.cores, gpus=target.gpus)
-        check_stores(sources)
+        check_stores(sources, allow_private=options.limits.allow_private)
         wanted = manifest(as_scored, settings, target.format, sources, finder)
         _claim(destination, wanted, target.resume, nodes, sources, folder)
-        if (plan := read_plan(destination)) is None:
-            sizes = {"actors": resources.actors, "largest": target.largest}
-            with out.progress("listing") as bar:
-                plan = make_plan(names, finder, destination, **sizes, patterns=patterns, told=bar.advance)
+        plan, secrets = _planned(target, names, patterns, finder, destination, resources.actors, out)
         found.passed_over = plan.passed_over
         done = finished(plan, destination)
         for report in done:
             found.skip(report)
         left = sorted(set(plan.partitions) - {report.partition for report in done})
         out.note(_begin(plan, len(left), resources, len(nodes)))
-        for report in score_partitions(left, destination, target.format, settings, resources, folder):
+        for report in score_partitions(
+            left, destination, target.format, settings, resources, folder, secrets
+        ):
             found.add(report)
     found.compare()
     return found
+
+
+def _planned(
+    target: ClusterTarget,
+    names: Iterable[str],
+    patterns: bool,
+    finder: InputFinder,
+    destination: Destination,
+    actors: int,
+    out: Output,
+) -> tuple[PartitionPlan, Secrets]:
+    """The plan of this run or of the one that it continues, and the addresses that no plan holds."""
+    secrets = Secrets()
+    if (plan := read_plan(destination)) is not None:
+        for _ in secrets.kept(names):
+            pass
+        return plan, secrets
+    with out.progress("listing") as bar:
+        sizes = {"actors": actors, "largest": target.largest}
+        plan = make_plan(
+            names, finder, destination, **sizes, patterns=patterns, told=bar.advance, secrets=secrets
+        )
+    return plan, secrets
 
 
 def _claim(

@@ -13,6 +13,7 @@ WEB = ("http", "https")
 ARCHIVES = ("zip", "tar")
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9]*)://", re.IGNORECASE)
+_REMOTE_ARCHIVE = re.compile(r"::(?=[a-z][a-z0-9]*://)", re.IGNORECASE)
 _WITHIN_TEXT = re.compile(r"[a-z][a-z0-9]*://[^\s'\"<>]+", re.IGNORECASE)
 _ACCOUNT = re.compile(r"(?<=://)[^/?#@\s]*@")
 _VALUE = re.compile(
@@ -44,6 +45,10 @@ def shown(name: str) -> str:
     """A name as rows, logs and reports have it: of an address without account, passwords and signatures."""
     if not is_remote(name):
         return name
+    if name.partition("://")[0].lower() in ARCHIVES:
+        # A member's name is no secret, whatever is in it.
+        member, *archive = _REMOTE_ARCHIVE.split(name, maxsplit=1)
+        return "::".join([member, *map(shown, archive)])
     return _VALUE.sub(r"\1=***", _ACCOUNT.sub("***@", name))
 
 

@@ -29,7 +29,8 @@ ENDINGS = {
 }
 """How the names of archives end, and what they are."""
 
-_MAX_DIRECTORY_BYTES = 128_000_000
+# Of some 300,000 photographs. Each process that reads a member parses all of it, which takes it seconds.
+_MAX_DIRECTORY_BYTES = 32_000_000
 _END_OF_ZIP, _ZIP64_LOCATOR, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 # Photographs hardly shrink. What unpacks to so many times its size, and to more than this, is a bomb.
 _MAX_RATIO = 50
@@ -241,7 +242,11 @@ def _check_directory(file: IO[bytes]) -> None:
         if record.startswith(_ZIP64_END):
             length = int.from_bytes(record[40:48], "little")
     if length > _MAX_DIRECTORY_BYTES:
-        raise ImageError("too_large", f"the archive's directory has {length:,} bytes")
+        raise ImageError(
+            "too_large",
+            f"the archive's directory has {length:,} bytes; the limit is {_MAX_DIRECTORY_BYTES:,}:"
+            " divide the archive, or unpack it",
+        )
     file.seek(0)
 
 

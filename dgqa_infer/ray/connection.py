@@ -121,7 +121,7 @@ def _look(destination: Destination, files: Sequence[str]) -> dict[str, Any]:
     """Runs on a node: its versions, and what it does not see."""
     missing = [name for name in files if not os.path.lexists(name)]
     if not destination.names("_dgqa"):
-        missing.append(destination.name)
+        missing.append(destination.shown)
     return {"node": where(), "version": version("dgqa-infer"), "missing": missing}
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.addresses import shown, without_secrets
 
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs")
 
@@ -32,7 +33,12 @@ class Destination:
     def __post_init__(self) -> None:
         scheme = self.name.partition("://")[0].lower() if remote.is_remote(self.name) else None
         if scheme is not None and scheme not in SCHEMES:
-            raise UsageError(f"{self.name}: rows can be written to a folder, or to {', '.join(SCHEMES)}")
+            raise UsageError(f"{self.shown}: rows can be written to a folder, or to {', '.join(SCHEMES)}")
+
+    @property
+    def shown(self) -> str:
+        """Its name without credentials and signatures."""
+        return shown(self.name)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file in it; None where there is none."""
@@ -103,7 +109,7 @@ class Destination:
             system, root = url_to_fs(self.name)
         except ImportError as error:
             raise UsageError(
-                f"{self.name} needs packages that are not installed: pip install 'dgqa-infer[remote]'"
+                f"{self.shown} needs packages that are not installed: pip install 'dgqa-infer[remote]'"
             ) from error
         return system, root.rstrip("/")
 
@@ -114,12 +120,12 @@ class Destination:
         except (OutputError, UsageError):
             raise
         except OSError as error:
-            raise OutputError(f"{self.name} cannot be {word}: {error.strerror or error}") from error
+            raise OutputError(f"{self.shown} cannot be {word}: {error.strerror or error}") from error
         except Exception as error:
             if not remote.is_remote(self.name) or not _is_of_a_store(error):
                 raise
-            text = " ".join(str(error).split())[:300]
-            raise OutputError(f"{self.name} cannot be {word}: {type(error).__name__}: {text}") from error
+            text = without_secrets(" ".join(str(error).split()))[:300]
+            raise OutputError(f"{self.shown} cannot be {word}: {type(error).__name__}: {text}") from error
 
 
 def _is_of_a_store(error: Exception) -> bool:

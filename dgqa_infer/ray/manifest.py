@@ -8,6 +8,7 @@ from typing import Any
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.settings import Settings
@@ -39,7 +40,7 @@ def manifest(
         bundle: as it scores: with scaled decoding, if that is asked for.
         settings: of the actors.
         format: of the rows.
-        sources: what was named.
+        sources: what was named; credentials and signatures are left out.
         selection: which files in folders are scored.
     """
     options, limits = settings.options, settings.options.limits
@@ -52,7 +53,7 @@ def manifest(
         "explain": options.explain,
         "strict": options.strict,
         "limits": [limits.file_bytes, limits.pixels, limits.side, limits.profile_bytes],
-        "sources": list(sources),
+        "sources": [*map(shown, sources)],
         "selection": [
             *(list(selection.include), list(selection.exclude), selection.recursive),
             *([True] if selection.follow_links else []),
@@ -79,23 +80,24 @@ def claim(destination: Destination, wanted: dict[str, Any], *, resume: bool) -> 
     if data is None:
         if found := [name for name in destination.names() if name != _OURS]:
             raise UsageError(
-                f"{destination.name} is not empty ({found[0]}) and no output of a run on a cluster:"
+                f"{destination.shown} is not empty ({found[0]}) and no output of a run on a cluster:"
                 " name a folder that is empty or not there"
             )
         destination.write(_MANIFEST, json.dumps(wanted, indent=1).encode())
         return False
     if not resume:
         raise UsageError(
-            f"{destination.name} holds the rows of an earlier run: continue it with --resume, or name another"
+            f"{destination.shown} holds the rows of an earlier run: continue it with --resume,"
+            " or name another"
         )
     try:
         have = dict(json.loads(data))
     except (ValueError, TypeError) as error:
-        raise OutputError(f"{destination.name}/{_MANIFEST} is damaged ({error})") from error
+        raise OutputError(f"{destination.shown}/{_MANIFEST} is damaged ({error})") from error
     for name, word in _WORDS.items():
         if have.get(name) != json.loads(json.dumps(wanted[name])):
             raise UsageError(
-                f"{destination.name} was begun with another {word}"
+                f"{destination.shown} was begun with another {word}"
                 f" ({_short(have.get(name))}, now {_short(wanted[name])}): its rows are not mixed with"
                 " these; name another destination"
             )

@@ -18,6 +18,7 @@ from dgqa_infer.outputs import open_sink
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.plan import read_names
+from dgqa_infer.ray.secrets import Secrets
 from dgqa_infer.ray.settings import Settings, where
 from dgqa_infer.results import Row, Score
 
@@ -96,10 +97,9 @@ def score_partition(
     format: str,
     pipeline: Pipeline[Score],
     *,
+    secrets: Secrets | None = None,
     classes: Sequence[str] = (),
-    node: str = "",
-    backend: str = "",
-    device: str = "",
+    made_by: Mapping[str, str] | None = None,
 ) -> Report:
     """Score a partition and write its rows, unless that is done.
 
@@ -108,10 +108,9 @@ def score_partition(
         destination: where its names are and its rows go.
         format: one of `FORMATS`.
         pipeline: that scores.
+        secrets: the addresses that the names lack.
         classes: whose probabilities have columns in a table.
-        node: that this is, for the report.
-        backend: that runs the model, likewise.
-        device: that it runs on, likewise.
+        made_by: the report's `node`, `backend` and `device`.
 
     Raises:
         BackendError: the runtime failed.
@@ -120,12 +119,12 @@ def score_partition(
     if (done := read_report(destination, partition)) is not None:
         return done
     began = time.monotonic()
-    report = Report(partition, node=node, backend=backend, device=device)
+    report = Report(partition, **(made_by or {}))
     with (
         destination.writing(f"{partition}.{format}") as file,
         open_sink(format, file, classes=classes) as sink,
     ):
-        for outcome in pipeline.run(read_names(destination, partition)):
+        for outcome in pipeline.run(read_names(destination, partition, secrets)):
             row = outcome.row()
             sink.write(row)
             report.count(row)
@@ -155,20 +154,21 @@ class PartitionScorer:
         self._destination, self._format = destination, format
         self._stack = ExitStack()
         scorer, self._pipeline = self._stack.enter_context(ray.get(settings).open())
-        self._told = {"node": where(), "backend": scorer.backend, "device": scorer.device}
+        self._made_by = {"node": where(), "backend": scorer.backend, "device": scorer.device}
         self._classes = scorer.probability_classes
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Score the partitions that are named in the column `partition`; one row a report."""
+        """Score the partitions of the column `partition`, with their `secrets`; one row a report."""
         reports = [
             score_partition(
                 str(name),
                 self._destination,
                 self._format,
                 self._pipeline,
+                secrets=Secrets.from_part(str(secrets)),
                 classes=self._classes,
-                **self._told,
+                made_by=self._made_by,
             )
-            for name in batch["partition"]
+            for name, secrets in zip(batch["partition"], batch["secrets"], strict=True)
         ]
         return {"report": [report.as_json().decode() for report in reports]}

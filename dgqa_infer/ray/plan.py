@@ -18,9 +18,11 @@ from typing import Any
 
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import Input
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
+from dgqa_infer.ray.secrets import Secrets
 
 LARGEST = 5_000
 """Photographs of a partition, unless somebody says another number."""
@@ -69,6 +71,7 @@ def make_plan(
     largest: int = LARGEST,
     patterns: bool = True,
     told: Callable[[int], None] = lambda _: None,
+    secrets: Secrets | None = None,
 ) -> PartitionPlan:
     """List what is named and write it down.
 
@@ -82,23 +85,26 @@ def make_plan(
         largest: photographs of a partition, at most.
         patterns: whether a name that does not exist may be a pattern.
         told: called with the number of photographs of each partition, from any thread.
+        secrets: keeps the addresses that are not written down whole.
 
     Raises:
         UsageError: a store cannot be listed.
         OutputError: the plan cannot be written.
     """
 
+    secrets = secrets if secrets is not None else Secrets()
+
     def write(group: int, names: Iterable[str], chosen: InputFinder) -> tuple[int, int]:
         found = _reachable(chosen.find(names, patterns=patterns), names)
         count = inputs = 0
         for part in _divided(found, largest, actors):
-            lines = b"".join(map(_line, part))
+            lines = b"".join(_line(each, secrets) for each in part)
             destination.write(f"{_NAMES}/{_name(group, count)}.jsonl", lines)
             count, inputs = count + 1, inputs + len(part)
             told(len(part))
         return count, inputs
 
-    groups = _groups(named)
+    groups = _groups(secrets.kept(named))
     chosen = [copy(selection) for _ in groups]
     for each in chosen:
         each.passed_over = Counter()
@@ -113,12 +119,32 @@ def make_plan(
     return plan
 
 
-def read_names(destination: Destination, partition: str) -> list[Input]:
-    """The inputs of a partition, in their order."""
+def read_names(destination: Destination, partition: str, secrets: Secrets | None = None) -> list[Input]:
+    """The inputs of a partition, in their order.
+
+    Args:
+        destination: where the plan is.
+        partition: its name.
+        secrets: the addresses that are not written down whole.
+
+    Raises:
+        UsageError: the names are gone, or an address is not among the secrets.
+    """
+    known = secrets if secrets is not None else Secrets()
+    return [_input(value, known) for value in _written(destination, partition)]
+
+
+def numbers_of(destination: Destination, partition: str) -> set[int]:
+    """Numbers of the addresses that a partition needs and that are not written down whole."""
+    values = _written(destination, partition)
+    return {value["number"] for value in values if isinstance(value, dict) and "number" in value}
+
+
+def _written(destination: Destination, partition: str) -> list[Any]:
     data = destination.read(f"{_NAMES}/{partition}.jsonl")
     if data is None:
-        raise UsageError(f"{destination.name}: the names of {partition} are gone; begin anew elsewhere")
-    return [_input(json.loads(line)) for line in data.splitlines()]
+        raise UsageError(f"{destination.shown}: the names of {partition} are gone; begin anew elsewhere")
+    return [json.loads(line) for line in data.splitlines()]
 
 
 def _groups(named: Iterable[str]) -> list[Iterable[str]]:
@@ -138,7 +164,7 @@ def _reachable(found: Iterable[Input], names: Iterable[str]) -> Iterator[Input]:
             isinstance(each, ImageError)
             and each.path is not None
             and isinstance(names, Sequence)
-            and each.path in names
+            and each.path in map(shown, names)
             and remote.is_remote(each.path)
             and each.code in ("unreadable", "unsupported")
         ):
@@ -161,13 +187,19 @@ def _name(group: int, number: int) -> str:
     return f"part-{group:03d}-{number:07d}"
 
 
-def _line(found: Input) -> bytes:
+def _line(found: Input, secrets: Secrets) -> bytes:
     value: Any = found
     if isinstance(found, ImageError):
-        value = {"path": found.path, "code": found.code, "message": found.message}
+        value = {"path": found.path and shown(found.path), "code": found.code, "message": found.message}
+    elif (number := secrets.number(found)) is not None:
+        value = {"path": shown(found), "number": number}
     # ASCII only: names need not be text, and no character of theirs ends a line.
     return json.dumps(value).encode() + b"\n"
 
 
-def _input(value: Any) -> Input:
-    return value if isinstance(value, str) else ImageError(value["code"], value["message"], value["path"])
+def _input(value: Any, secrets: Secrets) -> Input:
+    if isinstance(value, str):
+        return value
+    if "number" in value:
+        return secrets.restored(value["number"], value["path"])
+    return ImageError(value["code"], value["message"], value["path"])

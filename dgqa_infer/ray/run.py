@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dgqa_infer.errors import BackendError, DgqaError
 from dgqa_infer.ray.destination import Destination
 from dgqa_infer.ray.partitions import REPORTS, PartitionScorer, Report, read_report
-from dgqa_infer.ray.plan import PartitionPlan
+from dgqa_infer.ray.plan import PartitionPlan, numbers_of
 from dgqa_infer.ray.resources import Resources
+from dgqa_infer.ray.secrets import Secrets
 from dgqa_infer.ray.settings import Settings
 
 _READERS = 16
@@ -39,6 +40,7 @@ def score_partitions(
     settings: Settings,
     resources: Resources,
     folder: str,
+    secrets: Secrets | None = None,
 ) -> Iterator[Report]:
     """Score partitions on the cluster that is connected.
 
@@ -51,6 +53,7 @@ def score_partitions(
         settings: the settings of every actor.
         resources: of the actors.
         folder: that names of files are relative to.
+        secrets: addresses that are not written down whole; each partition gets its own.
 
     Yields:
         One report a partition, in the order in which they are done.
@@ -64,7 +67,11 @@ def score_partitions(
     if not partitions:
         return
     shared = ray.put(settings.on(resources.cpus, resources.a_node))
-    items = [{"partition": name} for name in partitions]
+    known = secrets or Secrets()
+    items = [
+        {"partition": name, "secrets": known.part(numbers_of(destination, name) if known else ())}
+        for name in partitions
+    ]
     actors = min(resources.actors, len(items))
     # All at once, since nothing else needs the cores; and one task each at a time: when a node dies, no more
     # than that is done again. Fewer may be left then, and the run goes on with those.

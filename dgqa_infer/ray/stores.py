@@ -9,24 +9,29 @@ from typing import TypeVar
 
 from dgqa_infer.errors import ImageError, UsageError
 from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.addresses import shown, without_secrets
 
 _STORE_SECONDS = 15.0
 T = TypeVar("T")
 
 
-def check_stores(sources: Sequence[str]) -> None:
+def check_stores(sources: Sequence[str], *, allow_private: bool = False) -> None:
     """Ask every store that is named for its first photograph.
+
+    Args:
+        sources: what was named.
+        allow_private: whether web addresses of this machine and its link may be asked.
 
     Raises:
         UsageError: one does not answer, or does not let us in; says which.
     """
     for address in filter(remote.is_remote, sources):
         try:
-            answer(address, partial(_first, address))
+            answer(address, partial(_first, address, allow_private))
         except ImageError as error:
             # To fsspec a web server that it cannot reach is one that has nothing.
             if error.code == "not_found" and (cause := _connection(error)) is not None:
-                raise UsageError(f"{address}: {cause}") from error
+                raise UsageError(without_secrets(f"{shown(address)}: {cause}")) from error
             if error.code in ("unreadable", "unsupported"):
                 raise UsageError(str(error)) from error
 
@@ -46,12 +51,12 @@ def answer(name: str, do: Callable[[], T]) -> T:
     try:
         return within(_STORE_SECONDS, do)
     except TimeoutError as error:
-        raise UsageError(f"{name} does not answer within {_STORE_SECONDS:g} s") from error
+        raise UsageError(f"{shown(name)} does not answer within {_STORE_SECONDS:g} s") from error
 
 
-def _first(address: str) -> bool:
+def _first(address: str, allow_private: bool) -> bool:
     """Whether there is anything at an address."""
-    return next(remote.walk(address, True), None) is not None
+    return next(remote.walk(address, True, allow_private), None) is not None
 
 
 def _connection(error: BaseException) -> OSError | None:

@@ -7,9 +7,13 @@ import json
 import struct
 import subprocess
 import sys
+import tarfile
+import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 DECODE = """
@@ -140,3 +144,112 @@ def test_a_jpeg_of_thousands_of_scans_comes_to_an_end_within_the_limit(
     good, scans = ran.rows
     assert good["score"] == 100
     assert scans["error"]["code"] in ("timed_out", "corrupt", "truncated")
+
+
+SCORE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (1_000_000_000, 1_000_000_000))
+from dgqa_infer.cli.entry import main
+main()
+"""
+"""The program, when neither it nor a process that it starts can have much memory."""
+
+
+def scored(archive: Path, model: Path) -> list[dict[str, Any]]:
+    ran = subprocess.run(
+        [sys.executable, "-c", SCORE, "score", archive, "-m", model, "--device", "cpu", "--workers", "1"],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode in (3, 4), ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def photograph() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (80, 64), (9, 90, 200)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def zip_of(path: Path, names: list[bytes]) -> None:
+    """A zip of one photograph, whose directory has it under many names; its own name is the last one."""
+    data = photograph()
+    sizes = struct.pack("<III", zlib.crc32(data), len(data), len(data))
+    local = (
+        b"PK\3\4"
+        + struct.pack("<HHHHH", 20, 0, 0, 0, 0)
+        + sizes
+        + struct.pack("<HH", len(names[-1]), 0)
+        + names[-1]
+        + data
+    )
+    head = b"PK\1\2" + struct.pack("<HHHHHH", 20, 20, 0, 0, 0, 0) + sizes
+    tail = bytes(8 + 8)
+    directory = b"".join(head + len(name).to_bytes(2, "little") + tail + name for name in names)
+    ends = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, *[len(names)] * 2, len(directory), len(local)
+    )
+    ends += struct.pack("<4sIQI", b"PK\6\7", 0, len(local) + len(directory), 1)
+    ends += struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    path.write_bytes(local + directory + ends)
+
+
+def test_a_zip_of_two_million_entries_is_one_row(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "x.zip"
+    zip_of(path, [b"%07d.jpg" % number for number in range(2_000_000)])
+    (row,) = scored(path, tiny_bundle)
+    assert row["error"]["code"] == "too_large"
+    assert "divide the archive, or unpack it" in row["error"]["message"]
+
+
+def test_of_a_zip_of_a_hundred_thousand_entries_each_can_be_read(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "x.zip"
+    zip_of(path, [b"%07d.jpg" % number for number in range(100_000)] + [b"sub/z.jpg"])
+    ran = subprocess.run(
+        [sys.executable, "-c", SCORE, "score", f"zip://sub::{path}", "-m", tiny_bundle, "--device", "cpu"],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["width"] == 80
+
+
+def test_a_tar_of_gigabytes_of_zeros_is_read_up_to_there(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "x.tgz"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        first = tarfile.TarInfo("a.jpg")
+        first.size = len(photograph())
+        tar.addfile(first, io.BytesIO(photograph()))
+        first.name, first.size = "b.jpg", 20_000_000_000
+        tar.addfile(first)
+    # gzip files may be joined. The end of the tar, which the first one has, is part of b.jpg.
+    packer = zlib.compressobj(wbits=31)
+    block = b"".join(packer.compress(bytes(1_000_000)) for _ in range(250)) + packer.flush()
+    path.write_bytes(packed.getvalue() + 20 * block)
+    good, large, rest = scored(path, tiny_bundle)
+    assert (good["path"], good["width"]) == (f"tar://a.jpg::{path}", 80)
+    assert (large["path"], large["error"]["code"]) == (f"tar://b.jpg::{path}", "too_large")
+    assert rest["error"] == {
+        "code": "too_large",
+        "message": "the archive unpacks to far more than photographs do",
+    }
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_member_that_unpacks_to_gigabytes_is_too_large_or_damaged(
+    tmp_path: Path, tiny_bundle: Path, honest: bool
+) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("a.jpg", "w") as member:
+        for _ in range(1000):
+            member.write(bytes(1_000_000))
+    if not honest:
+        data = bytearray(path.read_bytes())
+        for at in (22, data.rindex(b"PK\1\2") + 24):
+            assert int.from_bytes(data[at : at + 4], "little") == 1_000_000_000
+            data[at : at + 4] = (1000).to_bytes(4, "little")
+        path.write_bytes(data)
+    (row,) = scored(path, tiny_bundle)
+    assert row["error"]["code"] == ("too_large" if honest else "unreadable")

@@ -159,6 +159,8 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://host/a.jpg?sig=abc%2F&se=1", "https://host/a.jpg?sig=***&se=1"),
         ("https://host/a.jpg?access_token=abc#token=def", "https://host/a.jpg?access_token=***#token=***"),
         ("zip://a.jpg::https://me:pw@host/x.zip?key=k", "zip://a.jpg::https://***@host/x.zip?key=***"),
+        ("zip://a::b.jpg::https://me:pw@host/x.zip", "zip://a::b.jpg::https://***@host/x.zip"),
+        ("zip://me@home.jpg::photos?key=1.zip", "zip://me@home.jpg::photos?key=1.zip"),
         ("s3://bucket/a@b.jpg", "s3://bucket/a@b.jpg"),
         ("folder/me:secret@host.jpg", "folder/me:secret@host.jpg"),
     ],

@@ -105,3 +105,13 @@ def test_a_destination_that_was_given_up_can_be_taken_again(bundle: Bundle, dest
     claim(destination, of(bundle), resume=False)
     release(destination)
     assert not claim(destination, of(bundle), resume=False)
+
+
+def test_credentials_are_not_written_down_and_fresh_signatures_continue_a_run(
+    bundle: Bundle, destination: Destination
+) -> None:
+    claim(destination, of(bundle, sources=("https://me:pw@host/a.jpg?sig=1",)), resume=False)
+    assert b"pw" not in (destination.read("_dgqa/run.json") or b"")
+    assert claim(destination, of(bundle, sources=("https://me:new@host/a.jpg?sig=2",)), resume=True)
+    with pytest.raises(UsageError, match="another photographs named"):
+        claim(destination, of(bundle, sources=("https://me:new@host/b.jpg?sig=2",)), resume=True)

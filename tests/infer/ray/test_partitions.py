@@ -44,7 +44,7 @@ def test_its_rows_are_those_of_one_machine(
     tiny_bundle: Path,
     cli: Callable[..., Any],
 ) -> None:
-    report = score_partition(PART, destination, "jsonl", pipeline, node="here")
+    report = score_partition(PART, destination, "jsonl", pipeline, made_by={"node": "here"})
     alone = cli("score", photos, "--model", tiny_bundle, "--device", "cpu", "--workers", 1)
     rows = [json.loads(line) for line in (destination.read(f"{PART}.jsonl") or b"").splitlines()]
     assert rows == alone.rows

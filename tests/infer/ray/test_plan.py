@@ -12,7 +12,8 @@ import pytest
 from dgqa_infer import ImageError, UsageError
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.ray.destination import Destination
-from dgqa_infer.ray.plan import make_plan, read_names, read_plan
+from dgqa_infer.ray.plan import make_plan, numbers_of, read_names, read_plan
+from dgqa_infer.ray.secrets import Secrets
 
 
 @pytest.fixture
@@ -126,3 +127,56 @@ def test_the_plan_is_json_that_others_can_read(destination: Destination, photos:
     make_plan([str(photos)], InputFinder(), destination, actors=1)
     names = Path(destination.name, "_dgqa", "names", "part-000-0000000.jsonl").read_text()
     assert [json.loads(line) for line in names.splitlines()] == list(InputFinder().find([str(photos)]))
+
+
+SIGNED = [
+    "https://me:pw1@host/a.jpg",
+    "https://host/plain.jpg",
+    "https://host/b.jpg?token=pw2",
+    "https://host/b.jpg?token=pw3",
+]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_credentials_and_signatures_are_not_written_down_and_come_back(
+    destination: Destination, tmp_path: Path, streamed: bool
+) -> None:
+    secrets = Secrets()
+    named = iter(SIGNED) if streamed else SIGNED
+    plan = make_plan(named, InputFinder(), destination, actors=1, largest=3, secrets=secrets)
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"host/plain.jpg" in written
+    assert b"pw" not in written
+    found = [
+        each
+        for name in plan.partitions
+        for each in read_names(
+            destination, name, Secrets.from_part(secrets.part(numbers_of(destination, name)))
+        )
+    ]
+    assert found == SIGNED
+
+
+def test_to_continue_the_same_addresses_are_needed_and_their_signatures_may_be_fresh(
+    destination: Destination,
+) -> None:
+    (name,) = make_plan(SIGNED[2:3], InputFinder(), destination, actors=1).partitions
+    fresh = Secrets()
+    fresh.kept(["https://host/b.jpg?token=fresh"])
+    assert read_names(destination, name, fresh) == ["https://host/b.jpg?token=fresh"]
+    other = Secrets()
+    other.kept(["https://host/c.jpg?token=fresh"])
+    for secrets in (None, other):
+        with pytest.raises(UsageError, match="name the same addresses in the same order"):
+            read_names(destination, name, secrets)
+
+
+def test_members_of_an_archive_with_credentials_are_restored() -> None:
+    secrets = Secrets()
+    secrets.kept(["zip://in::https://me:pw@host/x.zip?sig=1", "tar://https://me:pw@host/x.tar"])
+    member = "zip://in/a@b.jpg::https://me:pw@host/x.zip?sig=1"
+    number = secrets.number(member)
+    assert number is not None
+    written = "zip://in/a@b.jpg::https://***@host/x.zip?sig=***"
+    assert secrets.restored(number, written) == member
+    assert secrets.number("zip://in/a@b.jpg::https://host/x.zip") is None
