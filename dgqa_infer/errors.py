@@ -30,6 +30,9 @@ ErrorCode = Literal[
 
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
+PASSING_CODES: frozenset[str] = frozenset({"unreadable", "timed_out", "crashed"})
+"""Reasons that may be gone when the same file is tried again: a store out of reach, a busy machine."""
+
 
 class DgqaError(Exception):
     """Root of all errors raised on purpose; its text is one sentence for the user."""

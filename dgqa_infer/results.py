@@ -31,10 +31,11 @@ class AttributesRow(TypedDict):
 
 
 class ErrorRow(TypedDict):
-    """Why a row has no score; see `Failure`."""
+    """Why a row has no score; see `Failure`. `setup` is `dgqa_infer.setup.setup_of` the run."""
 
     code: ErrorCode
     message: str
+    setup: NotRequired[str]
 
 
 class GateRow(TypedDict):

@@ -16,6 +16,7 @@ class ClusterTarget:
         output: folder or address that the rows go to.
         format: of the rows: "parquet" or "jsonl".
         resume: whether an earlier run is to be continued.
+        retry: whether that run's failures are tried again; None: those that may have passed since.
         cores: of each actor; None for what divides the nodes best.
         gpus: of each actor; None for one where there are any.
         largest: photographs of a partition, at most.
@@ -25,6 +26,7 @@ class ClusterTarget:
     output: str
     format: str
     resume: bool
+    retry: bool | None
     cores: int | None
     gpus: float | None
     largest: int
@@ -37,6 +39,7 @@ class ClusterTarget:
         format: str,
         *,
         resume: bool,
+        retry: bool | None,
         cores: int | None,
         gpus: float | None,
         largest: int,
@@ -53,5 +56,7 @@ class ClusterTarget:
             raise UsageError("score-cluster writes many files: name a folder or an address with --output")
         if format not in FORMATS:
             raise UsageError(f"score-cluster writes {' or '.join(FORMATS)}, not {format}")
+        if retry is not None and not resume:
+            raise UsageError("--retry-failed and --keep-failed are for --resume: add it")
         import_ray()
-        return cls(address, output, format, resume, cores, gpus, largest)
+        return cls(address, output, format, resume, retry, cores, gpus, largest)

@@ -58,6 +58,14 @@ ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
 ]
+RetryOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--retry-failed/--keep-failed",
+        help="With --resume: try all failures again, or none.",
+        show_default="what may have passed",
+    ),
+]
 NullOption = Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._output import Output, Ticker
-from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.errors import PASSING_CODES, OutputError, UsageError
 from dgqa_infer.outputs import FORMATS, Sink, open_sink
 from dgqa_infer.outputs.table import Order, SortedTableSink
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.results import Row, Score
+    from dgqa_infer.results import ErrorRow, Row, Score
 
 _STDOUT = "-"
 _BY_EXTENSION = {".ndjson": "jsonl"} | {f".{name}": name for name in FORMATS}
@@ -38,6 +38,8 @@ class Target:
         path: of the output; None for stdout.
         format: one of `dgqa_infer.outputs.FORMATS`.
         resume: whether an earlier run is to be continued.
+        retry: whether that run's failures are tried again; None: those that may have passed since.
+        setup: `dgqa_infer.setup.setup_of` this run.
         model: name or folder of the bundle that scores.
         classes: whose probabilities have columns in a table.
         order: of a terminal's table; None: that of the inputs.
@@ -47,13 +49,23 @@ class Target:
     path: Path | None
     format: str
     resume: bool
+    retry: bool | None = None
+    setup: str = ""
     model: str | None = None
     classes: tuple[str, ...] = ()
     order: Order | None = None
     most: int | None = None
 
     @classmethod
-    def choose(cls, output: str, format: str | None, *, resume: bool, model: str | None = None) -> Target:
+    def choose(
+        cls,
+        output: str,
+        format: str | None,
+        *,
+        resume: bool,
+        retry: bool | None = None,
+        model: str | None = None,
+    ) -> Target:
         """From what the options say.
 
         Raises:
@@ -62,6 +74,8 @@ class Target:
         path = None if output == _STDOUT else Path(output)
         if resume and path is None:
             raise UsageError("--resume continues a file: name it with --output")
+        if retry is not None and not resume:
+            raise UsageError("--retry-failed and --keep-failed are for --resume: add it")
         if format is None:
             if path is None:
                 format = "table" if sys.stdout.isatty() else "jsonl"
@@ -69,7 +83,7 @@ class Target:
                 raise UsageError(f"{output}: the ending says no format; say --format {'|'.join(FORMATS)}")
         # Whether the format can be written at all is learnt before an hour has gone by.
         with open_sink(format, BytesIO()):
-            return cls(path, format, resume, model)
+            return cls(path, format, resume, retry, model=model)
 
     def sorted(self, order: Order | None, worst: int | None) -> Target:
         """The same with a table in order.
@@ -99,8 +113,21 @@ class Target:
             return nullcontext()
         from dgqa_infer.outputs.recovery import RecoveryLog
 
-        beside = self.path.with_name(f"{self.path.name}.rows.jsonl")
-        return RecoveryLog(self.path if self.format == "jsonl" else beside, resume=self.resume)
+        log = self.path
+        if self.format != "jsonl":
+            log = self.path.with_name(f"{self.path.name}.rows.jsonl")
+            if self.resume and self.path.exists() and not log.exists():
+                raise UsageError(
+                    f"{self.path} is complete, and --resume continues only what is not: name another file,"
+                    " or write .jsonl, which can always be continued"
+                )
+        return RecoveryLog(log, resume=self.resume, again=self._again)
+
+    def _again(self, error: ErrorRow) -> bool:
+        """Whether an input that failed so in an earlier run is tried again."""
+        if self.retry is not None:
+            return self.retry
+        return error["code"] in PASSING_CODES or error.get("setup") != self.setup
 
 
 class Run:
@@ -156,6 +183,8 @@ class Run:
                 # Before the row: whatever is in the log when this process is killed has its map.
                 self._maps.write(outcome)
             row = outcome.row()
+            if "error" in row:
+                row["error"]["setup"] = self._target.setup
             if self._gate is not None and (verdict := self._gate.judge(row)) is not None:
                 row["gate"] = verdict
             sink.write(row)

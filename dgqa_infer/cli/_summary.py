@@ -169,7 +169,11 @@ class Summary:
                 f" {self.model} with {self.backend} on {self.device}"
             ]
         if self.skipped or self.skipped_failed:
-            earlier = f", {self.skipped_failed:,} of them without a score" if self.skipped_failed else ""
+            earlier = ""
+            if self.skipped_failed:
+                earlier = (
+                    f", {self.skipped_failed:,} of them without a score: --retry-failed tries these again"
+                )
             lines.append(f"{self.skipped + self.skipped_failed:,} done by an earlier run{earlier}")
         if self.cpu_decoded:
             lines.append(

@@ -30,6 +30,7 @@ from dgqa_infer.cli._options import (
     ProfileLimit,
     QuietOption,
     RecursiveOption,
+    RetryOption,
     SideLimit,
     StrictOption,
     SummaryOption,
@@ -73,8 +74,10 @@ def score(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue FILE; skip what it has and what has not changed.")
+        bool,
+        typer.Option("--resume", help="Continue FILE; try again what may end otherwise."),
     ] = False,
+    retry_failed: RetryOption = None,
     sort: Annotated[
         Order | None, typer.Option(help="Sort the table; it is written when all are scored.")
     ] = None,
@@ -128,7 +131,8 @@ def score(
         raise UsageError("--junit writes the verdict of a gate: name its file with --gate")
     if format is None and output == "-" and (sort is not None or worst is not None):
         format = "table"
-    target = Target.choose(output, format, resume=resume, model=model).sorted(sort, worst)
+    target = Target.choose(output, format, resume=resume, retry=retry_failed, model=model)
+    target = target.sorted(sort, worst)
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
@@ -140,6 +144,7 @@ def score(
         from dgqa_infer.options import ScoringOptions
         from dgqa_infer.pipeline.pipeline import Pipeline
         from dgqa_infer.scorer import Scorer
+        from dgqa_infer.setup import setup_of
 
         sizes = decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile)
         bundle = Bundle.load(model)
@@ -159,6 +164,7 @@ def score(
             options = options.changed(explain=options.explain or True)
         folder = _map_folder(maps, bundle.card.raw_range)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
+        target = replace(target, setup=setup_of(options))
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))

@@ -26,6 +26,7 @@ from dgqa_infer.cli._options import (
     ProfileLimit,
     QuietOption,
     RecursiveOption,
+    RetryOption,
     SideLimit,
     StrictOption,
     SummaryOption,
@@ -64,6 +65,7 @@ def score_cluster(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an earlier run; skip the files that it has written.")
     ] = False,
+    retry_failed: RetryOption = None,
     explain: ExplainOption = None,
     strict: StrictOption = False,
     fast_decode: FastDecodeOption = False,
@@ -101,7 +103,14 @@ def score_cluster(
     """
     out = Output(quiet=quiet)
     target = ClusterTarget.choose(
-        address, output, format, resume=resume, cores=cores, gpus=gpus, largest=partition
+        address,
+        output,
+        format,
+        resume=resume,
+        retry=retry_failed,
+        cores=cores,
+        gpus=gpus,
+        largest=partition,
     )
     names, patterns = named(paths, null=null)
     from dgqa_infer.bundle.bundle import Bundle

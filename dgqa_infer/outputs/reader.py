@@ -1,6 +1,6 @@
 """Rows read back: what `score` wrote as JSONL, CSV or Parquet, as the rows that they were.
 
-A log that was continued may have several rows of one input; the last one counts.
+A log that was continued may have several rows of one input; the last one counts, in the place of the first.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
+from dgqa_infer.outputs.last_lines import last_lines
 
 STDIN: Final = "-"
 Numbered = Iterator[tuple[int, dict[str, Any]]]
@@ -46,13 +47,7 @@ def read_rows(name: str, warn: Callable[[str], None] = lambda _: None) -> Number
         if suffix == ".csv":
             yield from _csv(file, name)
             return
-        last: dict[int, int] = {}
-        for number, row in _jsonl(file, name, warn):
-            last[_key(row, number)] = number
-        file.seek(0)
-        for number, row in _jsonl(file, name, lambda _: None):
-            if last[_key(row, number)] == number:
-                yield number, row
+        yield from _jsonl(file, name, warn)
 
 
 def _key(row: Any, number: int) -> int:
@@ -64,14 +59,22 @@ def _key(row: Any, number: int) -> int:
 
 
 def _jsonl(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Numbered:
-    for number, line in enumerate(file, 1):
+    torn = False
+
+    def key(number: int, line: bytes) -> int | None:
+        nonlocal torn
         try:
-            yield number, json.loads(line)
+            return _key(json.loads(line), number)
         except (ValueError, RecursionError) as error:
-            if not line.endswith(b"\n"):
+            if line.endswith(b"\n"):
+                raise UsageError(f"{name}: line {number} is not JSON ({error})") from error
+            if not torn:
                 warn(f"the last line of {name} is not whole and is left out: its run was broken off")
-                return
-            raise UsageError(f"{name}: line {number} is not JSON ({error})") from error
+            torn = True
+            return None
+
+    for number, line in last_lines(file, key):
+        yield number, json.loads(line)
 
 
 def _csv(file: BinaryIO, name: str) -> Numbered:

@@ -1,7 +1,8 @@
 """The log of a run: a JSONL file that is valid whatever happens, and that a later run continues.
 
 Each row is appended with one write. A power failure may take the last seconds; a row torn in two is cut off
-before the next run goes on. Rows are in the inputs' order: the log is always a beginning of the whole.
+before the next run goes on. Rows are in the inputs' order: the log is always a beginning of the whole. An
+input that is done again has a row more at the end, which takes the place of the first when the log is closed.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 from dgqa_infer.atomic import sync_folder, whole_file
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.jsonl import encode
-from dgqa_infer.results import Row
+from dgqa_infer.outputs.last_lines import last_lines
+from dgqa_infer.results import ErrorRow, Row
 
 _SYNC_SECONDS = 5.0
 _ROW_BEGINS = b'{"path": '
+# In the place of a file's state: its row is not the end of it. No hash is -1, so no state is this.
+_AGAIN = -1
 
 
 class RecoveryLog:
@@ -31,18 +35,22 @@ class RecoveryLog:
         rows_before: how many rows it held when it was opened.
     """
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
+    def __init__(
+        self, path: Path, *, resume: bool, again: Callable[[ErrorRow], bool] = lambda _: False
+    ) -> None:
         """Open a log, mend its end, and learn what is done.
 
         Args:
             path: of the file; it is made if there is none.
             resume: continue a file that has rows; without it such a file is refused.
+            again: whether an input that failed so is not done, and is tried again.
 
         Raises:
             UsageError: the file has rows and is not to be continued, or it is no log.
             OutputError: it cannot be written, or another run is writing to it.
         """
         self.path = path
+        self._again = again
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
@@ -100,13 +108,11 @@ class RecoveryLog:
         self._superseded |= _key(row) in self._done
 
     def rows(self) -> Iterator[Row]:
-        """All rows in the file, the last of each input."""
-        last: dict[int, int] = {}
-        for number, row in self._read():
-            last[_key(row)] = number
-        for number, row in self._read():
-            if last[_key(row)] == number:
-                yield row
+        """All rows in the file: the last of each input, in the place of its first."""
+        with self.path.open("rb") as file:
+            for _, line in last_lines(file, _key_of):
+                if (row := _row(line)) is not None:
+                    yield row
 
     def discard(self) -> None:
         """Remove the file: what it holds is elsewhere."""
@@ -154,21 +160,26 @@ class RecoveryLog:
                     break
                 key = _key(row)
                 self._superseded |= key in self._done
-                self._done[key] = _state(row.get("size"), row.get("mtime")) << 1 | ("error" not in row)
+                self._done[key] = self._end_of(row)
                 self.rows_before += 1
                 good += len(line)
         return good
 
-    def _read(self) -> Iterator[tuple[int, Row]]:
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file):
-                if (row := _row(line)) is not None:
-                    yield number, row
+    def _end_of(self, row: Row) -> int:
+        """What `_done` keeps of a row: the state of its file, and whether it has a score."""
+        error = row.get("error")
+        if error is not None and self._again(error):
+            return _AGAIN
+        return _state(row.get("size"), row.get("mtime")) << 1 | (error is None)
 
 
 def _key(row: Row) -> int:
     # Python's hashes instead of the names: a million rows take some tens of MB, and 64 bits tell them apart.
     return hash((row["path"], row["model"]))
+
+
+def _key_of(_: int, line: bytes) -> int | None:
+    return None if (row := _row(line)) is None else _key(row)
 
 
 def _state(size: int | None, mtime: float | None) -> int:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from dgqa_infer.errors import PASSING_CODES
 from dgqa_infer.outputs import open_sink
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.ray.destination import Destination
@@ -59,10 +60,15 @@ class Report:
         """All rows of the partition."""
         return self.scored + self.failed.total()
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing would come of doing it again: all its photographs could be read."""
-        return "unreadable" not in self.failed
+    def complete(self, retry: bool | None = None) -> bool:
+        """Whether it is not done again.
+
+        Args:
+            retry: whether failures are tried again; None: those that may have passed since.
+        """
+        if retry is None:
+            return not PASSING_CODES.intersection(self.failed)
+        return not (retry and self.failed)
 
     def count(self, row: Row) -> None:
         """Count a row."""

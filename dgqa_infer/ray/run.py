@@ -16,10 +16,14 @@ from dgqa_infer.ray.settings import Settings
 _READERS = 16
 
 
-def finished(plan: PartitionPlan, destination: Destination) -> list[Report]:
-    """What earlier runs have done of a plan. Partitions of which a part could not be read are forgotten.
+def finished(plan: PartitionPlan, destination: Destination, retry: bool | None = None) -> list[Report]:
+    """What earlier runs have done of a plan. Partitions with failures to be tried again are forgotten.
 
-    A store may have been out of reach for a while; what it would not give then it may give now.
+    Args:
+        plan: of the run.
+        destination: of the run.
+        retry: whether all failures are tried again, or none; None: those that may have passed, such as those
+            of a store that was out of reach for a while.
     """
     known = {name.removesuffix(".json") for name in destination.names(REPORTS)}
     names = [name for name in plan.partitions if name in known]
@@ -28,9 +32,9 @@ def finished(plan: PartitionPlan, destination: Destination) -> list[Report]:
             report for report in threads.map(lambda name: read_report(destination, name), names) if report
         ]
     for report in found:
-        if not report.complete:
+        if not report.complete(retry):
             destination.remove(f"{REPORTS}/{report.partition}.json")
-    return [report for report in found if report.complete]
+    return [report for report in found if report.complete(retry)]
 
 
 def score_partitions(

@@ -67,7 +67,7 @@ def test_of_an_input_that_was_done_again_the_last_row_counts(tmp_path: Path) -> 
         "".join(json.dumps({"path": path, "model": "m", "score": score}) + "\n" for path, score in lines)
     )
     found = [(number, row["score"]) for number, row in read_rows(str(tmp_path / "rows.jsonl"))]
-    assert found == [(2, 2), (3, 3)]
+    assert found == [(3, 3), (2, 2)]
 
 
 def test_stdin_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:

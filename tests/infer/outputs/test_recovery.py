@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer.errors import OutputError, UsageError
+from dgqa_infer.outputs.reader import read_rows
 from dgqa_infer.outputs.recovery import RecoveryLog
 
 ROWS: list[dict[str, Any]] = [
@@ -157,8 +158,30 @@ def test_of_a_file_that_changed_only_the_last_row_stays(path: Path) -> None:
     written(path, ROWS)
     changed = ROWS[0] | {"size": 11, "score": 70.0}
     written(path, [changed], resume=True)
-    assert read(path) == [*ROWS[1:], changed]
+    assert read(path) == [changed, *ROWS[1:]]
     assert [entry.name for entry in path.parent.iterdir()] == ["rows.jsonl"]
+
+
+def test_what_failed_is_done_again_where_the_run_says_so_and_takes_its_old_place(path: Path) -> None:
+    written(path, ROWS)
+    mended = {"path": "b.jpg", "score": 40.0, "model": "m@1", "size": 20, "mtime": 2.000001}
+    with RecoveryLog(path, resume=True, again=lambda error: error["code"] == "corrupt") as log:
+        assert log.done("b.jpg", 20, 2.000001, "m@1") is None
+        assert log.done("none.jpg", None, None, "m@1") is False
+        log.write(mended)  # type: ignore[arg-type]
+    assert read(path) == [ROWS[0], mended, *ROWS[2:]]
+
+
+def test_the_last_row_of_an_input_counts_though_its_run_was_killed(path: Path) -> None:
+    """Killed after a second try: the first row says that it failed, the last that it did not."""
+    mended = ROWS[1] | {"score": 40.0}
+    del mended["error"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, mended]))
+    with RecoveryLog(path, resume=True, again=lambda _: True) as log:
+        assert log.done("b.jpg", 20, 2.000001, "m@1") is True
+        reported = [row for _, row in read_rows(str(path))]
+        assert list(log.rows()) == reported == [ROWS[0], mended, *ROWS[2:]]
+    assert read(path) == reported
 
 
 def test_rows_of_another_model_stay(path: Path) -> None:

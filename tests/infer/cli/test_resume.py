@@ -1,0 +1,119 @@
+"""`dgqa-infer score --resume`: what is done again, what is not, and what cannot be continued."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def score(cli: Any, tiny_bundle: Path) -> Any:
+    def run(*arguments: object) -> Any:
+        return cli("score", "--model", tiny_bundle, "--device", "cpu", "--workers", 1, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Three even photographs."""
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path in paths:
+        Image.new("L", (64, 64), 51).save(path)
+    return paths
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def failed(output: Path, code: str) -> None:
+    """Make the second row that of a failure, as this very run would have written it."""
+    rows = rows_of(output)
+    good, bad = rows[1], rows[-1]
+    error = {"code": code, "message": "x", "setup": bad["error"]["setup"]}
+    rows[1] = {name: good[name] for name in ("path", "model", "size", "mtime")} | {"error": error}
+    output.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def output(score: Any, photos: list[Path], tmp_path: Path) -> Path:
+    """The rows of three photographs, and of one that is not there and whose row says how it was scored."""
+    path = tmp_path / "rows.jsonl"
+    score(*photos, tmp_path / "none.jpg", "-o", path)
+    return path
+
+
+@pytest.mark.parametrize("code", ["unreadable", "timed_out", "crashed"])
+def test_what_may_have_passed_is_tried_again(
+    score: Any, photos: list[Path], output: Path, tmp_path: Path, code: str
+) -> None:
+    failed(output, code)
+    ran = score(*photos, tmp_path / "none.jpg", "-o", output, "--resume")
+    assert ran.stderr.startswith("1 scored in ")
+    assert "3 done by an earlier run, 1 of them without a score" in ran.stderr
+    assert [Path(row["path"]).name for row in rows_of(output)] == ["0.png", "1.png", "2.png", "none.jpg"]
+    assert "score" in rows_of(output)[1]
+
+
+def test_what_would_fail_again_is_not_tried_again_unless_asked_for(
+    score: Any, photos: list[Path], output: Path
+) -> None:
+    failed(output, "corrupt")
+    assert "3 done by an earlier run" in score(*photos, "-o", output, "--resume").stderr
+    ran = score(*photos, "-o", output, "--resume", "--retry-failed")
+    assert ran.stderr.startswith("1 scored in ")
+    assert "score" in rows_of(output)[1]
+
+
+def test_failures_are_kept_if_asked_for(score: Any, photos: list[Path], output: Path) -> None:
+    failed(output, "unreadable")
+    ran = score(*photos, "-o", output, "--resume", "--keep-failed", "--limit-pixels", "1MP")
+    assert "3 done by an earlier run, 1 of them without a score" in ran.stderr
+
+
+@pytest.mark.parametrize("options", [("--limit-pixels", "5000p"), ("--strict",), ("--limit-memory", "5GB")])
+def test_what_failed_under_other_limits_or_options_is_tried_again(
+    score: Any, photos: list[Path], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    output = tmp_path / "limited.jsonl"
+    limited = score(*photos, "-o", output, "--limit-pixels", "100p")
+    assert {row["error"]["code"] for row in rows_of(output)} == {"too_large"}
+    assert limited.code == 4
+    same = score(*photos, "-o", output, "--resume", "--limit-pixels", "100p")
+    assert "3 done by an earlier run" in same.stderr
+    assert score(*photos, "-o", output, "--resume", *options).stderr.startswith("3 scored in ")
+    assert all("score" in row for row in rows_of(output))
+
+
+def test_what_failed_with_other_extras_is_tried_again(
+    score: Any, photos: list[Path], output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed(output, "unsupported")
+    monkeypatch.setattr("dgqa_infer.setup.version", lambda name: "1.0")
+    assert score(*photos, "-o", output, "--resume").stderr.startswith("1 scored in ")
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "report.html"])
+def test_a_complete_table_is_not_begun_anew_by_resuming(
+    score: Any, photos: list[Path], tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / name
+    assert score(photos[0], "-o", output, "--resume").code == 0
+    before = output.read_bytes()
+    ran = score(*photos, "-o", output, "--resume")
+    assert ran.code == 2
+    assert f"{name} is complete, and --resume continues only what is not" in ran.stderr
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--retry-failed", "--keep-failed"])
+def test_what_to_do_with_failures_is_a_question_of_resuming(
+    score: Any, photos: list[Path], tmp_path: Path, option: str
+) -> None:
+    ran = score(*photos, "-o", tmp_path / "rows.jsonl", option)
+    assert (ran.code, "are for --resume" in ran.stderr) == (2, True)
