@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
     from dgqa_infer.inputs.files import Input
+    from dgqa_infer.options import ScoringOptions
     from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline.pipeline import Pipeline
@@ -39,7 +40,7 @@ class Target:
         format: one of `dgqa_infer.outputs.FORMATS`.
         resume: whether an earlier run is to be continued.
         retry: whether that run's failures are tried again; None: those that may have passed since.
-        setup: `dgqa_infer.setup.setup_of` this run.
+        setup: `dgqa_infer.setup.setup_of` the run.
         model: name or folder of the bundle that scores.
         classes: whose probabilities have columns in a table.
         order: of a terminal's table; None: that of the inputs.
@@ -107,8 +108,19 @@ class Target:
             return SortedTableSink(stream, self.order, self.most)
         return open_sink(self.format, stream, self.model, self.classes)
 
+    def under(self, options: ScoringOptions) -> Target:
+        """The same of a run with these options."""
+        from dgqa_infer.setup import setup_of
+
+        return replace(self, setup=setup_of(options))
+
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
-        """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout."""
+        """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout.
+
+        Raises:
+            UsageError: the output is there, and is not to be continued or cannot be.
+            OutputError: it cannot be written.
+        """
         if self.path is None:
             return nullcontext()
         from dgqa_infer.outputs.recovery import RecoveryLog

@@ -51,7 +51,11 @@ if TYPE_CHECKING:
     from dgqa_infer.bundle.card import Card
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
+    from dgqa_infer.options import ScoringOptions
     from dgqa_infer.outputs.maps import MapFolder
+    from dgqa_infer.pipeline.pipeline import Pipeline
+    from dgqa_infer.results import Score
+    from dgqa_infer.scorer import Scorer
 
 COMMAND = ExplainingCommand
 
@@ -142,9 +146,7 @@ def score(
         from dgqa_infer.cli._summary import Summary
         from dgqa_infer.inputs.finder import InputFinder
         from dgqa_infer.options import ScoringOptions
-        from dgqa_infer.pipeline.pipeline import Pipeline
         from dgqa_infer.scorer import Scorer
-        from dgqa_infer.setup import setup_of
 
         sizes = decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile)
         bundle = Bundle.load(model)
@@ -164,16 +166,12 @@ def score(
             options = options.changed(explain=options.explain or True)
         folder = _map_folder(maps, bundle.card.raw_range)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
-        target = replace(target, setup=setup_of(options))
+        target = target.under(options)
         log = stack.enter_context(target.open_log())
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
         target = replace(target, classes=scorer.probability_classes)
-        preview = folder.side if folder is not None else 0
-        running = Pipeline(
-            scorer, workers=workers, limits=options.worker_limits, preview=preview, begun=begun
-        )
-        pipeline = stack.enter_context(running)
+        pipeline = stack.enter_context(_pipeline(scorer, options, workers, folder, begun))
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
@@ -197,6 +195,19 @@ def _map_folder(maps: Path | None, raw_range: tuple[float, float]) -> MapFolder 
     from dgqa_infer.outputs.maps import MapFolder
 
     return MapFolder(maps, raw_range)
+
+
+def _pipeline(
+    scorer: Scorer,
+    options: ScoringOptions,
+    workers: int | None,
+    folder: MapFolder | None,
+    begun: WorkerProcess,
+) -> Pipeline[Score]:
+    from dgqa_infer.pipeline.pipeline import Pipeline
+
+    preview = folder.side if folder is not None else 0
+    return Pipeline(scorer, workers=workers, limits=options.worker_limits, preview=preview, begun=begun)
 
 
 def _write_beside(
