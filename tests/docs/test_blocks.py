@@ -32,7 +32,7 @@ PAGES = sorted(
 
 SHELL = {"console", "sh"}
 RUN = SHELL | {"python"}
-SHOWN = {"text", "json", "toml", "yaml", "diff"}
+SHOWN = {"text", "json", "toml", "yaml", "diff", "cpp", "typescript", "html"}
 MARKS = {"not run", "exits", "file"}
 APPEND = "tests append to "
 REASONS = {
@@ -55,8 +55,8 @@ NOT_RUN = {
     "docs/which-types.md": {"minutes": 2},
 }
 """How many blocks of each page are not run, and for which kind of reason."""
-ELSEWHERE = {"docs/cluster.md"}
-"""Its blocks run in tests/infer/ray, with Ray."""
+ELSEWHERE = {"docs/browser.md", "docs/cluster.md", "docs/device.md"}
+"""Their blocks run in tests/web, tests/infer/ray and tests/examples, with what they need."""
 SECONDS = 240
 
 _MARK = re.compile(r"<!--\s*([a-z ]+):\s*(.*?)\s*-->")
