@@ -26,14 +26,14 @@ from scipy.stats import spearmanr
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
 from benchmarks.speed.peer_ways import WAYS
+from benchmarks.speed.targets import DECODING, PLAIN, RESNET, table, targets
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.processes import memory_mb, tree
 from dgqa_training.datasets import read_table
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 # Without a checkpoint these have random weights, and what they say means nothing.
-DECODING = "Pillow's decoding and shrinking alone"
-RANDOM = ("the same network, plain", "ResNet-50, 5 crops")
+RANDOM = (PLAIN, RESNET)
 
 
 class Way:
@@ -140,12 +140,14 @@ def main() -> None:
         "seconds_a_turn": arguments.seconds,
         "ways": found,
         "times_as_fast": ratios(found),
+        "targets": targets(found),
         "not_measured": missing,
         "random_weights": [name for name in RANDOM if name in found and found[name]["srcc"] is None],
         "machine": machine("torch", "onnxruntime", "openvino", "simplejpeg", "brisque", "scikit-video"),
     }
     write_result(arguments.name, result)
     print(json.dumps(result, indent=1))
+    print(table(result["targets"]))
     picture(found, PICTURES / f"{arguments.name}.png")
 
 
