@@ -18,7 +18,7 @@ model: as the model's card says.
 scaled: large ones at a part of their size, and shrunk faster, where the card says otherwise: those of models
     that were made for `short512-grid5-224`. Their rows say "+scaled".
 gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG that the CPU decoded
-    nevertheless carries the warning "cpu_decoded". Not run on a GPU yet.
+    nevertheless carries the warning "cpu_decoded". Experimental, see docs/speed.md.
 """
 
 Explain: TypeAlias = bool | Literal["all"]

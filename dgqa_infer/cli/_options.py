@@ -78,7 +78,11 @@ FastDecodeOption = Annotated[
 ]
 GpuDecodeOption = Annotated[
     bool,
-    typer.Option("--gpu-decode", help="Decode JPEGs on the model's NVIDIA GPU; moves scores a little."),
+    typer.Option(
+        "--gpu-decode",
+        help="Experimental: decode JPEGs on the model's NVIDIA GPU; moves scores a little.",
+        hidden=True,
+    ),
 ]
 SummaryOption = Annotated[
     str | None, typer.Option("--summary", metavar="FILE.json", help="Write the run's numbers here.")

@@ -5,7 +5,7 @@ nvImageCodec decodes, with nvJPEG; ONNX Runtime shrinks what lies on the device,
 is another preprocessing, with an id of its own. Whatever is not plain is left to the CPU: nothing here says
 what is wrong with a file.
 
-This has not been run on a GPU yet. Tests run it on nvImageCodec's own codec for CPUs; on a GPU each process
+Experimental, see docs/speed.md. Tests run it on nvImageCodec's own codec for CPUs; on a GPU each process
 first compares one picture with the CPU's, and ends with a `BackendError` if it is another.
 """
 
