@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dgqa_infer.domains.classifier import DomainClassifier
 
 
+_FEW = 50  # photographs below which there is a warning
+
+
 class Rule(StrEnum):
     """How distortion types are chosen, see `dgqa_export.adaptation.Rule`."""
 
@@ -158,10 +161,19 @@ def _tell(adapted: Adapted, vote: Vote, paths: list[str], output: Output) -> Non
             f"only {vote.profile.photos} photographs: too few to tell which types agree, and the selection "
             "of those that they resemble is unreliable"
         )
+    elif vote.profile.photos < _FEW:
+        output.warn(
+            f"only {vote.profile.photos} photographs: below {_FEW} another sample may choose other types"
+        )
     if adapted.finetuned is not None and not adapted.finetuned.helped:
         output.warn(
             f"the ratings were left out of the ranking: with them it agrees no better with ratings that it "
             f"has not seen ({adapted.finetuned.after:.3f}, without {adapted.finetuned.before:.3f})"
+        )
+    if adapted.srcc is None:
+        output.note(
+            "nothing here can tell whether it agrees better with people than the model before: rate some 50 "
+            "photographs and run dgqa-infer evaluate with --versus, or adapt again with --labels"
         )
     where = " ".join(paths)
     output.note(f"use it with: dgqa-infer score {where} --model {adapted.bundle.path}")
@@ -182,5 +194,7 @@ def _rows(adapted: Adapted) -> list[dict[str, Any]]:
     rows.append({"": "order kept", "what": "SRCC with the model before", "value": f"{adapted.kept:.3f}"})
     rows.append({"": "verified", "what": "largest difference of raw", "value": f"{adapted.drift:.1e}"})
     if adapted.srcc is not None:
-        rows.append({"": "agrees", "what": "SRCC with your ratings", "value": f"{adapted.srcc:.3f}"})
+        held_out = adapted.finetuned is not None and adapted.finetuned.helped
+        what = "SRCC with your ratings" + (", each left out in turn" if held_out else "")
+        rows.append({"": "agrees", "what": what, "value": f"{adapted.srcc:.3f}"})
     return rows

@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from dgqa_infer.bundle.preprocessing import GRIDS, Preprocessing
 from dgqa_infer.images import resampling
 from dgqa_infer.images.arrays import Box, Pixels
+from dgqa_infer.images.content import NOT_A_PHOTOGRAPH, looks_like_no_photograph
 from dgqa_infer.images.resampling import PILLOWS
 
 
@@ -72,13 +73,15 @@ def crops(
         box: as `shrink` takes it.
 
     Returns:
-        The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings, ("upscaled",) for an enlarged
-        photograph.
+        The crops, uint8 [grid, crop, crop, 3], contiguous; and warnings: "upscaled" for an enlarged
+        photograph, "not_a_photograph" for what looks like none.
     """
     image = shrink(image, preprocessing, box)
+    warnings = (NOT_A_PHOTOGRAPH,) if looks_like_no_photograph(image) else ()
     room_x, room_y = _room(image, preprocessing)
     grid = GRIDS[preprocessing.grid]
-    return _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)
+    cut, more = _cut(image, [(round(x * room_x), round(y * room_y)) for x, y in grid], preprocessing)
+    return cut, (*warnings, *more)
 
 
 def places(height: int, width: int, preprocessing: Preprocessing) -> tuple[Box, ...]:

@@ -70,7 +70,8 @@ class Adapted:
         types: how far distortion types agree on the photographs; None where not requested or unknown.
         kept: rank correlation of the new and the old model on the sample.
         drift: largest difference of raw between the bundle and its head on the sample.
-        srcc: rank correlation with the user's ratings; None without them.
+        srcc: rank correlation with the user's ratings, each left out in turn where they changed the ranking;
+            None without them.
         finetuned: what ratings did to the ranking; None where they were not to.
     """
 
@@ -255,7 +256,9 @@ def _fit(
         head = finetuned.head
     raw = features @ head.weights + head.bias
     calibration = ratings.calibration(raw, given, rated.bounds)
-    return _Fitted(head, calibration, ratings.srcc(raw, given), finetuned)
+    # A ranking that the ratings changed agrees with those very ratings too well.
+    reached = finetuned.after if finetuned and finetuned.helped else ratings.srcc(raw, given)
+    return _Fitted(head, calibration, reached, finetuned)
 
 
 def _verify(before: Bundle, after: Bundle, head: LinearHead, survey: Survey) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from dgqa_export.bundles import describe
 from dgqa_export.head import replace_head, size
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration
+from dgqa_infer.bundle.preprocessing import FULL
 from dgqa_infer.errors import ModelError
 from dgqa_training.adaptation.moments import LinearHead, Moments
 
@@ -23,16 +24,19 @@ def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
     """
     card = bundle.card
     plan = card.training.get("plan", {})
+    way = card.preprocessing
+    # Distorted pictures are no larger than the short side: every way of shrinking leaves them alone.
+    same = [FULL.id] if replace(way, id=FULL.id, decoded_side=None, resizer=None) == FULL else []
     wanted = {
-        "backbone": plan.get("backbone"),
-        "stages": list(plan.get("stages", ())),
-        "preprocessing": card.preprocessing.id,
+        "backbone": [plan.get("backbone")],
+        "stages": [list(plan.get("stages", ()))],
+        "preprocessing": [way.id, *same],
     }
     for name, have in wanted.items():
-        if moments.record.get(name) != have:
+        if moments.record.get(name) not in have:
             raise ModelError(
                 f"{card.name} cannot be adapted with these moments: they are of {name} "
-                f"{moments.record.get(name)}, the bundle has {have}"
+                f"{moments.record.get(name)}, the bundle has {have[0]}"
             )
     if plan.get("recipe", {}).get("epochs"):
         raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")

@@ -221,7 +221,7 @@ def test_every_warning_that_the_code_has_is_known(schemas: Schemas, repository: 
     text = "\n".join(module.read_text(encoding="utf-8") for module in modules)
     ways = (
         r'warnings\.append\("(\w+)"\)',
-        r'(?:CORRUPT_DATA|CPU_DECODED|METADATA_IGNORED) = "(\w+)"',
+        r'(?:CORRUPT_DATA|CPU_DECODED|METADATA_IGNORED|NOT_A_PHOTOGRAPH) = "(\w+)"',
         r'\("([a-z_]+)",\)',
     )
     assert {word for way in ways for word in re.findall(way, text)} == set(known)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
+from dgqa_infer.images.content import NOT_A_PHOTOGRAPH
 from dgqa_infer.outputs.map_picture import COLOURS
 from dgqa_infer.results import DistortionRow, Row
 from dgqa_infer.statistics import ScoreCounts
@@ -102,7 +103,7 @@ class Digest:
             self._named.update({_name(self.names, each["name"]) for each in found})
         with suppress(UsageError, TypeError):
             self.profile.add(row.get("votes") or ())
-        if isinstance(row["path"], str):
+        if isinstance(row["path"], str) and NOT_A_PHOTOGRAPH not in row["warnings"]:
             size = row.get("size")
             shown = Shown(
                 place, row["path"], score, raw, size if isinstance(size, int) else None, str(model), short
