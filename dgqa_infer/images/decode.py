@@ -245,8 +245,8 @@ def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int
 def _decode_samples(page: tiff.Samples, request: _Request) -> Photograph:
     _check_size(*page.size, request.limits)
     request.before_pixels(page.size[0] * page.size[1])
-    image = page.decoded()
     with pillow.translated("TIFF"):
+        image = page.decoded()
         pixels, seen = colour.to_srgb(image, request.limits.profile_bytes, alpha_declared=page.alpha_declared)
     warnings = (["first_frame"] if page.more else []) + page.warnings
     return _upright(pixels, page.orientation, "TIFF", warnings + seen)

@@ -8,6 +8,8 @@ are read by tifffile as they are, and made 8-bit here. Tags and their numbers: T
 from __future__ import annotations
 
 import io
+import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -27,10 +29,14 @@ _OLD_REDUCED = 2
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
 _UNSIGNED, _SIGNED = 1, 2
 _SEPARATE = 2
+_UNCOMPRESSED = 1
 _COLOURS = {_WHITE_IS_ZERO: "L", _BLACK_IS_ZERO: "L", _RGB: "RGB", _SEPARATED: "CMYK"}
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _MAX_SAMPLES = 8
 _MAX_PAGES = 10_000
+
+# What tifffile logs of a damaged file is for whoever asks for logs; without a handler Python would print it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @dataclass(slots=True)
@@ -87,6 +93,7 @@ class Samples:
 
     def _read(self) -> NDArray[Any]:
         """[height, width, samples], of the file's own type."""
+        _check_segments(self._page)
         with pillow.translated("TIFF"):
             try:
                 samples = self._page.asarray(maxworkers=1)
@@ -110,6 +117,25 @@ class Samples:
         if samples.shape[:2] != self.size[::-1]:
             raise ImageError("corrupt", "its TIFF data is damaged: the size of its picture is contradictory")
         return np.asarray(samples)
+
+
+def _check_segments(page: Any) -> None:
+    """Refuse a page whose strips or tiles are not all there: tifffile leaves zeros in their place.
+
+    Raises:
+        ImageError: "truncated" or "corrupt".
+    """
+    offsets, counts = page.dataoffsets, page.databytecounts
+    length = page.parent.filehandle.size
+    if any(at + count > length for at, count in zip(offsets, counts, strict=False)):
+        raise ImageError("truncated", "the file ends before its image data does")
+    whole = len(offsets) == len(counts) == math.prod(page.chunked) and all(offsets) and all(counts)
+    if whole and page.compression == _UNCOMPRESSED:
+        planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
+        row = -(-page.imagewidth * (page.samplesperpixel // planes) * page.bitspersample // 8)
+        whole = sum(counts) >= planes * page.imagelength * row
+    if not whole:
+        raise ImageError("corrupt", "its TIFF data is damaged: parts of its picture are missing")
 
 
 def open_photograph(data: bytes) -> tuple[ImageFile.ImageFile | Samples, bool]:

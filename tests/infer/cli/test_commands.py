@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,3 +49,41 @@ def test_help_imports_no_command() -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
     assert all(f"  {name}  " in said for name in SUMMARIES)
+
+
+def test_the_package_is_the_program(tiny_bundle: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "dgqa_infer"]
+    ran = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.split()[-1] == version("dgqa-infer")
+    arguments = ["score", str(photos), "--model", str(tiny_bundle), "--device", "cpu", "--workers", "1"]
+    ran = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    assert all(json.loads(line)["path"].startswith(str(photos)) for line in ran.stdout.splitlines())
+    assert ran.stdout
+    wrong = subprocess.run([*command, "scor"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(shell: str) -> None:
+    """As the script that `--show-completion` prints asks for it."""
+
+    def completed(words: str) -> list[str]:
+        asked = {
+            "_DGQA_INFER_COMPLETE": f"complete_{shell}",
+            **({"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))} if shell == "bash" else {}),
+            "_TYPER_COMPLETE_ARGS": words,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        ran = subprocess.run(
+            ["dgqa-infer"],
+            env=os.environ | asked | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.stderr == ""
+        return ran.stdout.splitlines()
+
+    assert any("score-cluster" in line for line in completed("dgqa-infer sc"))
+    assert not any("models" in line for line in completed("dgqa-infer sc"))
+    assert any("--worst" in line for line in completed("dgqa-infer score --wo"))

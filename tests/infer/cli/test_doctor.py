@@ -110,6 +110,22 @@ def test_models_prints_one_card(cli: Any, tiny_bundle: Path) -> None:
     assert said(cli("models", tiny_bundle)) == Bundle.load(tiny_bundle).card.as_json()
 
 
+def test_models_prints_where_a_bundle_lies(cli: Any, tiny_bundle: Path) -> None:
+    for named, expected in (
+        ((), "dgqa-lite0"),
+        (("dgqa-lite0",), "dgqa-lite0"),
+        ((tiny_bundle,), tiny_bundle),
+    ):
+        ran = cli("models", *named, "--path")
+        assert ran.code == 0
+        (line,) = ran.stdout.decode().splitlines()
+        assert Path(line) == Bundle.load(expected).path
+        assert (Path(line) / "model.onnx").is_file()
+    ran = cli("models", "nowhere", "--path")
+    assert (ran.code, ran.stdout) == (2, b"")
+    assert "nowhere" in ran.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="modes say nothing on Windows")
 def test_models_warns_of_a_cache_that_is_open_to_others(cli: Any) -> None:
     cache = EngineCache()

@@ -165,6 +165,19 @@ def test_two_bundles_are_compared_on_the_same_images(
     assert "ahead in 0.0% of draws" in err
 
 
+def test_a_person_gets_the_comparison_as_a_table_too(
+    run: Run, rated: tuple[Path, Path], models: Any, tmp_path: Path
+) -> None:
+    other = models.write(tmp_path / "other", name="other")
+    code, out, err = run("--labels", *rated, "--table", "--versus", other.path)
+    assert code == 0
+    words = out.split()
+    assert f"less {other.model_id}" in " ".join(words)
+    assert "ahead in 0.0% of draws" not in err
+    for word in ("SRCC", "KRCC", "PLCC", "0%", "draws"):
+        assert word in words
+
+
 def test_a_public_set_is_evaluated_in_its_own_direction(run: Run, tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     rows = []
@@ -226,3 +239,12 @@ def test_without_scipy_one_sentence_names_the_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: this needs the package scipy")
     assert "pip install 'dgqa-infer[evaluate]'" in done.stderr
+
+
+def test_torch_is_not_needed(rated: tuple[Path, Path], tiny_bundle: Path) -> None:
+    program = "import sys; sys.modules['torch'] = None; from dgqa_infer.cli.app import main; main()"
+    options = ["--labels", *rated, "--model", tiny_bundle, "--device", "cpu", "--workers", "1", "--json"]
+    command = [sys.executable, "-c", program, "evaluate", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert document(done.stdout)["pooled"]["images"] == 30

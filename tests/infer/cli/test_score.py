@@ -384,3 +384,15 @@ def test_photographs_of_cameras_are_scored_alike_in_any_order(score: Any, shared
     # Those that were held upright are taller than wide, as their EXIF orientation says.
     upright = {Path(row["path"]).stem for row in rows if row["height"] > row["width"]}
     assert upright == {"Apple_iPhone_4S", "Canon_EOS_5D", "Oppo_R7_Plus", "Samsung_GT-I9100_Galaxy_SII"}
+
+
+def test_maps_within_the_folder_are_never_scored_however_often_it_is(score: Any, photos: Path) -> None:
+    first = score(photos, "--maps", photos / "maps")
+    drawn = sorted((photos / "maps").rglob("*.png"))
+    assert len(drawn) == len(first.rows) > 0
+    again = score(photos, "--maps", photos / "maps")
+    assert again.rows == first.rows
+    assert sorted((photos / "maps").rglob("*.png")) == drawn
+    assert f"{len(drawn)} passed over ({len(drawn)} made here)" in again.stderr
+    assert score(photos, "--maps", photos).rows == first.rows
+    assert score(photos).rows == first.rows

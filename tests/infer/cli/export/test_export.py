@@ -153,12 +153,16 @@ def test_an_engine_is_built_without_a_gpu_where_it_is_asked_for_and_not_passed_o
     assert not any("tensorrt" in row["candidate"] for row in said["drift"])
 
 
-def test_an_engine_that_cannot_be_built_is_an_error_where_it_was_asked_for(
+def test_an_engine_that_cannot_be_built_is_an_error_before_anything_is_written_or_verified(
     run: Run, small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(flavour: str | None = None) -> Any:
         raise BackendError("not installed")
 
+    def begun(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this takes minutes, and comes later")
+
+    monkeypatch.setattr("dgqa_export.exporter.export", begun)
     monkeypatch.setattr("dgqa_infer.backends.tensorrt.api.load", missing)
     code, _, err = run(small_bundle.path, "--fp32", "--engine")
     assert code == 2

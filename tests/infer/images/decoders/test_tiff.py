@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -231,3 +232,32 @@ def test_a_layout_that_needs_a_missing_decoder_names_the_command(monkeypatch: py
     with pytest.raises(ImageError, match=r"pip install 'dgqa-infer\[tiff\]'") as error:
         decode(data)
     assert error.value.code == "unsupported"
+
+
+@pytest.mark.parametrize("tag", [273, 279])
+@pytest.mark.parametrize("value", [None, 0])
+def test_without_places_or_lengths_of_its_planes_it_is_damaged_and_nothing_is_printed(
+    tag: int, value: int | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is missing would be scored as black."""
+    data = bytearray(tiff(planes(SIXTEEN[..., :3]), "rgb", planarconfig="separate"))
+    at = max(data.find(struct.pack("<HHI", tag, kind, 3)) for kind in (3, 4))
+    if value is None:
+        data[at : at + 2] = struct.pack("<H", 65000)
+    else:
+        size = 2 if data[at + 2] == 3 else 4
+        where = struct.unpack("<I", data[at + 8 : at + 12])[0]
+        data[where + size : where + 2 * size] = bytes(size)
+    with pytest.raises(ImageError) as error:
+        decode(bytes(data))
+    assert error.value.code == "corrupt"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 5}, {"tile": (16, 16)}, {"compression": "deflate"}])
+@pytest.mark.parametrize("cut", [1, 30])
+def test_a_file_that_ends_within_its_samples_is_truncated(options: dict[str, Any], cut: int) -> None:
+    data = tiff(65535 - SIXTEEN[..., 0], "miniswhite", **options)
+    with pytest.raises(ImageError) as error:
+        decode(data[:-cut])
+    assert error.value.code in ("truncated", "corrupt")
