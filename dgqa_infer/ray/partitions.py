@@ -125,7 +125,9 @@ def score_partition(
     if (done := read_report(destination, partition)) is not None:
         return done
     began = time.monotonic()
-    report = Report(partition, **(made_by or {}))
+    report = Report(partition)
+    for name, value in (made_by or {}).items():
+        setattr(report, name, value)
     with (
         destination.writing(f"{partition}.{format}") as file,
         open_sink(format, file, classes=classes) as sink,
