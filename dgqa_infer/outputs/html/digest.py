@@ -40,6 +40,7 @@ class Shown:
         size: of its file, in bytes; None where the row does not say.
         model: that scored it.
         row: as `compact` gives it.
+        photograph: whether it looks like one; what does not is among neither the worst nor the best.
     """
 
     place: int
@@ -49,6 +50,7 @@ class Shown:
     size: int | None
     model: str
     row: list[Any]
+    photograph: bool
 
 
 class Digest:
@@ -76,7 +78,7 @@ class Digest:
         self._failures: Counter[str] = Counter()
         self._gate: Counter[bool] = Counter()
         self._named: Counter[str] = Counter()
-        self._explained = self._clean = 0
+        self._explained = self._clean = self._photographs = 0
         self._worst: list[tuple[float, int, Shown]] = []
         self._best: list[tuple[float, int, Shown]] = []
 
@@ -103,13 +105,14 @@ class Digest:
             self._named.update({_name(self.names, each["name"]) for each in found})
         with suppress(UsageError, TypeError):
             self.profile.add(row.get("votes") or ())
-        if isinstance(row["path"], str) and NOT_A_PHOTOGRAPH not in row["warnings"]:
-            size = row.get("size")
-            shown = Shown(
-                place, row["path"], score, raw, size if isinstance(size, int) else None, str(model), short
-            )
+        if isinstance(row["path"], str):
+            size = row.get("size") if isinstance(row.get("size"), int) else None
+            photograph = NOT_A_PHOTOGRAPH not in row["warnings"]
+            shown = Shown(place, row["path"], score, raw, size, str(model), short, photograph)
             _remember(self._worst, (-score, -place, shown), max(THUMBNAILS, self._shown_worst))
-            _remember(self._best, (score, place, shown), BEST)
+            if photograph:
+                self._photographs += 1
+                _remember(self._best, (score, place, shown), BEST)
 
     @property
     def explained(self) -> int:
@@ -123,12 +126,13 @@ class Digest:
 
     def worst(self) -> list[Shown]:
         """The worst photographs, the worst first; half of them where there are few."""
-        return self.from_the_worst()[: min(self._shown_worst, (self.scored + 1) // 2)]
+        found = [shown for shown in self.from_the_worst() if shown.photograph]
+        return found[: min(self._shown_worst, (self._photographs + 1) // 2)]
 
     def best(self) -> list[Shown]:
         """The best photographs, the best first; none of the worst."""
         found = [shown for *_, shown in sorted(self._best, reverse=True)]
-        return found[: min(BEST, self._shown_worst, self.scored // 2)]
+        return found[: min(BEST, self._shown_worst, self._photographs // 2)]
 
     def from_the_worst(self) -> list[Shown]:
         """The photographs that may have a picture, the worst first."""

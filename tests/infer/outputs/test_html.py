@@ -204,6 +204,16 @@ def test_the_worst_and_the_best_are_the_ends_of_the_order_and_never_the_same(
     assert not {each.place for each in worst} & {each.place for each in best}
 
 
+def test_what_is_no_photograph_is_among_neither_the_worst_nor_the_best_but_has_its_picture() -> None:
+    digest = Digest(10)
+    for place, score in enumerate([2.0, 30.0, 60.0, 99.0]):
+        each = row(f"{place}.png", score, warnings=["not_a_photograph"] if place in (0, 3) else [])
+        digest.count(each, compact(each, digest.names))
+    assert [each.place for each in digest.worst()] == [1]
+    assert [each.place for each in digest.best()] == [2]
+    assert [each.place for each in digest.from_the_worst()] == [0, 1, 2, 3]
+
+
 def test_distortions_and_gate_are_counted() -> None:
     grain = {"name": "grain", "probability": 0.5}
     blur = {"name": "motion blur", "probability": 0.2, "severity": 2.26}
