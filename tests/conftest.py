@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tiny_models"]
+pytest_plugins = ["tiny_models", "running_service"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +32,7 @@ SLOW = (
     "infer/outputs/test_html_browser.py",
     "infer/pipeline",
     "infer/ray",
+    "infer/service",
     "test_packaging.py",
     "training",
 )

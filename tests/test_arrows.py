@@ -32,6 +32,7 @@ NOT_AT_THE_TOP = {
     "tensorrt_rtx",
     "cuda",
 }
+NOT_AT_THE_TOP |= {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
 NOT_AT_THE_TOP |= {"simplejpeg", "rawpy", "pillow_heif", "fsspec", "ray", "jinja2", "skimage", "matplotlib"}
 
 
@@ -80,10 +81,24 @@ def test_no_package_imports_one_that_stands_above_it(package: str, path: Path) -
 
 def test_what_scores_needs_no_extra_to_be_imported() -> None:
     for package, path in modules():
-        if package == "dgqa_infer":
+        # The service is nothing without its extra; the test below sees that nothing else needs it.
+        if package == "dgqa_infer" and path.parent.name != "service":
             found = imports(ast.parse(path.read_bytes()))
             at_once = {imported.partition(".")[0] for imported, now in found if now}
             assert not at_once & NOT_AT_THE_TOP, path
+
+
+def test_only_its_command_knows_the_service_and_only_once_it_runs() -> None:
+    for package, path in modules():
+        found = {
+            (name, now)
+            for name, now in imports(ast.parse(path.read_bytes()))
+            if name.startswith("dgqa_infer.service")
+        }
+        if package == "dgqa_infer" and path.parent.name == "service":
+            continue
+        assert not found or path.name == "serve.py", f"{path} imports {found}"
+        assert not any(now for _, now in found), f"{path} imports {found} at once"
 
 
 def knows(package: str, depth: int) -> dict[str, set[str]]:

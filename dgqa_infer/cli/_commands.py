@@ -12,6 +12,7 @@ from typer.main import get_command
 
 SUMMARIES = {
     "score": "Score photographs: one row for each.",
+    "serve": "Score photographs over HTTP.",
     "score-cluster": "Score photographs on a Ray cluster.",
     "report": "Make a page of a run's rows: one HTML file.",
     "compare": "Compare two sets of the same scenes: old and new.",

@@ -24,10 +24,12 @@ class Encoded:
     Attributes:
         data: the file's bytes.
         name: what results call it; None for nothing. Nothing is opened by this name.
+        measure: whether its attributes are measured, where the predictor has attributes measured at all.
     """
 
     data: bytes = field(repr=False)
     name: str | None = None
+    measure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,12 +64,14 @@ class Decode:
         slot: where its crops go.
         crashes: how many workers it has ended.
         in_memory: whether a descriptor of the encoded photograph follows this message.
+        measure: whether its attributes are measured, where the settings have attributes measured.
     """
 
     name: str | None
     slot: int
     crashes: int
     in_memory: bool
+    measure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Decoded:
         warnings: stable words for what a careful reader should know.
         preview: width and height of the picture in the slot; None where none was asked for.
         attributes: what was measured; None where not requested.
+        seconds: that decoding, cutting and measuring took, with the wait of a large photograph for its turn.
     """
 
     size: int | None
@@ -117,14 +120,20 @@ class Decoded:
     warnings: tuple[str, ...]
     preview: tuple[int, int] | None = None
     attributes: Attributes | None = None
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.size is None or self.size >= 0, "size")
         _require(self.width > 0 and self.height > 0, "width or height")
         _require(self.preview is None or min(self.preview) > 0, "preview")
+        _require(self.seconds >= 0, "seconds")
 
-    def refuse_beyond(self, settings: WorkerSettings) -> None:
+    def refuse_beyond(self, settings: WorkerSettings, *, measure: bool = True) -> None:
         """Check it against what the worker was asked for.
+
+        Args:
+            settings: of the worker.
+            measure: of the file.
 
         Raises:
             ValueError: the photograph is larger than the limits, the preview does not fit into its slot, or
@@ -132,7 +141,7 @@ class Decoded:
         """
         _require(max(self.width, self.height) <= settings.limits.side, "width or height")
         _require((self.preview is None) == (settings.preview == 0), "preview")
-        _require((self.attributes is not None) == settings.measure, "attributes")
+        _require((self.attributes is not None) == (settings.measure and measure), "attributes")
         _require(self.preview is None or max(self.preview) <= settings.preview, "preview")
 
 

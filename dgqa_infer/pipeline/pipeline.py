@@ -110,6 +110,11 @@ class Pipeline(Generic[R]):
         return self._settings.limits.allow_private
 
     @property
+    def slots(self) -> int:
+        """How many inputs have a place for their crops at the same time."""
+        return self._schedule.slots
+
+    @property
     def processes(self) -> tuple[int, ...]:
         """The system's numbers of the worker processes that there are now."""
         return tuple(worker.pid for worker in self._schedule.workers)
@@ -338,7 +343,15 @@ def _predict(
 ) -> list[tuple[int, Outcome[R]]]:
     """Runs in the model's thread: the place of each photograph among the inputs, and its outcome."""
     photos = [
-        Photo(task.index, _shown(task.name), found.width, found.height, found.warnings, found.attributes)
+        Photo(
+            task.index,
+            _shown(task.name),
+            found.width,
+            found.height,
+            found.warnings,
+            found.attributes,
+            found.seconds,
+        )
         for task, found in batch
     ]
     results = predictor.predict(crops, photos)

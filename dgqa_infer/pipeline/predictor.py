@@ -27,6 +27,7 @@ class Photo:
         height: likewise.
         warnings: stable words for what a careful reader should know.
         attributes: what was measured of the picture that the crops are cut from; None where not requested.
+        decode_seconds: that decoding, cutting and measuring took in its worker.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Photo:
     height: int
     warnings: tuple[str, ...] = ()
     attributes: Attributes | None = None
+    decode_seconds: float = 0.0
 
 
 class Predictor(Protocol[R_co]):

@@ -48,6 +48,11 @@ class Task:
         """What results call it."""
         return self.source if isinstance(self.source, str) else self.source.name
 
+    @property
+    def measure(self) -> bool:
+        """Whether its attributes are measured, where any are."""
+        return isinstance(self.source, str) or self.source.measure
+
 
 class Holder(Protocol):
     """What works on tasks, oldest first; a `Worker` is one."""

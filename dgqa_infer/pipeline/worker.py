@@ -72,7 +72,7 @@ class Worker:
         if len(self.tasks) == 1:
             self.start_clock()
         encoded = isinstance(task.source, Encoded)
-        self._send(encode(Decode(task.name, task.slot, task.crashes, encoded)))
+        self._send(encode(Decode(task.name, task.slot, task.crashes, encoded, task.measure)))
         if isinstance(task.source, Encoded):
             self._send_memory(task.source.data)
 
@@ -91,7 +91,8 @@ class Worker:
         try:
             found = decode_answer(self._connection.recv_bytes(MAX_BYTES))
             if isinstance(found, Decoded):
-                found.refuse_beyond(self._settings)
+                # Without a task there is nothing to check it against; it is refused below.
+                found.refuse_beyond(self._settings, measure=not self.tasks or self.tasks[0].measure)
         except (OSError, ValueError) as error:
             raise EOFError from error
         if isinstance(found, Ready) == self.ready or not (self.tasks or isinstance(found, Ready)):

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+import time
 import zlib
 from collections import deque
 from multiprocessing.connection import Connection
@@ -157,7 +158,7 @@ class _Decoder:
     def _crops(self, task: Decode, file: ImageFile) -> Decoded:
         settings = self._settings
         preprocessing, fixed = settings.preprocessing, settings.seed is None
-        measured = None
+        measured, begun = None, time.perf_counter()
         photograph = decode(
             file.data,
             settings.limits,
@@ -170,7 +171,7 @@ class _Decoder:
         if settings.seed is None:
             picture = shrink(photograph.pixels, preprocessing, photograph.box)
             cut, more = crops(picture, preprocessing)
-            measured = attributes(picture) if settings.measure else None
+            measured = attributes(picture) if settings.measure and task.measure else None
         else:
             # Of the file's content, so that neither its name nor its place among others matters.
             generator = np.random.default_rng([settings.seed, zlib.crc32(file.data)])
@@ -182,8 +183,9 @@ class _Decoder:
             self._previews[task.slot, : small.size] = small.ravel()
             preview = (small.shape[1], small.shape[0])
         warnings = (*photograph.warnings, *more)
+        seconds = time.perf_counter() - begun
         return Decoded(
-            file.size, file.mtime, photograph.width, photograph.height, warnings, preview, measured
+            file.size, file.mtime, photograph.width, photograph.height, warnings, preview, measured, seconds
         )
 
     def _admit(self, pixels: int) -> None:

@@ -39,6 +39,7 @@ GOOD = {
     "warnings": ["upscaled"],
     "preview": [50, 5],
     "attributes": {"sharpness": 0.5, "brightness": 40.0, "clipped": 0.0, "noise": 1.5},
+    "seconds": 0.25,
 }
 SETTINGS = WorkerSettings(
     Preprocessing("small", 64, 32, 5), DecodeLimits(), False, None, 50, True, "cuda:1", 9, 1.5, 10**9, 10**6
@@ -60,12 +61,15 @@ answers = st.one_of(
         st.lists(st.text()).map(tuple),
         st.none() | st.tuples(small, small),
         st.none() | st.builds(Attributes, numbers, numbers, numbers, numbers),
+        st.floats(0, 1e6),
     ),
     st.builds(Failed, st.sampled_from(ERROR_CODES), st.text(), sizes, times),
 )
 orders = st.one_of(
     st.just(Admit()),
-    st.builds(Decode, st.none() | st.text(), st.integers(0, 99), st.integers(0, 2), st.booleans()),
+    st.builds(
+        Decode, st.none() | st.text(), st.integers(0, 99), st.integers(0, 2), st.booleans(), st.booleans()
+    ),
 )
 
 
@@ -134,6 +138,9 @@ def test_what_was_decoded_fits_to_what_was_asked_for() -> None:
     found = decode_answer(json.dumps(GOOD).encode())
     assert isinstance(found, Decoded)
     found.refuse_beyond(SETTINGS)
+    replace(found, attributes=None).refuse_beyond(SETTINGS, measure=False)
+    with pytest.raises(ValueError, match="attributes"):
+        found.refuse_beyond(SETTINGS, measure=False)
     for wrong in (
         replace(found, preview=(51, 5)),
         replace(found, preview=None),

@@ -1,0 +1,68 @@
+"""Around every request: it is counted, and a refusal is sent once its reader has finished sending."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dgqa_infer.service.metrics import Metrics
+
+_PATHS: Final = frozenset({"/v1/score", "/v1/model", "/metrics", "/healthz", "/readyz", "/openapi.json"})
+_DRAINED_BYTES: Final = 16_000_000
+_DRAINED_SECONDS: Final = 5.0
+_TOO_SLOW: Final = 408
+
+
+class Observed:
+    """An ASGI application whose requests are counted, and whose refusals arrive."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        """Say what is counted where."""
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        begun, status = time.perf_counter(), 500
+        body = _Body(scope, receive)
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status >= 400 and status != _TOO_SLOW:
+                    await body.drain()
+            await send(message)
+
+        try:
+            await self._app(scope, body.receive, counted)
+        finally:
+            # Any other path is a stranger's choice, and would be one more series for each.
+            path = scope["path"] if scope["path"] in _PATHS else "other"
+            self._metrics.request(path, status, time.perf_counter() - begun)
+
+
+class _Body:
+    """A request's body, and whether it has ended."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        # A client that waits for leave to send reads the answer first.
+        self._ended = any(name == b"expect" for name, _ in scope["headers"])
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read the rest, within limits: who sends all before reading anything would see only a reset."""
+        left = _DRAINED_BYTES
+        try:
+            async with asyncio.timeout(_DRAINED_SECONDS):
+                while left > 0 and not self._ended:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return

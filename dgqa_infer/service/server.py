@@ -1,0 +1,125 @@
+"""The service on a socket, from the first connection to the last answer after SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from typing import Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dgqa_infer.errors import UsageError
+from dgqa_infer.service.middleware import Observed
+
+_CONNECTIONS: Final = 1024
+_BACKLOG: Final = 1024
+_HEADER_SECONDS: Final = 20.0
+_SHUTDOWN_SECONDS: Final = 25
+"""For requests that are here when it is told to stop; Kubernetes kills after 30."""
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's, which would wait for ever for a request's header."""
+
+    _impatience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_header()
+
+    def data_received(self, data: bytes) -> None:
+        if self._idle and self._impatience is None:
+            self._wait_for_header()
+        super().data_received(data)
+        if not self._idle:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait_for_header(self) -> None:
+        self._impatience = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+
+class Server:
+    """An HTTP server; see `serve`."""
+
+    def __init__(self, app: Observed, listener: socket.socket) -> None:
+        """Listen; clients that come before `serve` wait.
+
+        Args:
+            app: the application.
+            listener: a bound socket; `serve` closes it.
+        """
+        listener.listen(_BACKLOG)
+        self._listener = listener
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            proxy_headers=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+
+    def stop(self) -> None:
+        """Answer what is here, and return from `serve`. May be called by any thread."""
+        self._server.should_exit = True
+
+    def serve(self) -> None:
+        """Answer requests until SIGTERM, SIGINT or `stop`.
+
+        Raises:
+            KeyboardInterrupt: it was SIGINT that ended it.
+        """
+        # uvicorn raises the signal again when it is done, which would end the process before the workers.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        with self._listener:
+            self._server.run(sockets=[self._listener])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that has its address and does not listen yet: nobody is to wait for a model that is loaded.
+
+    Args:
+        host: a name or an address of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: it cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise UsageError(f"--host {host} --port {port}: cannot listen there ({error.strerror})") from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where clients find it, such as "http://127.0.0.1:8080"."""
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
