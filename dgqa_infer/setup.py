@@ -16,8 +16,8 @@ _READERS = (
     *("dgqa-infer", "pillow", "simplejpeg", "imagecodecs", "pillow-jxl-plugin", "pillow-heif", "rawpy"),
     *("fsspec", "aiohttp", "s3fs", "gcsfs", "adlfs", "nvidia-nvimgcodec-cu13"),
 )
-# What these add to a row has no part in whether there is a score.
-_ADDING = ("explain", "maps")
+# These have no part in whether there is a score.
+_IRRELEVANT = ("explain", "maps", "threads", "batch_size")
 
 
 def setup_of(options: ScoringOptions) -> str:
@@ -29,7 +29,7 @@ def setup_of(options: ScoringOptions) -> str:
     Returns:
         Eight hexadecimal digits.
     """
-    chosen = {name: value for name, value in asdict(options).items() if name not in _ADDING}
+    chosen = {name: value for name, value in asdict(options).items() if name not in _IRRELEVANT}
     installed = {name: _version(name) for name in _READERS}
     text = json.dumps([chosen, installed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

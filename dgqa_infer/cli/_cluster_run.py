@@ -123,7 +123,7 @@ def run(
         _claim(destination, wanted, target.resume, nodes, sources, folder)
         plan, secrets = _planned(target, names, patterns, finder, destination, resources.actors, out)
         found.passed_over = plan.passed_over
-        done = finished(plan, destination, target.retry)
+        done = finished(plan, destination, settings.setup, target.retry)
         for report in done:
             found.skip(report)
         left = sorted(set(plan.partitions) - {report.partition for report in done})

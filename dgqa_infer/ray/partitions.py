@@ -44,6 +44,7 @@ class Report:
         node: that scored it.
         backend: that ran the model.
         device: that it ran on.
+        setup: `dgqa_infer.setup.setup_of` the run.
     """
 
     partition: str
@@ -54,20 +55,23 @@ class Report:
     node: str = ""
     backend: str = ""
     device: str = ""
+    setup: str = ""
 
     @property
     def rows(self) -> int:
         """All rows of the partition."""
         return self.scored + self.failed.total()
 
-    def complete(self, retry: bool | None = None) -> bool:
+    def complete(self, setup: str, retry: bool | None = None) -> bool:
         """Whether it is not done again.
 
         Args:
-            retry: whether failures are tried again; None: those that may have passed since.
+            setup: of the run that asks.
+            retry: whether failures are tried again; None: those that may have passed since, or that another
+                setup led to.
         """
         if retry is None:
-            return not PASSING_CODES.intersection(self.failed)
+            retry = self.setup != setup or not PASSING_CODES.isdisjoint(self.failed)
         return not (retry and self.failed)
 
     def count(self, row: Row) -> None:
@@ -116,7 +120,7 @@ def score_partition(
         pipeline: that scores.
         secrets: the addresses that the names lack.
         classes: whose probabilities have columns in a table.
-        made_by: the report's `node`, `backend` and `device`.
+        made_by: the report's `node`, `backend`, `device` and `setup`.
 
     Raises:
         BackendError: the runtime failed.
@@ -134,6 +138,8 @@ def score_partition(
     ):
         for outcome in pipeline.run(read_names(destination, partition, secrets)):
             row = outcome.row()
+            if "error" in row:
+                row["error"]["setup"] = report.setup
             sink.write(row)
             report.count(row)
     report.seconds = round(time.monotonic() - began, 3)
@@ -161,8 +167,12 @@ class PartitionScorer:
             os.chdir(folder)
         self._destination, self._format = destination, format
         self._stack = ExitStack()
-        scorer, self._pipeline = self._stack.enter_context(ray.get(settings).open())
-        self._made_by = {"node": where(), "backend": scorer.backend, "device": scorer.device}
+        told = ray.get(settings)
+        scorer, self._pipeline = self._stack.enter_context(told.open())
+        self._made_by = {
+            **{"node": where(), "backend": scorer.backend, "device": scorer.device},
+            "setup": told.setup,
+        }
         self._classes = scorer.probability_classes
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:

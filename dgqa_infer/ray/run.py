@@ -16,14 +16,17 @@ from dgqa_infer.ray.settings import Settings
 _READERS = 16
 
 
-def finished(plan: PartitionPlan, destination: Destination, retry: bool | None = None) -> list[Report]:
+def finished(
+    plan: PartitionPlan, destination: Destination, setup: str, retry: bool | None = None
+) -> list[Report]:
     """What earlier runs have done of a plan. Partitions with failures to be tried again are forgotten.
 
     Args:
         plan: of the run.
         destination: of the run.
+        setup: of the run.
         retry: whether all failures are tried again, or none; None: those that may have passed, such as those
-            of a store that was out of reach for a while.
+            of a store that was out of reach for a while, and those under another setup.
     """
     known = {name.removesuffix(".json") for name in destination.names(REPORTS)}
     names = [name for name in plan.partitions if name in known]
@@ -32,9 +35,9 @@ def finished(plan: PartitionPlan, destination: Destination, retry: bool | None =
             report for report in threads.map(lambda name: read_report(destination, name), names) if report
         ]
     for report in found:
-        if not report.complete(retry):
+        if not report.complete(setup, retry):
             destination.remove(f"{REPORTS}/{report.partition}.json")
-    return [report for report in found if report.complete(retry)]
+    return [report for report in found if report.complete(setup, retry)]
 
 
 def score_partitions(

@@ -14,6 +14,7 @@ from dgqa_infer.options import ScoringOptions
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.results import Score
 from dgqa_infer.scorer import Scorer
+from dgqa_infer.setup import setup_of
 
 _CARD = "card.json"
 
@@ -26,11 +27,13 @@ class Settings:
         files: of the bundle, by name: no node needs to have the model.
         options: how photographs are scored.
         cpus: processes that decode in one actor, and threads of the model on a CPU.
+        setup: `dgqa_infer.setup.setup_of` the run, which every failure bears.
     """
 
     files: Mapping[str, bytes] = field(repr=False)
     options: ScoringOptions = field(default_factory=ScoringOptions)
     cpus: int = 1
+    setup: str = ""
 
     @classmethod
     def of(cls, bundle: Bundle, options: ScoringOptions) -> Self:
@@ -44,7 +47,8 @@ class Settings:
             ModelError: a file has changed since the bundle was loaded.
         """
         files = {name: bundle.graph_bytes(name) for name in bundle.card.files}
-        return cls({**files, _CARD: (bundle.path / _CARD).read_bytes()}, options)
+        files[_CARD] = (bundle.path / _CARD).read_bytes()
+        return cls(files, options, setup=setup_of(options))
 
     def on(self, cpus: int, actors_a_node: int) -> Self:
         """The same for actors of so many cores, several of which share a node and what may be in flight."""

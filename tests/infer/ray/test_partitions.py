@@ -19,6 +19,7 @@ from dgqa_infer.ray.plan import make_plan
 from dgqa_infer.ray.run import finished
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.results import Result
+from dgqa_infer.setup import setup_of
 
 PART = "part-000-0000000"
 
@@ -44,14 +45,11 @@ def test_its_rows_are_those_of_one_machine(
     tiny_bundle: Path,
     cli: Callable[..., Any],
 ) -> None:
-    report = score_partition(PART, destination, "jsonl", pipeline, made_by={"node": "here"})
+    made_by = {"node": "here", "setup": setup_of(ScoringOptions(device="cpu"))}
+    report = score_partition(PART, destination, "jsonl", pipeline, made_by=made_by)
     alone = cli("score", photos, "--model", tiny_bundle, "--device", "cpu", "--workers", 1)
     rows = [json.loads(line) for line in (destination.read(f"{PART}.jsonl") or b"").splitlines()]
-    alone_rows = alone.rows
-    for row in alone_rows:
-        # Here the destination says how its rows came about.
-        row.get("error", {}).pop("setup", None)
-    assert rows == alone_rows
+    assert rows == alone.rows
     assert (report.scored, report.failed.total(), report.rows, report.node) == (9, 1, 10, "here")
 
 
@@ -108,10 +106,23 @@ def test_partitions_whose_store_was_out_of_reach_are_done_again(
     named = ["http://127.0.0.1:9/a.jpg", "gone.jpg"]
     plan = make_plan(named, InputFinder(), destination, actors=1, largest=1)
     for name in plan.partitions:
-        score_partition(name, destination, "jsonl", pipeline)
-    assert [report.failed for report in finished(plan, destination, False)] == [
-        {"unreadable": 1},
-        {"not_found": 1},
-    ]
-    assert [report.failed for report in finished(plan, destination)] == [{"not_found": 1}]
+        score_partition(name, destination, "jsonl", pipeline, made_by={"setup": "1"})
+    assert failures(finished(plan, destination, "1", False)) == [{"unreadable": 1}, {"not_found": 1}]
+    assert failures(finished(plan, destination, "2", False)) == [{"unreadable": 1}, {"not_found": 1}]
+    assert failures(finished(plan, destination, "1")) == [{"not_found": 1}]
     assert read_report(destination, next(plan.partitions)) is None
+
+
+def test_partitions_that_failed_under_another_setup_are_done_again(
+    destination: Destination, pipeline: Pipeline[Result], photos: Path
+) -> None:
+    named = ["gone.jpg", str(next(photos.rglob("*.png")))]
+    plan = make_plan(named, InputFinder(), destination, actors=1, largest=1)
+    for name in plan.partitions:
+        score_partition(name, destination, "jsonl", pipeline, made_by={"setup": "1"})
+    assert failures(finished(plan, destination, "1")) == [{"not_found": 1}, {}]
+    assert failures(finished(plan, destination, "2")) == [{}]
+
+
+def failures(reports: list[Report]) -> list[dict[str, int]]:
+    return [dict(report.failed) for report in reports]
