@@ -8,6 +8,7 @@ check:
     ruff check .
     ruff format --check .
     mypy
+    mypy --platform win32 dgqa_infer
 
 # The tests that take about a minute together.
 fast:

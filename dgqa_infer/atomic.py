@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from dgqa_infer import system
 from dgqa_infer.errors import OutputError
 
 PART: Final = ".part"
@@ -43,14 +44,14 @@ def whole_file(path: Path, *, mode: int | None = None, durable: bool = True) -> 
                 file.flush()
                 if durable:
                     os.fsync(descriptor)
-                os.fchmod(descriptor, _mode(target) if mode is None else mode)
+                system.set_mode(descriptor, name, _mode(target) if mode is None else mode)
             os.replace(name, target)  # noqa: PTH105 (names of bytes that are not text)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)  # noqa: PTH108
             raise
         if durable:
-            sync_folder(target.parent)
+            system.sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -90,16 +91,6 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _take_the_place(fresh: Path, folder: Path) -> None:

@@ -76,6 +76,14 @@ def sdist(built: Path) -> set[str]:
     return {str(name.relative_to(name.parts[0])) for name in names}
 
 
+def test_the_wheel_is_for_every_system(built: Path) -> None:
+    (file,) = built.glob("*.whl")
+    assert file.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(file) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
+        assert b"Root-Is-Purelib: true" in archive.read(metadata)
+
+
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(
     wheel: set[str], packaged: set[str]
 ) -> None:

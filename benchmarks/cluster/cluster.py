@@ -33,7 +33,6 @@ from benchmarks.machine import RESULTS, machine, write_result
 from benchmarks.options import new_parser
 from benchmarks.speed.scaling import own_seconds
 from dgqa_infer import Bundle, Scorer
-from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.rounds import Effort
 from dgqa_infer.bench.whole import parts
@@ -50,6 +49,7 @@ from dgqa_infer.ray.resources import Resources
 from dgqa_infer.ray.run import score_partitions
 from dgqa_infer.ray.settings import Settings
 from dgqa_infer.results import Score
+from dgqa_infer.system import cores
 
 PHOTOGRAPHS = (10**6, 10**8, 10**9)
 NODES = (1, 3, 10, 30, 100, 300, 1000)

@@ -29,7 +29,6 @@ from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
 from benchmarks.speed.scaling_model import Parts, on_cores, on_gpus
 from dgqa_infer import Bundle, Scorer
-from dgqa_infer.bench.conditions import cores
 from dgqa_infer.bench.intervals import median
 from dgqa_infer.bench.processes import memory_mb, tree
 from dgqa_infer.bench.rounds import Effort, Way, rates
@@ -38,6 +37,7 @@ from dgqa_infer.images.decode import decode
 from dgqa_infer.pipeline.crops import CropsPredictor
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.results import Score
+from dgqa_infer.system import cores
 
 MEGAPIXELS = (0.2, 1, 4, 12, 24, 50)
 READINGS = 5

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dgqa_infer import system
 from dgqa_infer.errors import BackendError
 
-_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_LIBRARY = system.cuda_driver()
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 # cuda.h: CUDA_ERROR_NO_DEVICE and CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR.
 _NO_DEVICE, _MAJOR, _MINOR = 100, 75, 76

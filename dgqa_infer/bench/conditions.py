@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dgqa_infer import system
 from dgqa_infer.errors import BackendError
 
 _ABILITIES = (
@@ -29,7 +30,7 @@ def conditions() -> dict[str, Any]:
     return {
         "processor": described.get("model name") or platform.processor() or platform.machine(),
         "abilities": [name for name in _ABILITIES if name in able],
-        "cores": cores(),
+        "cores": system.cores(),
         "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.exists() else None,
         "gpus": _gpus(),
         "system": platform.platform(terse=True),
@@ -37,16 +38,6 @@ def conditions() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES},
         "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
     }
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def busy() -> float:
-    """How many processes were at work in the last minute, on average; 0 where unknown."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dgqa_infer import system
 from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption
 from dgqa_infer.cli._output import Output
 
@@ -65,7 +66,7 @@ def bench(
     """
     output = Output(json=json, quiet=quiet)
     from dgqa_infer.bench import figures
-    from dgqa_infer.bench.conditions import busy, conditions
+    from dgqa_infer.bench.conditions import conditions
     from dgqa_infer.bench.rounds import Effort
     from dgqa_infer.bundle.bundle import Bundle
 
@@ -75,7 +76,7 @@ def bench(
     found: list[Figure] = []
     missing: dict[str, str] = {}
     around = conditions()
-    around |= {"load at the start": round(busy(), 2), "rounds": rounds, "seconds": seconds}
+    around |= {"load at the start": round(system.load(), 2), "rounds": rounds, "seconds": seconds}
     around |= {"models": [bundle.model_id for bundle in bundles], "workers": workers or around["cores"]}
     around |= {"fast_decode": fast_decode}
     with ExitStack() as stack:

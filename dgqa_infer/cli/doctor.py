@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dgqa_infer import system
 from dgqa_infer.cli._options import JsonOption, ModelOption
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli.models import engine_rows, shortened
@@ -79,8 +79,11 @@ def _tried(look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def _machine() -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"system": platform.platform(terse=True), "python": platform.python_version(), "cores": cores}
+    return {
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "cores": system.cores(),
+    }
 
 
 def _package(name: str, extra: str | None) -> dict[str, Any]:

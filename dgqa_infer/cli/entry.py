@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
+from dgqa_infer.errors import BackendError
 from dgqa_infer.pipeline.process import WorkerProcess
 
 _OTHERWISE = frozenset({"-h", "--help"})
@@ -16,8 +17,8 @@ def main() -> None:
     with ExitStack() as stack:
         begun = None
         if _scores_here(sys.argv[1:]):
-            # Without room for it now, there will be an error later, reported as other errors are.
-            with suppress(OSError):
+            # Where it cannot be begun, there will be an error later, reported as other errors are.
+            with suppress(OSError, BackendError):
                 begun = stack.enter_context(WorkerProcess())
         from dgqa_infer.cli import app
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dgqa_infer import system
 from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import levels_of, types_of
@@ -77,7 +77,7 @@ def synthesize(
     )
     scores = None if kadid_scores is None else kadid.read(kadid_scores)
     try:
-        plan, written = _make(output, pristine, out, settings, scores, contact_sheet, jobs or _cores())
+        plan, written = _make(output, pristine, out, settings, scores, contact_sheet, jobs or system.cores())
     except KeyboardInterrupt:
         output.note("interrupted; what is written is whole, and the same command goes on from here")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -111,7 +111,3 @@ def _make(
             with output.progress("drawing contact sheets", len(plan.references)) as bar:
                 synthesis.write_sheets(plan, out, run, bar.advance)
     return plan, written
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

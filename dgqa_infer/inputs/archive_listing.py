@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import selectors
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from dgqa_infer import system
 from dgqa_infer.errors import ERROR_CODES, ImageError
 from dgqa_infer.inputs.archive_files import open_archive_file
 from dgqa_infer.inputs.archives import DAMAGED, Archive, Member
@@ -49,8 +49,7 @@ def list_archive(scheme: str, archive: str, *, allow_private: bool = False) -> I
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Ctrl-C in a terminal goes to every process of the foreground group.
-        process_group=0,
+        **system.apart(),
     ) as process:
         try:
             assert process.stdout is not None
@@ -94,13 +93,7 @@ def main(scheme: str, archive: str, private: str) -> None:
         archive: a path, or an address.
         private: not empty where private addresses may be asked.
     """
-    for kind, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, _CPU_SECONDS),
-        (resource.RLIMIT_AS, _MEMORY_BYTES),
-    ):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
+    system.limit_itself(memory=_MEMORY_BYTES, cpu_seconds=_CPU_SECONDS)
     out = sys.stdout.buffer
     with suppress(BrokenPipeError):
         for line in _listed(scheme, lambda: open_archive_file(archive, allow_private=bool(private))):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from typing import TypeAlias
 
+from dgqa_infer import system
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.addresses import shown
@@ -65,8 +66,7 @@ def read_file(path: str | os.PathLike[str], file_bytes: int, *, allow_private: b
             raise ImageError("empty", "the file has no bytes", shown(name))
         return ImageFile(data, len(data), changed)
     try:
-        # Not to wait: opening a pipe without a writer would, for ever.
-        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = system.open_to_read(name)
         with FileIO(descriptor) as file:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from dgqa_infer import system
 from dgqa_infer.errors import ErrorCode, ImageError, UsageError
 from dgqa_infer.inputs import remote
 from dgqa_infer.inputs.files import Input
@@ -221,7 +222,7 @@ class InputFinder:
         if named_so and not path.lower().endswith(".png"):
             return None
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = system.open_to_read(path)
             try:
                 head = os.read(descriptor, HEAD_BYTES)
             finally:

@@ -88,7 +88,8 @@ def _put(source: Path, target: Path, how: How) -> None:
             os.link(source, target, follow_symlinks=False)
         except FileExistsError:
             raise
-        except OSError:
+        except (OSError, NotImplementedError):
+            # There are no such links here: on another disk, on Windows.
             _copy(source, target)
         source.unlink()
         return

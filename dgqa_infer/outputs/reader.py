@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
@@ -165,7 +165,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         with tempfile.TemporaryFile() as spooled:
             shutil.copyfileobj(sys.stdin.buffer, spooled)
             spooled.seek(0)
-            yield spooled
+            yield cast(BinaryIO, spooled)
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 (closed below)

@@ -7,7 +7,6 @@ input that is done again has a row more at the end, which takes the place of the
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -15,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from dgqa_infer.atomic import sync_folder, whole_file
+from dgqa_infer import system
+from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.jsonl import encode
 from dgqa_infer.outputs.last_lines import last_lines
@@ -52,14 +52,15 @@ class RecoveryLog:
         self.path = path
         self._again = again
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.BINARY, 0o666)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
         self._done: dict[int, int] = {}
         self._superseded = False
         self.rows_before = 0
         try:
-            self._lock()
+            if not system.lock(self._descriptor):
+                raise OutputError(f"another run is writing to {path}")
             if os.fstat(self._descriptor).st_size and not resume:
                 raise UsageError(
                     f"{path} holds the rows of an earlier run: continue it with --resume, or remove it first"
@@ -67,7 +68,7 @@ class RecoveryLog:
             self._size = self._learn()
             os.ftruncate(self._descriptor, self._size)
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
-            sync_folder(path.parent)
+            system.sync_folder(path.parent)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -134,15 +135,6 @@ class RecoveryLog:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
         finally:
             os.close(self._descriptor)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"another run is writing to {self.path}") from error
-        except OSError:
-            # A file system without locks. Two runs at once are the user's to avoid there.
-            return
 
     def _learn(self) -> int:
         """Read what is done; return how many bytes of the file are whole rows."""

@@ -8,7 +8,6 @@ once is bounded by slots for crops, by pixels in flight, and by how far results 
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import time
@@ -19,6 +18,7 @@ from typing import Generic, Self
 
 import numpy as np
 
+from dgqa_infer import system
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.addresses import is_remote, shown
@@ -67,7 +67,7 @@ class Pipeline(Generic[R]):
         Raises:
             UsageError: an argument is out of range.
         """
-        count = workers if workers is not None else _cores()
+        count = workers if workers is not None else system.cores()
         if count < 1:
             raise UsageError(f"{count} workers: at least one must decode")
         limits = limits or WorkerLimits()
@@ -364,10 +364,3 @@ def _predict(
 def _shown(name: str | None) -> str | None:
     """A photograph's name as its row has it."""
     return None if name is None else shown(name)
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

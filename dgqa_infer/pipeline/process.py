@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import IO, Self
+
+from dgqa_infer import system
+from dgqa_infer.errors import BackendError
 
 _ENDING_SECONDS = 0.5
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -40,7 +42,13 @@ class WorkerProcess:
 
         Raises:
             OSError: the system has no room for another process.
+            BackendError: no process can be handed memory on this system.
         """
+        if not system.can_hand_over():
+            raise BackendError(
+                "files are decoded in processes of their own, which this system cannot hand memory: "
+                "score from Python with Scorer.score or score_many, which decode in their own process"
+            )
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
@@ -55,9 +63,8 @@ class WorkerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 pass_fds=(theirs.fileno(),),
-                # A group of its own: Ctrl-C in a terminal goes to every process of the foreground group.
-                process_group=0,
                 env={**_without_libheif_switch(), **_ONE_THREAD},
+                **system.apart(),
             )
         self.pid = self._process.pid
 
@@ -75,7 +82,7 @@ class WorkerProcess:
         with self._socket as ours:
             # One that has ended by now is noticed where it is listened to.
             with contextlib.suppress(OSError):
-                socket.send_fds(ours, [b"\0"], [memory])
+                system.hand_over(ours.fileno(), memory)
             self._socket = None
             return ours.detach()
 
@@ -96,10 +103,7 @@ class WorkerProcess:
         with self._stderr:
             self._stderr.seek(0)
             said = self._stderr.read(100_000).decode(errors="replace").strip()
-        words = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        if code == -signal.SIGKILL:
-            words += ", perhaps for want of memory"
-        return words, said.splitlines()[-1] if said else ""
+        return system.how_it_ended(code), said.splitlines()[-1] if said else ""
 
     def kill(self) -> None:
         """End it now, whatever it does. Does nothing to one that has been ended."""

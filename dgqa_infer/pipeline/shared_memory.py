@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 
 import numpy as np
 from PIL import Image
 
+from dgqa_infer import system
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 
@@ -29,7 +29,7 @@ class SharedSlots:
             preprocessing: says what crops there are.
             preview: longest side of the previews, in pixels; 0 for none.
         """
-        self.descriptor = memory_file("dgqa-crops")
+        self.descriptor = system.memory_file("dgqa-crops")
         os.ftruncate(self.descriptor, count * (_crop_bytes(preprocessing) + _preview_bytes(preview)))
         self.pixels, self._previews = views(self.descriptor, count, preprocessing, preview)
 
@@ -41,20 +41,6 @@ class SharedSlots:
         """Let go of the memory."""
         os.close(self.descriptor)
         self.pixels, self._previews = self.pixels[:0].copy(), self._previews[:0].copy()
-
-
-def memory_file(name: str) -> int:
-    """A descriptor of memory that can be handed to another process; the caller closes it.
-
-    It has no name in any file system, so nothing is left behind when this process is killed.
-
-    Args:
-        name: for whoever looks at the process from outside.
-    """
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create(name)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def views(descriptor: int, count: int, preprocessing: Preprocessing, preview: int) -> tuple[Pixels, Pixels]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from collections import deque
 from multiprocessing.connection import Connection
 
+from dgqa_infer import system
 from dgqa_infer.inputs.files import Encoded
 from dgqa_infer.pipeline.messages import (
     MAX_BYTES,
@@ -24,7 +23,6 @@ from dgqa_infer.pipeline.messages import (
 )
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.schedule import Task
-from dgqa_infer.pipeline.shared_memory import memory_file
 
 _STARTUP_SECONDS = 120.0
 
@@ -136,9 +134,8 @@ class Worker:
             self._connection.send_bytes(data)
 
     def _send_memory(self, data: bytes) -> None:
-        memory = memory_file("dgqa-photograph")
+        memory = system.memory_file("dgqa-photograph")
         with open(memory, "wb") as file, contextlib.suppress(OSError):  # noqa: PTH123 (a descriptor)
             file.write(data)
             file.flush()
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as ours:
-                socket.send_fds(ours, [b"\0"], [memory])
+            system.hand_over(self._connection.fileno(), memory)

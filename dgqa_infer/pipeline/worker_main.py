@@ -7,19 +7,17 @@ that a hostile file has taken over must not reach the process that scores.
 from __future__ import annotations
 
 import os
-import resource
 import signal
-import socket
 import time
 import zlib
 from collections import deque
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from dgqa_infer import system
 from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.images.attributes import attributes
 from dgqa_infer.images.crops import crops, random_crops, shrink
@@ -55,10 +53,9 @@ def main(descriptor: int) -> None:
     """
     # Ctrl-C is the parent's business; it says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = socket.socket(fileno=descriptor)
     try:
-        memory = _receive_descriptor(parent)
-        connection = Connection(parent.detach())
+        memory = system.take_over(descriptor)
+        connection = Connection(descriptor)
         decoder = _Decoder(_Parent(connection), decode_settings(connection.recv_bytes()), memory)
         decoder.serve()
     except (EOFError, ConnectionError):
@@ -96,8 +93,7 @@ class _Parent:
             return True
         memory = None
         if order.in_memory:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as parent:
-                memory = _receive_descriptor(parent)
+            memory = system.take_over(self._connection.fileno())
         self._later.append((order, memory))
         return False
 
@@ -117,9 +113,9 @@ class _Decoder:
         self._parent.say(Ready())
         while True:
             task, memory = self._parent.next_task()
-            signal.alarm(self._seconds)
+            system.end_after(self._seconds)
             answer = self._answer(task, memory)
-            signal.alarm(0)
+            system.end_after(0)
             self._parent.say(answer)
 
     def _answer(self, task: Decode, memory: int | None) -> Answer:
@@ -190,16 +186,9 @@ class _Decoder:
 
     def _admit(self, pixels: int) -> None:
         if pixels > self._settings.free_pixels:
-            signal.alarm(0)
+            system.end_after(0)
             self._parent.ask(pixels)
-            signal.alarm(self._seconds)
-
-
-def _receive_descriptor(parent: socket.socket) -> int:
-    _, descriptors, *_ = socket.recv_fds(parent, 1, 1)
-    if not descriptors:
-        raise EOFError
-    return descriptors[0]
+            system.end_after(self._seconds)
 
 
 def _on_device(settings: WorkerSettings) -> DeviceDecoder | None:
@@ -212,26 +201,13 @@ def _on_device(settings: WorkerSettings) -> DeviceDecoder | None:
 
 
 def _confine(settings: WorkerSettings) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     memory = settings.memory_bytes
     if settings.jpeg_device is not None:
         # CUDA has reserved addresses for all memory of all GPUs by now; what files need comes on top of it.
-        memory += _address_space()
-    if hard != resource.RLIM_INFINITY:
-        memory = min(memory, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        memory += system.address_space()
+    system.limit_itself(memory=memory, file_bytes=0)
     # Decoders' own complaints go nowhere; until now stderr was kept, in case this process could not start.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     # Our own limit is checked before any pixel. Pillow's, within its decoders, shall be no stricter; it
     # raises at twice this number.
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels // 2 + 1
-
-
-def _address_space() -> int:
-    """What this process has reserved, in bytes; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0

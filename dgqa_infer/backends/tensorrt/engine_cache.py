@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dgqa_infer import system
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.backends.tensorrt.engine_key import EngineKey, EngineRecord, Environment
 from dgqa_infer.errors import BackendError, OutputError
@@ -27,13 +27,7 @@ def default_folder() -> Path:
     """Where engines are kept: `DGQA_CACHE`, or the place for caches of this system."""
     if chosen := os.environ.get("DGQA_CACHE"):
         return Path(chosen) / "engines"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "dgqa-infer" / "engines"
+    return system.cache_folder() / "dgqa-infer" / "engines"
 
 
 class EngineCache:
@@ -158,14 +152,12 @@ class EngineCache:
         return plan
 
     def _refuse_open_folder(self) -> None:
-        if sys.platform == "win32":
-            return  # a user's own folder there; modes say nothing
         status = self.folder.lstat()
         if not stat.S_ISDIR(status.st_mode):
             raise BackendError(f"the engine cache {self.folder} is not a folder of its own; remove it")
-        if status.st_uid != os.getuid():
+        if system.belongs_to_another(status):
             raise BackendError(f"the engine cache {self.folder} belongs to another user; remove it")
-        if status.st_mode & 0o077:
+        if system.open_to_others(status):
             raise BackendError(
                 f"the engine cache {self.folder} is open to other users, who could have put programs there: "
                 f"empty it and chmod 700 {self.folder}"

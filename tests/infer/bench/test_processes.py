@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dgqa_infer.bench.conditions import conditions, cores
+from dgqa_infer.bench.conditions import conditions
 from dgqa_infer.bench.processes import run, tree
+from dgqa_infer.system import cores
 
 HOLD = "import time; held = b'x' * {size}; time.sleep(0.5)"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what others hold")

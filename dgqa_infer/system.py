@@ -1,0 +1,227 @@
+"""What systems do differently: everything that Python does not offer on Linux, macOS and Windows alike.
+
+New calls of that kind belong here, each with what happens where the system has no such thing; a test sees
+that no other module makes one, and so does `mypy --platform win32`. On Windows no process can be handed
+memory, so photographs are not decoded in processes of their own there: `can_hand_over` says so, and
+`dgqa_infer.pipeline` needs it. All else works, with less protection where a function says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+BINARY: Final = getattr(os, "O_BINARY", 0)
+"""For `os.open`: Windows changes the ends of lines without it."""
+
+
+def cores() -> int:
+    """How many cores this process may use; all of the machine's where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load() -> float:
+    """How many processes were at work in the last minute, on average; 0 where unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def cuda_driver() -> str:
+    """Name of the library that is NVIDIA's driver."""
+    return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+# Files
+
+
+def open_to_read(path: str) -> int:
+    """A descriptor of what has this name, be it a pipe that nobody writes to; the caller closes it.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: no file can have this name.
+    """
+    # A pipe without a writer would be waited for, for ever.
+    return os.open(path, os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0))
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, where the file system has locks.
+
+    Returns:
+        Whether nobody else has locked it.
+    """
+    # As long to import as all that a run without a log needs of ours.
+    from filelock import lock_descriptor
+
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        # Without locks, two runs at once are the user's to avoid.
+        return True
+
+
+def set_mode(descriptor: int, path: str, mode: int) -> None:
+    """Set the permissions of an open file that has this name; Windows knows only "read-only".
+
+    Raises:
+        OSError: they cannot be set.
+    """
+    os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101 (a descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a new name in a folder outlives a power failure, where a folder can be synchronised."""
+    if sys.platform == "win32":
+        return  # a folder cannot be opened there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def belongs_to_another(status: os.stat_result) -> bool:
+    """Whether another user owns what has this status; never on Windows, which does not tell so."""
+    return sys.platform != "win32" and status.st_uid != os.getuid()
+
+
+def open_to_others(status: os.stat_result) -> bool:
+    """Whether others than its owner may use what has this status.
+
+    Never on Windows: modes say nothing there, and a user's own folder is closed to others.
+    """
+    return sys.platform != "win32" and bool(status.st_mode & 0o077)
+
+
+def cache_folder() -> Path:
+    """This user's folder for caches; it may not be there yet."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+# Processes and memory
+
+
+def can_hand_over() -> bool:
+    """Whether another process can be handed an open file, and so memory: not on Windows."""
+    return sys.platform != "win32"
+
+
+def hand_over(to: int, descriptor: int) -> None:
+    """Hand an open file to the process at the other end of a Unix socket.
+
+    Raises:
+        OSError: that process has ended.
+    """
+    if sys.platform == "win32":
+        raise RuntimeError("ask can_hand_over first")
+    with socket.socket(fileno=os.dup(to)) as there:
+        socket.send_fds(there, [b"\0"], [descriptor])
+
+
+def take_over(source: int) -> int:
+    """The open file that the process at the other end of a Unix socket hands over; the caller closes it.
+
+    Raises:
+        EOFError: that process has ended.
+    """
+    if sys.platform == "win32":
+        raise RuntimeError("ask can_hand_over first")
+    with socket.socket(fileno=os.dup(source)) as there:
+        _, descriptors, *_ = socket.recv_fds(there, 1, 1)
+    if not descriptors:
+        raise EOFError
+    return descriptors[0]
+
+
+def memory_file(name: str) -> int:
+    """A descriptor of memory that can be handed to another process; the caller closes it.
+
+    It has no name in any file system, so nothing is left behind when this process is killed. Where the system
+    has no such memory it is a temporary file without a name.
+
+    Args:
+        name: for whoever looks at the process from outside.
+    """
+    if hasattr(os, "memfd_create"):
+        memory: int = os.memfd_create(name)
+        return memory
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def apart() -> dict[str, Any]:
+    """Arguments of `subprocess.Popen` for a process that Ctrl-C in a terminal does not reach."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    # Ctrl-C goes to every process of the foreground group.
+    return {"process_group": 0}
+
+
+def how_it_ended(code: int) -> str:
+    """In words, how a process ended, from the return code of its `subprocess.Popen`."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}, perhaps for want of memory" if name == "SIGKILL" else name
+
+
+def limit_itself(
+    *, memory: int | None = None, cpu_seconds: int | None = None, file_bytes: int | None = None
+) -> None:
+    """Bound what this process may take from now on, and let it write no core dump.
+
+    A limit that the system has set already is never raised. Windows has none of these limits, and macOS
+    refuses the one of memory: there the process is not bounded in that.
+
+    Args:
+        memory: bytes of addresses.
+        cpu_seconds: of processor time.
+        file_bytes: size of any file it writes.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    wanted = {"RLIMIT_CORE": 0, "RLIMIT_AS": memory, "RLIMIT_CPU": cpu_seconds, "RLIMIT_FSIZE": file_bytes}
+    for name, most in wanted.items():
+        if most is None:
+            continue
+        kind = getattr(resource, name)
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):
+            if sys.platform != "darwin":
+                raise
+
+
+def address_space() -> int:
+    """What this process has reserved, in bytes; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 0
+    return pages * mmap.PAGESIZE
+
+
+def end_after(seconds: int) -> None:
+    """End this process unless it calls this again within so many seconds; 0 for never."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
