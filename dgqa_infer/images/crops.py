@@ -37,7 +37,7 @@ def shrink(image: Pixels, preprocessing: Preprocessing, box: Box | None = None) 
     scale = preprocessing.short_side / min(height, width)
     size = (round(width * scale), round(height * scale))
     if box is None and preprocessing.resizer is None:
-        return np.asarray(Image.fromarray(image).resize(size, PILLOWS[preprocessing.filter]))
+        return resampling.columns_first(image, size, preprocessing.filter)
     shrunk = resampling.shrink(image, size, preprocessing.filter, edges)
     if box is None:
         return shrunk

@@ -53,6 +53,24 @@ def shrink(image: Pixels, size: tuple[int, int], filter: str, box: Box) -> Pixel
     return np.asarray(result)
 
 
+def columns_first(image: Pixels, size: tuple[int, int], filter: str) -> Pixels:
+    """Resize as Pillow up to 12 does, whichever Pillow is installed.
+
+    From 13 on, Pillow begins with the rows where the height shrinks by more than twice as many pixels as the
+    width. The values between the two passes are rounded, so noise comes out up to 24 levels apart.
+
+    Args:
+        image: uint8 [height, width, 3].
+        size: width and height of the result.
+        filter: bilinear, bicubic or lanczos.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    columns = Image.fromarray(image).resize((size[0], image.shape[0]), PILLOWS[filter])
+    return np.asarray(columns.resize(size, PILLOWS[filter]))
+
+
 def _by_pillow(image: Pixels, size: tuple[int, int], filter: str, box: Box) -> Pixels:
     """The same without the library. Pillow alone would begin with the columns, and be off by up to 14."""
     left, top, right, bottom = box

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from dgqa_infer import Scorer
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.preprocessing import FULL, STANDARD, Preprocessing
+from dgqa_infer.images.crops import crops
 
 TOOLS = ("cmake", "g++", "apt-get", "dpkg-deb")
 TURBOJPEG = any(Path("/usr/include").rglob("turbojpeg.h"))
@@ -105,6 +108,33 @@ def test_its_scores_are_pythons(program: Path, model: Path, photos: list[Path]) 
             assert row["score"] == pytest.approx(right.score, abs=0.02), path.name
             assert row["spread"] == pytest.approx(right.spread, abs=0.001), path.name
             assert (row["width"], row["height"]) == (right.width, right.height)
+
+
+@pytest.fixture(scope="module")
+def cropper(repository: Path, program: Path) -> Path:
+    """crops.cpp beside this file, built with the example's header."""
+    built, runtime = program.with_name("crops"), program.parent.parent / "runtime"
+    command = ["g++", "-std=c++17", "-O2", Path(__file__).with_name("crops.cpp"), "-o", built]
+    command += ["-I", repository / "examples" / "cpp", "-isystem", runtime / "include" / "onnxruntime"]
+    ran = run(*command, "-L", runtime / "lib", "-lonnxruntime", f"-Wl,-rpath,{runtime / 'lib'}")
+    assert ran.returncode == 0, ran.stderr
+    return built
+
+
+@pytest.mark.parametrize("way", [STANDARD, FULL], ids=lambda way: way.id)
+@pytest.mark.parametrize("size", [(513, 512), (701, 1000), (1999, 601), (1537, 2311), (300, 150), (1, 40)])
+def test_its_crops_are_pythons_byte_for_byte(
+    cropper: Path, way: Preprocessing, size: tuple[int, int], tmp_path: Path
+) -> None:
+    pytest.importorskip("cykooz_resizer", reason="fast_image_resize is not installed (cykooz.resizer)")
+    height, width = size
+    noise = np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    (tmp_path / "rgb").write_bytes(noise.tobytes())
+    numbers = (width, height, way.short_side, way.crop, way.grid, int(way.resizer is not None))
+    command = [cropper, tmp_path / "rgb", *map(str, numbers)]
+    found = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
+    right, _ = crops(noise, way)
+    np.testing.assert_array_equal(np.frombuffer(found, np.uint8).reshape(right.shape), right)
 
 
 def test_the_pages_commands_run(repository: Path, program: Path, photos: list[Path], tmp_path: Path) -> None:

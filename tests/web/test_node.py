@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dgqa_infer import Scorer
-from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
+from dgqa_infer.bundle.preprocessing import FULL, STANDARD, Preprocessing
 from dgqa_infer.domains.classes import WORDS
 from dgqa_infer.images.crops import crops
 
@@ -31,6 +31,7 @@ SIZES = (
 )
 WAYS = (
     STANDARD,
+    FULL,
     Preprocessing("grid9", short_side=300, crop=128, grid=9, filter="lanczos", resizer="fast_image_resize"),
     Preprocessing("grid1", short_side=256, crop=224, grid=1, filter="bilinear", resizer="fast_image_resize"),
 )

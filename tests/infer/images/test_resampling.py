@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +100,19 @@ def test_every_format_is_shrunk_by_the_resizer_that_the_preprocessing_names(phot
     assert np.array_equal(shrink(whole, STANDARD), resampling.shrink(whole, (768, 512), "bicubic", box))
     by_pillow = np.asarray(Image.fromarray(whole).resize((768, 512), Image.Resampling.BICUBIC))
     assert np.array_equal(shrink(whole, FULL), by_pillow)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_pillow_11_and_12"),
+    [("bilinear", "877b16d868e39042"), ("bicubic", "b78a28d6db6b317b"), ("lanczos", "170c73b24caa0325")],
+)
+def test_tall_photographs_of_older_models_keep_the_pixels_that_pillow_gave_before_13(
+    name: str, by_pillow_11_and_12: str
+) -> None:
+    """Pillow 13 resizes the rows of tall pictures first. Digests of `resize` by Pillow 11.3.0 and 12.2.0."""
+    tall = Image.frombytes("RGB", (75, 250), random.Random(1).randbytes(75 * 250 * 3))
+    found = shrink(np.asarray(tall), replace(FULL, short_side=64, crop=64, filter=name))
+    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == by_pillow_11_and_12
 
 
 def test_a_photograph_that_is_not_large_has_the_same_pixels_by_every_preprocessing(
