@@ -1,4 +1,7 @@
-"""Run a program that measures: `python -m benchmarks NAME ARGUMENTS`; without a name, list them."""
+"""Run a program that measures: `python -m benchmarks NAME ARGUMENTS`; without a name, list them.
+
+The exit code is the program's: 1 where it has a target and missed it.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,19 @@ def programs() -> dict[str, tuple[str, str]]:
     return found
 
 
-def main() -> None:
+def main() -> int:
     known = programs()
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: python -m benchmarks NAME ARGUMENTS\n")
         for name, (module, sentence) in sorted(known.items(), key=lambda item: item[1][0]):
             print(f"  {module.split('.')[1]:10}  {name:20}  {sentence}")
-        return
+        return 0
     name = sys.argv[1]
     if name not in known:
         sys.exit(f"no benchmark is called {name!r}; `python -m benchmarks` lists them")
     sys.argv = [f"python -m benchmarks {name}", *sys.argv[2:]]
-    importlib.import_module(known[name][0]).main()
+    return int(importlib.import_module(known[name][0]).main() or 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

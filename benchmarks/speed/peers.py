@@ -7,7 +7,8 @@ LARGE holds photographs of cameras, RATED those that RATINGS.csv has opinions of
 `peer_ways.py`, each with a process of its own that has loaded what it needs; they take turns of so many
 --seconds, one process at work at a time. Memory is looked at in a turn that is not timed. Every rated
 photograph is then judged once. The opinions do nothing but evaluate. The figures go to
-`results/peers.json`, the picture to `docs/pictures/peers.png`.
+`results/peers.json`, the picture to `docs/pictures/peers.png`; the exit code is 1 if a target of `targets.py`
+is missed.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def arguments_of() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int:
     arguments = arguments_of()
     samples = read_table(arguments.ratings, arguments.rated).samples[: arguments.most]
     sets = {
@@ -149,6 +150,7 @@ def main() -> None:
     print(json.dumps(result, indent=1))
     print(table(result["targets"]))
     picture(found, PICTURES / f"{arguments.name}.png")
+    return int(not all(each["met"] for each in result["targets"]))
 
 
 def turns(ways: list[Way], paths: list[str], rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -233,4 +235,4 @@ def picture(found: dict[str, dict[str, Any]], file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,10 @@ a JPEG can be decoded at a half, a quarter or an eighth of its size: faster, and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from PIL import ImageFile
@@ -14,6 +18,7 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decoders import pillow
 from dgqa_infer.images.decoders.jpeg_segments import Rewritten, rewrite
+from dgqa_infer.images.decoders.jpeg_stray import without_stray_bytes
 
 Verdict = Literal["sound", "corrupt", "unknown"]
 
@@ -99,10 +104,7 @@ def mend(
     """
     if verdict != "corrupt" and (mode != "CMYK" or _is_sound_cmyk(data)):
         return None
-    for without_zeros in (False, True):
-        found = rewrite(data, without_zeros=without_zeros)
-        if found is None or not (found.had_end or found.complete):
-            return None
+    for found in _rewritten(data, mode):
         if mode == "CMYK":
             if _is_sound_cmyk(found.data):
                 return found.data, None, _lost(found)
@@ -111,6 +113,23 @@ def mend(
         if verdict == "sound":
             return found.data, pixels, _lost(found)
     return None
+
+
+def _rewritten(data: bytes, mode: str) -> Iterator[Rewritten]:
+    """The file without what is odd about it, by ways that take the more the later they come."""
+    plain = rewrite(data)
+    if plain is None or not (plain.had_end or plain.complete):
+        return
+    yield plain
+    if (shorter := rewrite(data, without_zeros=True)) is not None:
+        yield shorter
+    with suppress(ImportError):
+        import simplejpeg
+
+        space = "CMYK" if mode == "CMYK" else "RGB"
+        strictly = partial(simplejpeg.decode_jpeg, colorspace=space, strict=True)
+        if (short := without_stray_bytes(plain.data, strictly)) is not None:
+            yield replace(plain, data=short)
 
 
 def _lost(found: Rewritten) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def rewrite(data: bytes, *, without_zeros: bool = False) -> Rewritten | None:
     """
     walk = _Walk()
     at, had_end = 2, False
-    while (found := _next_marker(data, at)) is not None:
+    while (found := next_marker(data, at)) is not None:
         marker, at = found
         if marker == _EOI:
             had_end = True
@@ -80,7 +80,7 @@ def rewrite(data: bytes, *, without_zeros: bool = False) -> Rewritten | None:
         body = data[at + 2 : at + length]
         at += length
         if marker == _SOS:
-            end = _end_of_scan(data, at)
+            end = end_of_scan(data, at)
             if not _add_scan(walk, body, _coded(data[at:end], without_zeros)):
                 return None
             at = end
@@ -93,7 +93,7 @@ def rewrite(data: bytes, *, without_zeros: bool = False) -> Rewritten | None:
     return Rewritten(b"".join([*walk.parts, b"\xff\xd9"]), had_end, complete, lost)
 
 
-def _next_marker(data: bytes, at: int) -> tuple[int, int] | None:
+def next_marker(data: bytes, at: int) -> tuple[int, int] | None:
     """The next marker and where its segment begins; whatever lies before it is passed over."""
     while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
         marker = data[at + 1]
@@ -103,7 +103,7 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def _end_of_scan(data: bytes, at: int) -> int:
+def end_of_scan(data: bytes, at: int) -> int:
     """Where entropy-coded data ends: at a marker that is no restart."""
     while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
         following = data[at + 1]

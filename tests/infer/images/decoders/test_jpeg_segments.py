@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,9 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "no end": lambda data: data[:-2],
     "half an end": lambda data: data[:-1],
     "zeros before the end": lambda data: data[:-2] + bytes(64) + data[-2:],
+    "text before the end": lambda data: data[:-2] + b"made by a camera" + data[-2:],
+    "four characters before the end": lambda data: data[:-2] + b"junk" + data[-2:],
+    "a run before the end": lambda data: data[:-2] + b"\x55" * 21 + data[-2:],
     "fill before the end": lambda data: data[:-2] + b"\xff" * 9 + data[-2:],
     "zeros and no end": lambda data: data[:-2] + bytes(64),
     "bytes after the end": lambda data: data + b"more bytes \xff\xd8\xff\xe0",
@@ -84,6 +88,43 @@ def test_pixels_and_verdict_are_those_of_the_sound_file(kind: str, odd: str) -> 
     assert np.array_equal(found.pixels, sound.pixels)
     extra = set(found.warnings) - set(sound.warnings)
     assert extra <= {"metadata_ignored", "icc_profile_ignored"}
+
+
+SEQUENTIAL = [kind for kind in KINDS if kind != "progressive"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 9, 40, 300])
+@pytest.mark.parametrize("kind", SEQUENTIAL)
+def test_bytes_of_any_value_before_the_end_change_nothing(kind: str, length: int) -> None:
+    stray = np.random.default_rng(length).integers(0, 255, length, dtype=np.uint8).tobytes()
+    sound = decode(KINDS[kind])
+    found = decode(KINDS[kind][:-2] + stray + KINDS[kind][-2:], strict=True)
+    assert np.array_equal(found.pixels, sound.pixels)
+    assert found.warnings == sound.warnings
+
+
+def test_what_damaged_data_leaves_before_the_end_is_no_stray_bytes(repository: Path) -> None:
+    """A byte of the coded data is changed: where a strict decoder notices it, so does the warning."""
+    import simplejpeg
+
+    file = io.BytesIO()
+    with Image.open(repository / "examples" / "photos" / "astronaut.webp") as photograph:
+        photograph.convert("RGB").resize((160, 160)).save(file, "JPEG", quality=85)
+    data = file.getvalue()
+    chance = np.random.default_rng(0)
+    start, noticed, left_over = data.index(b"\xff\xda") + 14, 0, 0
+    for place in chance.integers(start, len(data) - 2, 300):
+        damaged = bytearray(data)
+        damaged[place] ^= int(chance.integers(1, 255))
+        if 0xFF in damaged[place - 1 : place + 1] or 0xFF in data[place - 1 : place + 1]:
+            continue
+        try:
+            simplejpeg.decode_jpeg(bytes(damaged), strict=True)
+        except ValueError as error:
+            noticed += 1
+            left_over += "extraneous" in str(error)
+            assert outcome(bytes(damaged)).warnings == ("jpeg_corrupt_data",)  # type: ignore[union-attr]
+    assert noticed > left_over > 50
 
 
 def test_spectral_selection_that_baseline_does_not_have_is_passed_over() -> None:
