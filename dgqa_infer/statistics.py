@@ -17,6 +17,11 @@ FOLDERS: Final = 1000
 """Folders that have figures of their own; photographs in others are counted for the set alone."""
 
 
+def ranked(counts: Counter[str], most: int | None = None) -> list[tuple[str, int]]:
+    """Names with their numbers, the most frequent first, and equally frequent ones by name."""
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:most]
+
+
 @dataclass(slots=True)
 class ScoreCounts:
     """Scores counted in hundredths, as finely as rows give them: exact, and small for any number of them.
@@ -122,7 +127,7 @@ class Statistics:
             faults = {
                 "photographs": self.explained,
                 "nothing_found": self.clean,
-                "named": dict(self.faults.most_common()),
+                "named": dict(ranked(self.faults)),
             }
         figures: dict[str, Any] = {"scores": self.scores.as_json(), "faults": faults}
         if self.folders is None:
@@ -136,6 +141,6 @@ class Statistics:
         tenth, mean = self.scores.quantile(0.1), self.scores.mean
         line = f"median score {median:.1f}, mean {mean:.1f}, the worst tenth up to {tenth:.1f}"
         if self.faults:
-            named = ", ".join(f"{name} {count:,}" for name, count in self.faults.most_common(3))
+            named = ", ".join(f"{name} {count:,}" for name, count in ranked(self.faults, 3))
             line += f"; most often wrong: {named}"
         return line

@@ -19,7 +19,7 @@ from dgqa_infer.domains.drift import DomainDrift, drift
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.results import Row
-from dgqa_infer.statistics import Statistics
+from dgqa_infer.statistics import Statistics, ranked
 
 
 @dataclass(slots=True)
@@ -195,5 +195,5 @@ class Summary:
 def _by_reason(sentence: str, counts: Counter[str]) -> str:
     if not counts.total():
         return ""
-    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in counts.most_common())
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in ranked(counts))
     return f"{sentence.format(f'{counts.total():,}')} ({reasons})"

@@ -131,8 +131,7 @@ def _print(found: Comparison, out: Output) -> None:
         ],
         title=f"New less old, in points of the score [95 % interval], {found.model}",
     )
-    faults = sorted({*found.gained, *found.lost}, key=lambda name: found.lost[name] - found.gained[name])
-    if faults:
+    if faults := found.faults_changed():
         out.table(
             [{"fault": each, "gained": found.gained[each], "lost": found.lost[each]} for each in faults],
             title=f"Faults, of {found.explained:,} pairs",

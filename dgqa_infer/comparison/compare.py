@@ -14,6 +14,7 @@ from dgqa_infer.comparison.pairing import Pair, Pairs
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.faults import faults_of
 from dgqa_infer.results import Row
+from dgqa_infer.statistics import ranked
 
 WORST: Final = 10
 """Pairs with the greatest drops that are named and shown."""
@@ -80,6 +81,12 @@ class Comparison:
         dropped = [each for each in self.pairs.pairs if each.scored and difference(each) < 0]
         return sorted(dropped, key=difference)[:count]
 
+    def faults_changed(self) -> list[str]:
+        """Faults that were gained or lost: those more often gained than lost first, then by name."""
+        return sorted(
+            {*self.gained, *self.lost}, key=lambda name: (self.lost[name] - self.gained[name], name)
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
@@ -88,8 +95,8 @@ class Comparison:
             "folders": {name: found.as_json() for name, found in self.folders.items()},
             "faults": {
                 "pairs": self.explained,
-                "gained": dict(self.gained.most_common()),
-                "lost": dict(self.lost.most_common()),
+                "gained": dict(ranked(self.gained)),
+                "lost": dict(ranked(self.lost)),
             },
             "worst": [_pair_json(each) for each in self.worst()],
             "no_score": {

@@ -24,6 +24,7 @@ from dgqa_infer.inputs.local import local_file
 from dgqa_infer.outputs.faults import faults_of
 from dgqa_infer.outputs.html.thumbnails import data_url, thumbnails
 from dgqa_infer.results import Row
+from dgqa_infer.statistics import ranked
 from dgqa_infer.text import printable
 
 SIDE: Final = 640
@@ -123,7 +124,7 @@ def _faults(found: Comparison) -> str:
 
 
 def _counts(title: str, counts: Counter[str], pairs: int) -> str:
-    items = "".join(f"<li>{_text(name)}: {number:,}</li>" for name, number in counts.most_common())
+    items = "".join(f"<li>{_text(name)}: {number:,}</li>" for name, number in ranked(counts))
     hint = f'<p class="hint">of {pairs:,} pairs</p>'
     return f'<section class="card"><h2>{title}</h2>{hint}<ul>{items or "<li>none</li>"}</ul></section>'
 

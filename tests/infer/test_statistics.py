@@ -65,3 +65,11 @@ def test_a_set_is_told_whole_and_by_folder() -> None:
 def test_a_set_without_scores_has_no_figures() -> None:
     assert Statistics().as_json() == {"scores": None, "faults": None, "folders": {}}
     assert Statistics().sentence() is None
+
+
+def test_faults_that_are_equally_frequent_come_by_name() -> None:
+    statistics = Statistics()
+    for each in (row("a.jpg", 10, "noise"), row("b.jpg", 20, "haze"), row("c.jpg", 30, "blur", "noise")):
+        statistics.count(each)
+    assert list(statistics.as_json()["faults"]["named"]) == ["noise", "blur", "haze"]
+    assert str(statistics.sentence()).endswith("most often wrong: noise 2, blur 1, haze 1")

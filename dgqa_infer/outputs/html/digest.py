@@ -14,7 +14,7 @@ from dgqa_infer.errors import UsageError
 from dgqa_infer.images.content import NOT_A_PHOTOGRAPH
 from dgqa_infer.outputs.map_picture import COLOURS
 from dgqa_infer.results import DistortionRow, Row
-from dgqa_infer.statistics import ScoreCounts
+from dgqa_infer.statistics import ScoreCounts, ranked
 from dgqa_infer.text import printable
 
 BARS: Final = 20
@@ -152,14 +152,14 @@ class Digest:
             distortions = {
                 "photos": self._explained,
                 "none": self._clean,
-                "named": [list(each) for each in self._named.most_common(12)],
+                "named": [list(each) for each in ranked(self._named, 12)],
             }
         quantiles = {"median": self._scores.quantile(0.5), "tenth": self._scores.quantile(0.1)}
         return {
             "total": self.total,
             "failed": self._failures.total(),
-            "failures": dict(self._failures.most_common()),
-            "models": [name for name, _ in self.models.most_common(8)],
+            "failures": dict(ranked(self._failures)),
+            "models": [name for name, _ in ranked(self.models, 8)],
             "quantiles": quantiles if self.scored else None,
             "histogram": self.histogram(),
             "gate": {"failed": self._gate[False], "passed": self._gate[True]} if self._gate else None,

@@ -12,6 +12,7 @@ from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import ModelError
 from dgqa_infer.outputs.html.digest import Digest
 from dgqa_infer.outputs.html.pictures import Picture, Picturing, Progress, pictures_of
+from dgqa_infer.statistics import ranked
 
 _CLASSES_SHOWN = 12
 
@@ -39,7 +40,7 @@ def ending(
         nothing: dict[str, Any] = {"shown": [], "worst": [], "best": [], "meaning": []}
         return nothing | {"profile": None, "drift": None}, {}, notes
     bundle = Bundle.load(name)
-    model = digest.models.most_common(1)[0][0]
+    model = ranked(digest.models, 1)[0][0]
     if model.endswith("+scaled"):
         bundle = bundle.with_scaled_decoding()
     # Decoded on a GPU, a photograph's map is the same but for what the eye does not see.

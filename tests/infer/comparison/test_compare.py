@@ -40,6 +40,17 @@ def test_folders_faults_and_the_worst_are_told() -> None:
     assert found.verdict is None
 
 
+def test_faults_that_are_equally_frequent_come_by_name_in_every_run() -> None:
+    names = ("noise", "blocks", "haze", "glare", "mud", "banding", "softness")
+    old = [row("o/1.jpg", 60, *names[4:]), row("o/2.jpg", 60)]
+    new = [row("n/1.jpg", 60, *names[:3]), row("n/2.jpg", 60, "glare")]
+    found = compare(pair(old, new))
+    assert found.faults_changed() == [*sorted(names[:4]), *sorted(names[4:])]
+    faults = found.as_json()["faults"]
+    assert list(faults["gained"]) == sorted(names[:4])
+    assert list(faults["lost"]) == sorted(names[4:])
+
+
 def test_a_photograph_that_lost_its_score_is_told_and_no_figure_counts_it() -> None:
     found = compare(
         pair(
