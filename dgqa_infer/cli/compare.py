@@ -40,7 +40,7 @@ def compare(
         typer.Option(
             min=0,
             metavar="POINTS",
-            help="Exit code 1 if the mean score drops by more, with its whole 95 % interval.",
+            help="Exit code 1 if the mean score surely drops by more: its whole 95 % interval does.",
         ),
     ] = None,
     page: Annotated[
@@ -58,12 +58,12 @@ def compare(
 ) -> None:
     """Compare two sets of photographs of the same scenes: did the new one get better or worse?
 
-    Prints the mean and the median difference of the scores, new less old, with 95 % bootstrap intervals; how
-    often the new photograph scores higher; the same by folder; which faults were gained and lost; and the
-    greatest drops. Folders are scored first; rows must be of the same model.
+    Prints by how many points the scores changed, mean and median, new minus old, each with the range in which
+    it lies with 95 % confidence; how often the new photograph scores higher; the same by folder; which faults
+    came and went; and the greatest drops. Folders are scored first; rows must be of the same model.
 
-    Exit codes: 0 compared (and passed), 1 the drop is surely beyond --max-drop, 2 usage, 3 some photographs
-    of NEW have no score though those of OLD have.
+    Exit codes: 0 compared (and passed), 1 the drop is surely larger than --max-drop, 2 usage, 3 some
+    photographs of NEW have no score though those of OLD have.
     """
     began = time.monotonic()
     out = Output(json=json, quiet=quiet)
@@ -88,7 +88,7 @@ def compare(
 
         write_whole(junit, as_junit(found, old, new, time.monotonic() - began))
     if found.all.pairs < FEW and max_drop is not None:
-        out.warn(f"only {found.all.pairs} pairs: the intervals are rough")
+        out.warn(f"only {found.all.pairs} pairs: only a large drop can fail, and intervals are rough")
     for count, which, there in (
         (len(found.pairs.only_old), "OLD", "NEW"),
         (len(found.pairs.only_new), "NEW", "OLD"),
@@ -129,7 +129,7 @@ def _print(found: Comparison, out: Output) -> None:
             }
             for name, each in names.items()
         ],
-        title=f"New less old, in points of the score [95 % interval], {found.model}",
+        title=f"New minus old, in points of the score [95 % interval], {found.model}",
     )
     if faults := found.faults_changed():
         out.table(

@@ -20,7 +20,7 @@ WORST: Final = 10
 """Pairs with the greatest drops that are named and shown."""
 
 FEW: Final = 20
-"""With fewer pairs an interval is rough."""
+"""With fewer pairs intervals of very skewed differences are too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def compare(pairs: Pairs, max_drop: float | None = None) -> Comparison:
 
 
 def difference(pair: Pair) -> float:
-    """New score less old score, in points."""
+    """New score minus old score, in points."""
     try:
         return float(pair.new["score"]) - float(pair.old["score"])
     except (KeyError, TypeError, ValueError) as error:
@@ -159,7 +159,7 @@ def _model(rows: Sequence[Row]) -> str:
 
 
 def _verdict(found: Differences, max_drop: float) -> Verdict:
-    passed = not drops_beyond(found, max_drop)
+    passed = not drops_beyond(found.mean, max_drop)
     moved = f"the mean score changes by {found.mean.signed()}"
     if not passed:
         sentence = f"{moved}: it drops by more than {max_drop:g}"
