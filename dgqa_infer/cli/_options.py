@@ -18,7 +18,12 @@ _STDIN = 0
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", "-m", metavar="NAME|DIR", help="A built-in bundle's name, or a bundle's folder."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|DIR",
+        help="A model: a built-in one's name, or a folder that `adapt` or `export` wrote.",
+    ),
 ]
 DeviceOption = Annotated[
     str,
@@ -28,10 +33,10 @@ DeviceOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int, typer.Option(min=1, help="Photographs that are scored at once. Scores do not depend on it.")
+    int, typer.Option(min=1, help="Photographs that are scored at once; scores stay the same.")
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Processes that decode.", show_default="one a core")
+    int | None, typer.Option(min=1, help="Processes that decode photographs.", show_default="one a core")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
 JsonOption = Annotated[
@@ -44,29 +49,36 @@ RecursiveOption = Annotated[
 ]
 FollowLinksOption = Annotated[
     bool,
-    typer.Option("--follow-links", help="Look into folders that links lead to; each folder once."),
+    typer.Option("--follow-links", help="Also look into folders that symbolic links lead to, each once."),
 ]
 AllowPrivateOption = Annotated[
     bool,
-    typer.Option("--allow-private", help="Also ask web addresses of this machine and its link."),
+    typer.Option(
+        "--allow-private", help="Also open web addresses of this machine (localhost) and link-local ones."
+    ),
 ]
 IncludeOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="GLOB", help="Only files that fit, and whatever they are. May be repeated."),
+    typer.Option(
+        metavar="GLOB", help="Only files whose names match, whatever their ending. May be repeated."
+    ),
 ]
 ExcludeOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
+    typer.Option(metavar="GLOB", help="Leave out files and folders whose names match. May be repeated."),
 ]
 RetryOption = Annotated[
     bool | None,
     typer.Option(
         "--retry-failed/--keep-failed",
         help="With --resume: try all failures again, or none.",
-        show_default="what may have passed",
+        show_default="those that a disk, a network or a time limit caused",
     ),
 ]
-NullOption = Annotated[bool, typer.Option("--null", "-0", help="Names on stdin end in a zero byte.")]
+NullOption = Annotated[
+    bool,
+    typer.Option("--null", "-0", help="Names on stdin end in a zero byte, as `find -print0` writes them."),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
 ]
@@ -85,7 +97,12 @@ GpuDecodeOption = Annotated[
     ),
 ]
 SummaryOption = Annotated[
-    str | None, typer.Option("--summary", metavar="FILE.json", help="Write the run's numbers here.")
+    str | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE.json",
+        help="Also write the run's counts, mean score, percentiles and faults, by folder too.",
+    ),
 ]
 
 
@@ -93,14 +110,14 @@ def _limit(name: str, help: str) -> Any:
     return typer.Option(name, metavar="AMOUNT", help=help)
 
 
-FileSizeLimit = Annotated[str, _limit("--limit-file-size", "Size of a file.")]
-PixelsLimit = Annotated[str, _limit("--limit-pixels", "Width × height.")]
-SideLimit = Annotated[str, _limit("--limit-side", "Width or height.")]
-ProfileLimit = Annotated[str, _limit("--limit-profile", "Embedded colour profile.")]
-TimeLimit = Annotated[str, _limit("--limit-time", "Time to decode one file.")]
-MemoryLimit = Annotated[str, _limit("--limit-memory", "Memory of one decoding process.")]
+FileSizeLimit = Annotated[str, _limit("--limit-file-size", "Largest file that is read.")]
+PixelsLimit = Annotated[str, _limit("--limit-pixels", "Most pixels, width × height, of a photograph.")]
+SideLimit = Annotated[str, _limit("--limit-side", "Longest side of a photograph.")]
+ProfileLimit = Annotated[str, _limit("--limit-profile", "Largest embedded colour profile that is used.")]
+TimeLimit = Annotated[str, _limit("--limit-time", "Longest time to decode a file.")]
+MemoryLimit = Annotated[str, _limit("--limit-memory", "Most memory of a decoding process.")]
 InFlightLimit = Annotated[
-    str, _limit("--limit-in-flight", "Pixels decoded at the same time, by all processes.")
+    str, _limit("--limit-in-flight", "Most pixels decoded at the same time, by all processes.")
 ]
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)

@@ -40,15 +40,15 @@ class Rule(StrEnum):
 
 def adapt(
     paths: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders, photographs, patterns.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The bundle to write.")] = Path(
-        "adapted"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the model that is written.")
+    ] = Path("adapted"),
     model: ModelOption = "dgqa-lite0",
     moments: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.npz",
-            help="What `train moments` made of pristine photographs of yours.",
+            help="Statistics that `train moments` made of undistorted photographs of yours.",
             show_default="those that come with the package",
         ),
     ] = None,

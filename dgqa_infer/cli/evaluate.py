@@ -36,23 +36,28 @@ _NAMED = 10
 def evaluate(
     public_set: Annotated[
         tuple[str, Path] | None,
-        typer.Option("--set", metavar="NAME ROOT", help="A public set in its official layout: koniq10k …"),
+        typer.Option(
+            "--set", metavar="NAME ROOT", help="A public set, in its official layout, such as koniq10k."
+        ),
     ] = None,
     labels: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="CSV FOLDER", help="Your own ratings: a table of image and score; the images."),
+        typer.Option(
+            metavar="CSV FOLDER",
+            help="Your own ratings, a table with the columns image and score, and the images' folder.",
+        ),
     ] = None,
     higher_is_better: Annotated[
         bool | None,
         typer.Option(
             "--higher-is-better/--lower-is-better",
-            help="Direction of the scores of --labels.",
+            help="Whether a high number in --labels means good or bad.",
             show_default="higher; must be given for a column called dmos",
         ),
     ] = None,
     model: ModelOption = "dgqa-lite0",
     versus: Annotated[
-        str | None, typer.Option(metavar="NAME|DIR", help="A second bundle: is the first one better here?")
+        str | None, typer.Option(metavar="NAME|DIR", help="A second model: is the first one better here?")
     ] = None,
     group_by: Annotated[
         str | None,
@@ -67,10 +72,14 @@ def evaluate(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare a bundle's scores with people's: SRCC, PLCC, KRCC and RMSE with 95 % intervals.
+    """Compare a model's scores with people's ratings.
 
-    Each photograph is judged as in `score`; the labels do nothing but evaluate. Exit codes: 0 all images
-    scored, 2 usage, 3 some could not be scored (the figures are the others'), 4 none could.
+    SRCC and KRCC say how well the order agrees, from −1 to 1, the same order; PLCC how well the values do,
+    and RMSE by how much they differ, once a curve is fitted. Each has its 95 % interval. Ratings do nothing
+    but evaluate.
+
+    Exit codes: 0 all images scored, 2 usage, 3 some could not be scored (the figures are the others'),
+    4 none could.
     """
     out = Output(json=json, quiet=quiet)
     data = _labelled(public_set, labels, higher_is_better)

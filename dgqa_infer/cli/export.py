@@ -37,17 +37,17 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Write it in int8; needs --photos to calibrate on.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundles' folders are written.")] = Path(
-        "exported"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder in which each model gets its folder.")
+    ] = Path("exported"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the bundle.", show_default="its own, or the checkpoint's")
+        str | None, typer.Option(help="Name of the model.", show_default="its own, or the checkpoint's")
     ] = None,
     photos: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Photographs to verify on; for int8, half calibrate.",
+            help="Photographs to verify on; --int8 calibrates on half of them.",
             show_default="20 samples",
         ),
     ] = None,
@@ -85,7 +85,9 @@ def export(
         str,
         typer.Option(metavar="MIN:OPT:MAX", help="Crops that an engine takes at once; a photograph has 5."),
     ] = "1:8:32",
-    workspace: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the GPU for scratch.")] = "1GiB",
+    workspace: Annotated[
+        str, typer.Option(metavar="SIZE", help="Memory of the GPU while an engine is built.")
+    ] = "1GiB",
     version_compatible: Annotated[
         bool, typer.Option("--version-compatible", help="An engine for later TensorRT too; slower.")
     ] = False,
@@ -93,7 +95,10 @@ def export(
         bool, typer.Option("--hardware-compatible", help="An engine for all GPUs since Ampere; slower.")
     ] = False,
     strip_weights: Annotated[
-        bool, typer.Option("--strip-weights", help="An engine without weights, put in at load.")
+        bool,
+        typer.Option(
+            "--strip-weights", help="An engine without weights, which are put in when it is loaded."
+        ),
     ] = False,
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write a Triton model repository.")

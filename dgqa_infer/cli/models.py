@@ -13,14 +13,17 @@ from dgqa_infer.errors import BackendError
 
 def models(
     model: Annotated[
-        str | None, typer.Argument(metavar="[NAME|DIR]", help="A bundle whose card to print.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME|DIR]", help="A model whose card to print: its origin, figures and licence."
+        ),
     ] = None,
     path: Annotated[
-        bool, typer.Option("--path", help="Print the folder of the bundle instead, model.onnx in it.")
+        bool, typer.Option("--path", help="Print the folder of the model instead; model.onnx is in it.")
     ] = False,
     json: JsonOption = None,
 ) -> None:
-    """List the built-in bundles and the TensorRT engines that were built here; or print one bundle's card."""
+    """List the built-in models and the TensorRT engines that were built here; or print one model's card."""
     from dgqa_infer.bundle.bundle import Bundle, built_in
 
     output = Output(json=json)
@@ -39,7 +42,7 @@ def models(
     if output.json:
         output.document({"bundles": bundles, "engines": engines})
         return
-    output.table(bundles, title="Built-in bundles")
+    output.table(bundles, title="Built-in models")
     if engines:
         output.table(shortened(engines), title="TensorRT engines of this machine")
 

@@ -74,12 +74,16 @@ def score(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", "-f", help="How rows are written.", show_default="as FILE ends; to a terminal a table"
+            "--format",
+            "-f",
+            metavar="table|jsonl|csv|parquet|html",
+            help="How rows are written.",
+            show_default="as FILE ends; to a terminal a table",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue FILE; try again what may end otherwise."),
+        typer.Option("--resume", help="Go on with FILE: score only what it has no score for."),
     ] = False,
     retry_failed: RetryOption = None,
     sort: Annotated[
@@ -92,14 +96,17 @@ def score(
     maps: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also draw where in each its score comes from: a PNG each, in here."
+            metavar="DIR", help="Also draw where in each photograph its score comes from: PNG files in DIR."
         ),
     ] = None,
     strict: StrictOption = False,
     fast_decode: FastDecodeOption = False,
     gpu_decode: GpuDecodeOption = False,
     gate: Annotated[
-        str | None, typer.Option(metavar="FILE.toml", help="Criteria; exit code 1 if they are not met.")
+        str | None,
+        typer.Option(
+            metavar="FILE.toml", help="Criteria for scores and faults; exit code 1 if they are not met."
+        ),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE.xml", help="Also write the gate's verdict as JUnit XML.")

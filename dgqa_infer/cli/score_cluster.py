@@ -63,7 +63,10 @@ def score_cluster(
         str, typer.Option("--format", "-f", metavar="parquet|jsonl", help="How rows are written.")
     ] = "parquet",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an earlier run; skip the files that it has written.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on with an earlier run: skip the files of rows that it has written."
+        ),
     ] = False,
     retry_failed: RetryOption = None,
     explain: ExplainOption = None,
@@ -80,11 +83,17 @@ def score_cluster(
     batch_size: BatchSizeOption = 8,
     cores: Annotated[
         int | None,
-        typer.Option(min=1, help="Cores of each actor.", show_default="as the nodes divide best"),
+        typer.Option(
+            min=1, help="Cores of each scoring process (Ray actor).", show_default="as the nodes divide best"
+        ),
     ] = None,
     gpus: Annotated[
         float | None,
-        typer.Option(min=0, help="GPUs of each actor, such as 0.5.", show_default="1, if there are any"),
+        typer.Option(
+            min=0,
+            help="GPUs of each scoring process (Ray actor), such as 0.5.",
+            show_default="1, if there are any",
+        ),
     ] = None,
     partition: Annotated[int, typer.Option(min=1, help="Photographs in each file of rows, at most.")] = 5000,
     quiet: QuietOption = False,

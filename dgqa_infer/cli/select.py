@@ -43,25 +43,29 @@ def select(
     device: DeviceOption = "auto",
     against: Annotated[
         str | None,
-        typer.Option(metavar="NAME|DIR", help="Also say how far from what this bundle was trained for."),
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Also say how far these are from the photographs that this model was trained for.",
+        ),
     ] = None,
     crops: Annotated[
         Crops,
         typer.Option(help="The fixed grid of the model, or the authors' random crops without shrinking."),
     ] = Crops.GRID,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random crops.")] = 123,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --crops random.")] = 123,
     chart: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Also draw the profile and its threshold.")
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw the types' shares of the votes, and the threshold."),
     ] = None,
     json: JsonOption = None,
     recursive: Annotated[bool, typer.Option(help="Look into folders within folders.")] = True,
     follow_links: FollowLinksOption = False,
     include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only files that fit. May be repeated.")
+        list[str] | None, typer.Option(metavar="GLOB", help="Only files whose names match. May be repeated.")
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Leave out files and folders that fit. May be repeated."),
+        typer.Option(metavar="GLOB", help="Leave out files and folders whose names match. May be repeated."),
     ] = None,
     batch_size: BatchSizeOption = 8,
     workers: WorkersOption = None,
@@ -69,8 +73,9 @@ def select(
 ) -> None:
     """Say which of the 25 distortion types resemble these photographs: the ones to train on for them.
 
-    DGQA's rule: each photograph votes for the four classes with the highest logits; a type is selected from
-    a score, votes / (3 × photographs), of 0.04 on (rounded to two decimals). No opinion score is needed.
+    A classifier says what each photograph resembles; the four likeliest of the types and "pristine" are its
+    votes. A type's score is its votes divided by three times the number of photographs, and from 0.04 on,
+    rounded to two decimals, it is selected (DGQA's rule). No ratings are needed.
 
     Exit codes: 0 all photographs counted, 2 usage, 3 some could not be read (the others are counted),
     4 none could.

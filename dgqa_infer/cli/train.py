@@ -56,9 +56,9 @@ AverageOption = Annotated[
 ]
 TuneOption = Annotated[
     Tuned,
-    typer.Option(help="Of the backbone: all, all but depthwise kernels (fast on a CPU), or the head alone."),
+    typer.Option(help="What is trained: all, all but depthwise kernels (fast on a CPU), or the head alone."),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of order, crops and mirroring.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of order, crops and mirroring.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that make crops; 0 makes them here.")]
 
