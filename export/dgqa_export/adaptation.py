@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_export import adapter
+from dgqa_export.pooling import carried, exponent_of, without_pooling
 from dgqa_export.survey import Survey
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
@@ -201,7 +202,7 @@ def adapt(
             f"{selection.photos} photographs select no domain to train on: none is like any distortion; "
             "keep the model as it is, or name --types"
         )
-    fitted = _fit(moments, types, ridge, survey, rated)
+    fitted = _fit(bundle, moments, types, ridge, survey, rated)
     chosen_by = "the user" if choice.types else "resemblance" if agreeing is None else "agreement"
     training = {
         "types": list(types),
@@ -214,7 +215,7 @@ def adapt(
     }
     written = adapter.write(
         bundle,
-        fitted.head,
+        fitted.graph,
         out,
         name=out.name.lower(),
         training=training,
@@ -235,30 +236,46 @@ def _agreement(survey: Survey, moments: Moments, ridge: float, choice: Choice) -
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A head, the scale of its scores, and what ratings did to both."""
+    """A head and its graph, the scale of its scores, and what ratings did to them."""
 
     head: LinearHead
+    graph: bytes
     calibration: Calibration
     srcc: float | None = None
     finetuned: ratings.FinetuneResult | None = None
 
 
 def _fit(
-    moments: Moments, types: Sequence[int], ridge: float, survey: Survey, rated: Rated | None
+    bundle: Bundle,
+    moments: Moments,
+    types: Sequence[int],
+    ridge: float,
+    survey: Survey,
+    rated: Rated | None,
 ) -> _Fitted:
     head = moments.solve(types, ridge)
     if rated is None:
-        return _Fitted(head, link(*moments.stand_ins(head, types)))
-    features, here = survey.features(survey.rated)
-    given, finetuned = rated.ratings[here], None
+        graph = adapter.graph_of(bundle, head)
+        scale = link(*moments.stand_ins(head, types))
+        if (exponent := exponent_of(graph)) is not None:
+            features, photographs = survey.verification()
+            linear = features @ head.weights + head.bias
+            scale = carried(scale, exponent, linear, _raw(graph, photographs))
+        return _Fitted(head, graph, scale)
+    finetuned = None
     if rated.finetune:
-        finetuned = ratings.finetune(head, features, moments.basis, given)
+        features, here = survey.features(survey.rated)
+        finetuned = ratings.finetune(head, features, moments.basis, rated.ratings[here])
         head = finetuned.head
-    raw = features @ head.weights + head.bias
+    bent = bool(finetuned and finetuned.helped)
+    # The ratings were fitted by means over crops, and that is what then ranks.
+    graph = adapter.graph_of(bundle, head, pooled=not bent)
+    photographs, here = survey.crops_of_rated()
+    raw, given = _raw(graph, photographs), rated.ratings[here]
     calibration = ratings.calibration(raw, given, rated.bounds)
     # A ranking that the ratings changed agrees with those very ratings too well.
-    reached = finetuned.after if finetuned and finetuned.helped else ratings.srcc(raw, given)
-    return _Fitted(head, calibration, reached, finetuned)
+    reached = finetuned.after if finetuned and bent else ratings.srcc(raw, given)
+    return _Fitted(head, graph, calibration, reached, finetuned)
 
 
 def _verify(before: Bundle, after: Bundle, head: LinearHead, survey: Survey) -> tuple[float, float]:
@@ -268,13 +285,15 @@ def _verify(before: Bundle, after: Bundle, head: LinearHead, survey: Survey) -> 
         ModelError: farther than the tolerance of weights that are stored as float16.
     """
     features, photographs = survey.verification()
-    old, new = (_raw(bundle, photographs) for bundle in (before, after))
-    drift = float(np.abs(features @ head.weights + head.bias - new).max())
+    graphs = [bundle.graph_bytes(QUALITY_GRAPH) for bundle in (before, after)]
+    linear = _raw(without_pooling(graphs[1]), photographs)
+    drift = float(np.abs(features @ head.weights + head.bias - linear).max())
     if not drift <= after.card.tolerances["fp16"]:
         raise ModelError(f"{after.path}: its raw scores are off by {drift:.2g}; do not use it, report a bug")
+    old, new = (_raw(graph, photographs) for graph in graphs)
     return (ratings.srcc(old, new) if len(photographs) > 1 else 1.0), drift
 
 
-def _raw(bundle: Bundle, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
-    with OnnxRuntimeBackend(bundle.graph_bytes(QUALITY_GRAPH)) as backend:
+def _raw(graph: bytes, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
+    with OnnxRuntimeBackend(graph) as backend:
         return np.array([backend.infer(crops)["quality"].mean() for crops in photographs])

@@ -9,6 +9,7 @@ from typing import Any
 
 from dgqa_export.bundles import describe
 from dgqa_export.head import replace_head, size
+from dgqa_export.pooling import without_pooling
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import FULL
@@ -46,9 +47,24 @@ def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
         raise ModelError(f"{card.name} reads {features} features, the moments are of {len(moments.mean)}")
 
 
+def graph_of(bundle: Bundle, head: LinearHead, *, pooled: bool = True) -> bytes:
+    """A bundle's quality graph with another head.
+
+    Args:
+        bundle: in fp32.
+        head: on the same features.
+        pooled: whether the graph pools as the bundle's does, if that does; see `dgqa_export.pooling`.
+
+    Raises:
+        ModelError: the head does not fit.
+    """
+    graph = replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias)
+    return graph if pooled else without_pooling(graph)
+
+
 def write(
     bundle: Bundle,
-    head: LinearHead,
+    graph: bytes,
     folder: str | os.PathLike[str],
     *,
     name: str,
@@ -60,7 +76,7 @@ def write(
 
     Args:
         bundle: in fp32; what it reached is not said of the new one.
-        head: on the same features.
+        graph: of quality, as `graph_of` gives it.
         folder: of the new bundle.
         name: of the new bundle.
         training: how the head came about; takes the place of the old record's plan.
@@ -68,7 +84,6 @@ def write(
         calibration: raw quality → score.
 
     Raises:
-        ModelError: the head does not fit.
         OutputError: the folder cannot be written.
     """
     old = bundle.card
@@ -82,11 +97,7 @@ def write(
         domains=old.domains and replace(old.domains, profile=profile),
         figures=(),
     )
-    graphs = {
-        QUALITY_GRAPH: describe(
-            replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias), card
-        )
-    }
+    graphs = {QUALITY_GRAPH: describe(graph, card)}
     if DOMAIN_GRAPH in old.files:
         graphs[DOMAIN_GRAPH] = bundle.graph_bytes(DOMAIN_GRAPH)
     return write_bundle(folder, graphs, card)

@@ -31,6 +31,8 @@ SAMPLE: Final = agreement.ENOUGH
 """Photographs that types are chosen by, at most."""
 VERIFIED: Final = 32
 """Photographs on which a new bundle is verified, at most."""
+SCALED: Final = 256
+"""Rated photographs that set the scale of a new bundle, at most: 200 MB of crops."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +86,8 @@ class Survey:
         self._voted = voted
         self._asked = asked
         # Twice as many as are needed, since some may not be readable.
-        self._kept = set(self.sample[: 2 * VERIFIED])
+        self._scaled = self.rated[:: max(1, math.ceil(len(self.rated) / SCALED))]
+        self._kept = {*self.sample[: 2 * VERIFIED], *self._scaled}
         self._features: dict[int, NDArray[np.float64]] = {}
         self._crops: dict[int, Pixels] = {}
 
@@ -139,6 +142,18 @@ class Survey:
             raise UsageError(f"none of {len(places)} photographs can be read")
         return np.stack([self._features[place] for place in places if place in self._features]), here
 
+    def crops_of_rated(self) -> tuple[list[Pixels], NDArray[np.bool_]]:
+        """Crops of rated photographs, `SCALED` at most, and which of `rated` they are, bool [n].
+
+        Raises:
+            UsageError: none could be read.
+        """
+        scaled = {place for place in self._scaled if place in self._crops}
+        if not scaled:
+            raise UsageError(f"none of {len(self.rated)} photographs can be read")
+        here = np.array([place in scaled for place in self.rated], bool)
+        return [self._crops[place] for place in self.rated if place in scaled], here
+
     def verification(self) -> tuple[NDArray[np.float64], list[Pixels]]:
         """Photographs to verify a new bundle on: features float64 [n, d], and the crops of each.
 
@@ -147,7 +162,8 @@ class Survey:
         """
         places = [place for place in self.sample if place in self._crops][:VERIFIED]
         if not places:
-            raise UsageError(f"none of the {len(self._kept)} photographs to verify the model on can be read")
+            wanted = len(self.sample[: 2 * VERIFIED])
+            raise UsageError(f"none of the {wanted} photographs to verify the model on can be read")
         features = np.stack([self._features[place] for place in places])
         return features, [self._crops[place] for place in places]
 
