@@ -48,7 +48,7 @@ from dgqa_infer.outputs.table import Order
 from dgqa_infer.pipeline.process import WorkerProcess
 
 if TYPE_CHECKING:
-    from dgqa_infer.bundle.card import Card
+    from dgqa_infer.bundle.card import Calibration, Card
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
     from dgqa_infer.options import ScoringOptions
@@ -171,7 +171,7 @@ def score(
         )
         if (criteria := _criteria(gate, bundle.card)) is not None and criteria.needs_distortions:
             options = options.changed(explain=options.explain or True)
-        folder = _map_folder(maps, bundle.card.raw_range)
+        folder = _map_folder(maps, bundle.card.calibration)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
         target = target.under(options)
         log = stack.enter_context(target.open_log())
@@ -196,12 +196,12 @@ def _criteria(gate: str | None, card: Card) -> Gate | None:
     return read_gate(gate, card)
 
 
-def _map_folder(maps: Path | None, raw_range: tuple[float, float]) -> MapFolder | None:
+def _map_folder(maps: Path | None, scale: Calibration) -> MapFolder | None:
     if maps is None:
         return None
     from dgqa_infer.outputs.maps import MapFolder
 
-    return MapFolder(maps, raw_range)
+    return MapFolder(maps, scale)
 
 
 def _pipeline(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.quality_map import QualityMap
 
@@ -38,14 +39,14 @@ def colours(values: NDArray[np.float32], low: float, high: float) -> Pixels:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def tint(found: QualityMap, height: int, width: int, scale: tuple[float, float]) -> Image.Image:
+def tint(found: QualityMap, height: int, width: int, scale: Calibration) -> Image.Image:
     """The map alone, to lay over a photograph.
 
     Args:
         found: the map.
         height: of the picture, in pixels.
         width: likewise.
-        scale: lower and upper end of the colours: the card's `raw_range`.
+        scale: the card's calibration: a cell has the colour of a photograph that were like it all over.
 
     Returns:
         An RGBA picture; black, as dark as a photograph is dimmed, where no crop lies.
@@ -53,21 +54,22 @@ def tint(found: QualityMap, height: int, width: int, scale: tuple[float, float])
     values = found.over(height, width)
     unseen = np.isnan(values)
     picture = np.empty((height, width, 4), np.uint8)
-    picture[..., :3] = np.where(unseen[..., None], 0, colours(values, *scale))
+    picture[..., :3] = np.where(unseen[..., None], 0, colours(_scores(values, scale), 0, 100))
     picture[..., 3] = np.where(unseen, round(255 * (1 - _UNSEEN)), round(255 * OPACITY))
     return Image.fromarray(picture, "RGBA")
 
 
-def overlay(photograph: Pixels, found: QualityMap, scale: tuple[float, float]) -> Image.Image:
+def overlay(photograph: Pixels, found: QualityMap, scale: Calibration) -> Image.Image:
     """The photograph with the map over it and a legend below.
 
     Args:
         photograph: uint8 [height, width, 3], of any size: the map is stretched over it.
         found: its map.
-        scale: lower and upper end of the colours: the card's `raw_range`.
+        scale: the card's calibration, see `tint`.
 
     Returns:
-        An RGB picture; a strip of 64 pixels below the photograph holds the colour scale and the raw quality.
+        An RGB picture; a strip of 64 pixels below the photograph holds the colours of scores and the
+        photograph's own.
     """
     height, width = photograph.shape[:2]
     below = Image.fromarray(photograph)
@@ -75,29 +77,31 @@ def overlay(photograph: Pixels, found: QualityMap, scale: tuple[float, float]) -
     below.alpha_composite(tint(found, height, width, scale))
     whole = Image.new("RGB", (max(width, _WIDTH), height + _STRIP), _PAPER)
     whole.paste(below.convert("RGB"), ((whole.width - width) // 2, 0))
-    _draw_legend(whole, height, found.raw, scale)
+    _draw_legend(whole, height, scale(found.raw))
     return whole
 
 
-def _draw_legend(picture: Image.Image, top: int, raw: float, scale: tuple[float, float]) -> None:
-    """The colour scale with its ends, and a mark at the photograph's own quality."""
+def _scores(values: NDArray[np.float32], scale: Calibration) -> NDArray[np.float32]:
+    return np.interp(values, scale.raw, scale.score).astype(np.float32)
+
+
+def _draw_legend(picture: Image.Image, top: int, score: float) -> None:
+    """The colour scale with its ends, and a mark at the photograph's own score."""
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
-    low, high = scale
     left, right = _MARGIN, picture.width - _MARGIN
-    bar = np.linspace(low, high, right - left, dtype=np.float32)
-    strip = np.repeat(colours(bar, low, high)[None], _BAR, axis=0)
+    bar = np.linspace(0, 100, right - left, dtype=np.float32)
+    strip = np.repeat(colours(bar, 0, 100)[None], _BAR, axis=0)
     top += 26
     picture.paste(Image.fromarray(strip), (left, top))
     draw.text((left, top - 5), "worse", _FAINT, font, anchor="ls")
     draw.text((right, top - 5), "better", _FAINT, font, anchor="rs")
     for number in range(5):
-        value = low + (high - low) * number / 4
         anchor = ("la", "ma", "ma", "ma", "ra")[number]
         x = left + (right - left - 1) * number / 4
-        draw.text((x, top + _BAR + 3), f"{value:g}", _FAINT, font, anchor=anchor)
-    x = left + (right - left - 1) * min(max((raw - low) / (high - low), 0), 1)
+        draw.text((x, top + _BAR + 3), str(25 * number), _FAINT, font, anchor=anchor)
+    x = left + (right - left - 1) * score / 100
     draw.polygon([(x - 6, top - 7), (x + 6, top - 7), (x, top + 3)], _INK, _PAPER)
-    words = f"mean {raw:.2f}"
+    words = f"score {score:.0f}"
     half = draw.textlength(words, font) / 2
     # Clear of the words at both ends, wherever the mark is.
     centre = min(max(x, left + 44 + half), right - 44 - half)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from dgqa_infer.atomic import whole_file
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import OutputError
 from dgqa_infer.inputs.own_pictures import png_mark
 from dgqa_infer.outputs.map_picture import overlay
@@ -30,12 +31,12 @@ class MapFolder:
 
     side = 768
 
-    def __init__(self, folder: Path, scale: tuple[float, float]) -> None:
+    def __init__(self, folder: Path, scale: Calibration) -> None:
         """Make the folder.
 
         Args:
             folder: it may exist, and what is in it stays; its parent must exist.
-            scale: quality at the lower and the upper end of the colours: the card's `raw_range`.
+            scale: the card's calibration, which the colours follow.
 
         Raises:
             OutputError: it cannot be made.

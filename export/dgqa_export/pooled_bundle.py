@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dgqa_export.bundles import describe
 from dgqa_export.pooling import with_pooling
 from dgqa_export.quality_head import scale_on
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.card import Calibration
 
 
 def pool(bundle: Bundle, photographs: Path, folder: Path, exponent: float, version: str) -> Bundle:
     """Write a bundle again, with pooling and a scale of percentiles of the photographs.
 
+    Tolerances of fp16 and int8 shrink with the spread of raw quality: they allow the same share of it.
+
     Args:
-        bundle: in fp32.
+        bundle: in fp32, with a scale of percentiles of the same photographs.
         photographs: folder of ordinary photographs: half of them score below 50, a tenth above 90.
         folder: of the new bundle.
         exponent: see `dgqa_export.pooling`.
@@ -38,7 +43,16 @@ def pool(bundle: Bundle, photographs: Path, folder: Path, exponent: float, versi
     graphs[QUALITY_GRAPH] = describe(with_pooling(bundle.graph_bytes(QUALITY_GRAPH), exponent), card)
     scale = scale_on(write_bundle(folder, graphs, card), photographs)
     training["scale"] = {**scale.as_card(), "photographs": len(list(photographs.iterdir()))}
-    return write_bundle(folder, graphs, replace(card, calibration=scale, training=training))
+    spread = _middle(scale) / _middle(old.calibration)
+    smaller = {name: float(f"{old.tolerances[name] * spread:.1g}") for name in ("fp16", "int8")}
+    card = replace(card, calibration=scale, training=training, tolerances={**old.tolerances, **smaller})
+    return write_bundle(folder, graphs, card)
+
+
+def _middle(scale: Calibration) -> float:
+    """Raw quality between the scores 10 and 90: what ordinary photographs differ by."""
+    low, high = np.interp([10, 90], scale.score, scale.raw)
+    return float(high - low)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

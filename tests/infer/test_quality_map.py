@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import Scorer
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_infer.images.crops import crops, places
 from dgqa_infer.outputs.map_picture import COLOURS, OPACITY, colours, overlay, tint
@@ -18,6 +19,7 @@ from dgqa_infer.quality_map import QualityMap
 
 SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+TENTHS = Calibration((0.0, 10.0), (0.0, 100.0))
 
 
 def quality_map(*crops_: tuple[Any, tuple[float, float, float, float]]) -> QualityMap:
@@ -119,9 +121,15 @@ def test_colours_run_from_one_end_of_the_scale_to_the_other() -> None:
     assert found[:5] == [COLOURS[0], COLOURS[0], COLOURS[2], COLOURS[4], COLOURS[4]]
 
 
+def test_a_cell_has_the_colour_of_its_score() -> None:
+    found = quality_map(([[0.5]], WHOLE))
+    scale = Calibration((0.0, 0.5, 10.0), (0.0, 75.0, 100.0))
+    assert (np.asarray(tint(found, 2, 2, scale))[..., :3] == COLOURS[3]).all()
+
+
 def test_a_tint_is_translucent_and_darkens_what_nobody_looked_at() -> None:
     found = quality_map(([[10.0]], (0, 0, 0.5, 1)))
-    picture = np.asarray(tint(found, 4, 8, (0, 10)))
+    picture = np.asarray(tint(found, 4, 8, TENTHS))
     assert (picture[:, :4] == [*COLOURS[-1], round(255 * OPACITY)]).all()
     assert (picture[:, 4:, :3] == 0).all()
     assert (picture[:, 4:, 3] > 0).all()
@@ -131,17 +139,17 @@ def test_a_tint_is_translucent_and_darkens_what_nobody_looked_at() -> None:
 def test_an_overlay_has_a_legend_whatever_the_size(size: tuple[int, int]) -> None:
     width, height = size
     photograph = np.full((height, width, 3), 128, np.uint8)
-    picture = overlay(photograph, quality_map(([[2.0]], WHOLE)), (0, 10))
+    picture = overlay(photograph, quality_map(([[2.0]], WHOLE)), TENTHS)
     assert picture.size == (max(width, 360), height + 64)
     bar = [picture.getpixel((x, height + 32)) for x in (17, picture.width - 18)]
     for found, end in zip(bar, (COLOURS[0], COLOURS[-1]), strict=True):
         assert found == pytest.approx(end, abs=3)
 
 
-def test_the_mark_in_the_legend_stands_at_the_raw_quality() -> None:
+def test_the_mark_in_the_legend_stands_at_the_score() -> None:
     photograph = np.full((40, 432, 3), 128, np.uint8)
     for raw in (2.0, 8.0):
-        picture = overlay(photograph, quality_map(([[raw]], WHOLE)), (0, 10))
+        picture = overlay(photograph, quality_map(([[raw]], WHOLE)), TENTHS)
         # The mark's tip points into the bar, from 16 pixels on to 16 before the end.
         row = np.asarray(picture.convert("RGB"))[40 + 27].astype(int)
         marked = np.flatnonzero((row > 225).all(axis=1))

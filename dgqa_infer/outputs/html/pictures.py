@@ -15,6 +15,7 @@ from typing import Final
 from PIL import Image
 
 from dgqa_infer.bundle.bundle import Bundle
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import BackendError, ModelError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.local import local_file
@@ -37,7 +38,7 @@ _FEW = 16  # that are tried however little room there is
 _MAP_SIDE = 160
 _BATCH = 4
 _QUALITY, _SMALL_QUALITY = 78, 70
-_SAME_RAW = 0.05  # on the label scale: another device or precision; another photograph is farther off
+_SAME_RAW = 0.02  # on the label scale: another device or precision; another photograph is farther off
 
 Picture = dict[str, str]
 """Addresses that hold pictures: `photo`, a large one, perhaps with its `map`; or `thumb`, a small one."""
@@ -145,7 +146,7 @@ def _large(
             picture = _picture(outcome.preview)
             quality = getattr(outcome.result, "quality_map", None)
             if quality is not None and abs(quality.raw - row.raw) <= _SAME_RAW:
-                picture["map"] = data_url(_tinted(quality, outcome.preview, bundle.card.raw_range), "WEBP")
+                picture["map"] = data_url(_tinted(quality, outcome.preview, bundle.card.calibration), "WEBP")
             yield place, picture
 
 
@@ -175,9 +176,9 @@ def _map_scorer(bundle: Bundle, notes: list[str]) -> Scorer | None:
         return None
 
 
-def _tinted(quality: QualityMap, photograph: Pixels, raw_range: tuple[float, float]) -> Image.Image:
+def _tinted(quality: QualityMap, photograph: Pixels, scale: Calibration) -> Image.Image:
     """The map in the photograph's shape, small: it is smooth, and the page stretches it."""
     height, width = photograph.shape[:2]
-    scale = min(1.0, _MAP_SIDE / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    return tint(quality, *size, raw_range)
+    factor = min(1.0, _MAP_SIDE / max(height, width))
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    return tint(quality, *size, scale)

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.outputs.maps import MapFolder, place
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.quality_map import QualityMap
@@ -21,6 +22,8 @@ names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 paths = st.lists(st.one_of(names, st.sampled_from(["a", "..", ".", "", "a.png", "x" * 255])), min_size=1).map(
     "/".join
 )
+
+TENTHS = Calibration((0.0, 10.0), (0.0, 100.0))
 
 
 def outcome(path: str) -> Outcome[Any]:
@@ -65,7 +68,7 @@ def test_no_two_photographs_share_a_picture_and_none_leaves_the_folder(one: str,
 )
 def test_a_picture_is_written_for_any_name(tmp_path: Path, path: str) -> None:
     folder = tmp_path / "maps"
-    written = MapFolder(folder, (0, 10)).write(outcome(path))
+    written = MapFolder(folder, TENTHS).write(outcome(path))
     assert written is not None
     assert folder in written.parents
     with Image.open(os.fsencode(written)) as picture:  # type: ignore[arg-type]
@@ -74,14 +77,14 @@ def test_a_picture_is_written_for_any_name(tmp_path: Path, path: str) -> None:
 
 
 def test_a_folder_with_the_name_of_a_picture_costs_neither_its_own(tmp_path: Path) -> None:
-    maps = MapFolder(tmp_path, (0, 10))
+    maps = MapFolder(tmp_path, TENTHS)
     written = [maps.write(outcome(path)) for path in ("a", "a.png/b.jpg", "c.png/d", "c")]
     assert len({path for path in written if path is not None and path.is_file()}) == 4
 
 
 def test_what_has_no_score_has_no_picture(tmp_path: Path) -> None:
     failed = Outcome(Failure("a.jpg", "empty", "no bytes", "tiny@0"), 0, 1.0)
-    assert MapFolder(tmp_path, (0, 10)).write(failed) is None
+    assert MapFolder(tmp_path, TENTHS).write(failed) is None
     assert list(tmp_path.iterdir()) == []
 
 
