@@ -24,7 +24,7 @@ class QualityMap:
     the same place: both count, as both crops do in the score. Where no crop lies, nothing is known.
 
     Attributes:
-        cells: float32 [crops, h, w], on the label scale. Single cells may lie outside of its ends.
+        cells: float32 [crops, h, w], 0–10; without pooling single cells may lie outside.
         places: (left, top, right, bottom) of each crop, as shares of the photograph's width and height.
     """
 

@@ -108,7 +108,7 @@ class Score:
     Attributes:
         path: the input as it was named; None for an input from memory.
         score: 0–100, higher is better, monotone in `raw`.
-        raw: the network's quality on the label scale, 0–10, higher is better; the mean over crops.
+        raw: the network's quality, 0–10, higher is better; the mean over crops.
         spread: standard deviation of `raw` over the crops.
         width: of the upright photograph, in pixels, before any resizing.
         height: likewise.

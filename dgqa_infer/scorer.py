@@ -51,7 +51,7 @@ class Prediction:
     """What the graphs say of one photograph.
 
     Attributes:
-        raw: quality on the label scale, the mean over crops; may be NaN.
+        raw: quality, 0–10, the mean over crops; may be NaN.
         spread: its standard deviation over crops.
         distortions: as in `Score`.
         votes: as in `Score`.

@@ -1,6 +1,6 @@
 """The columns that scoring adds to a table: those of our Parquet files, without the path and the gate's.
 
-`score` (float64, 0–100, higher is better), `raw` (float64, on the label scale), `spread` (float64), `width`
+`score` (float64, 0–100, higher is better), `raw` (float64, 0–10), `spread` (float64), `width`
 and `height` (int64, pixels), `warnings` (list of text), `distortions` (list of name, probability and
 severity; null unless explained), `sharpness`, `brightness`, `clipped` and `noise` (float64; null unless
 explained), `error_code` and `error_message` (text; null where there is a score), `model` (text), `size`

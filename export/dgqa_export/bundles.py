@@ -16,9 +16,10 @@ from dgqa_infer.bundle.card import DIRECTION, Calibration, Card
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks.checkpoints import Checkpoint
 
-TOLERANCES: Mapping[str, float] = {"fp32": 3e-4, "fp16": 0.02, "int8": 0.08}
+TOLERANCES: Mapping[str, float] = {"fp32": 2e-3, "fp16": 0.02, "int8": 0.08}
 """How far raw quality may move: the largest difference, for int8 the mean. Runtimes add in other orders:
-the built-in model's scores differ by 3e-6, those of a head with the large weights of few images by 2e-4."""
+the built-in model's scores differ by 3e-6, those of a head with the large weights of few images by 2e-4 on
+a Xeon and by 9e-4 on an EPYC."""
 
 PACKED = "packed"
 """In drift reports: fp32 with weights that are stored as float16, see `dgqa_export.packing`."""

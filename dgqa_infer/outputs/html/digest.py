@@ -36,7 +36,7 @@ class Shown:
         place: its row's number, from 0.
         path: as the row names it.
         score: 0–100.
-        raw: its quality on the label scale.
+        raw: its quality, 0–10.
         size: of its file, in bytes; None where the row does not say.
         model: that scored it.
         row: as `compact` gives it.

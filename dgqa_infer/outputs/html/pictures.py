@@ -38,7 +38,7 @@ _FEW = 16  # that are tried however little room there is
 _MAP_SIDE = 160
 _BATCH = 4
 _QUALITY, _SMALL_QUALITY = 78, 70
-_SAME_RAW = 0.02  # on the label scale: another device or precision; another photograph is farther off
+_SAME_RAW = 0.02  # another device or precision; another photograph is farther off
 
 Picture = dict[str, str]
 """Addresses that hold pictures: `photo`, a large one, perhaps with its `map`; or `thumb`, a small one."""
