@@ -9,10 +9,12 @@ memory, so photographs are not decoded in processes of their own there: `can_han
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -79,16 +81,76 @@ def set_mode(descriptor: int, path: str, mode: int) -> None:
     os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101 (a descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power failure, where a folder can be synchronised."""
+def open_folder(path: str, within: int | None, *, links: bool) -> int | None:
+    """A descriptor of a folder, relative to which files in it are opened; the caller closes it.
+
+    Args:
+        path: of the folder, or its name within another.
+        within: descriptor of that other one.
+        links: whether a link to a folder is followed.
+
+    Returns:
+        None on Windows, where a folder cannot be opened, and whoever exchanges it is not noticed.
+
+    Raises:
+        OSError: it cannot be opened, or is no folder.
+    """
     if sys.platform == "win32":
-        return  # a folder cannot be opened there
-    descriptor = os.open(folder, os.O_RDONLY)
+        if not os.path.isdir(path) or (not links and os.path.islink(path)):  # noqa: PTH112, PTH114
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        return None
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if links else os.O_NOFOLLOW), dir_fd=within)
+
+
+def read_no_link(path: str, most: int, within: int | None) -> bytes:
+    """The first bytes of a regular file; no link is followed, and no pipe waited for.
+
+    Args:
+        path: of the file, or its name within a folder.
+        most: that are read.
+        within: descriptor of that folder.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | BINARY
+    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=within)
     try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return os.read(descriptor, most)
     finally:
         os.close(descriptor)
+
+
+def is_for_writing(descriptor: int) -> bool:
+    """Whether a descriptor was opened for writing; on Windows only the attempt tells.
+
+    Raises:
+        OSError: it is not open.
+    """
+    if sys.platform == "win32":
+        os.fstat(descriptor)
+        return True
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a new name in a folder outlives a power failure, where a folder can be synchronised."""
+    if (descriptor := open_folder(os.fspath(folder), None, links=True)) is None:
+        return
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync(folder: int) -> None:
+    """As `sync_folder`, by the folder's descriptor."""
+    with contextlib.suppress(OSError):
+        os.fsync(folder)
 
 
 def belongs_to_another(status: os.stat_result) -> bool:

@@ -137,7 +137,7 @@ class VoteFile:
         }
         from dgqa_infer.atomic import write_whole
 
-        write_whole(self.path, json.dumps(record).encode("utf-8", "surrogateescape"))
+        write_whole(self.path, json.dumps(record).encode("utf-8", "surrogateescape"), overwrite=True)
 
     def load(self) -> Vote | None:
         """The vote that was broken off; None where there is none.

@@ -1,11 +1,40 @@
-"""Files that commands write beside their main output."""
+"""Files that commands write: whether they can be, and those beside the main output."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dgqa_infer.atomic import check_output
+from dgqa_infer.errors import UsageError
+from dgqa_infer.streams import is_stream
 
 if TYPE_CHECKING:
     from dgqa_infer.gate import Gate
+
+
+def check_outputs(*outputs: Path | str | None, overwrite: bool, continued: Path | str | None = None) -> None:
+    """Before hours of work, find out what would keep files from being written at its end.
+
+    Args:
+        outputs: files or streams; None for those that were not asked for.
+        overwrite: whether files that are there are replaced.
+        continued: another output, which may be there.
+
+    Raises:
+        OutputError: one cannot be written, or is there and is not to be replaced.
+        UsageError: two are the same file.
+    """
+    names = dict[str, Path | str]()
+    for output in (*outputs, continued):
+        if output is None:
+            continue
+        if output is not continued:
+            check_output(Path(output), overwrite=overwrite)
+        other = names.setdefault(os.path.realpath(output), output)
+        if other is not output and not is_stream(Path(output)):
+            raise UsageError(f"{other} and {output} are the same file: one would replace the other")
 
 
 def gate_junit(gate: Gate, model: str, seconds: float) -> bytes:

@@ -104,6 +104,9 @@ SummaryOption = Annotated[
         help="Also write the run's counts, mean score, percentiles and faults, by folder too.",
     ),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace output files that are there; else they are refused.")
+]
 
 
 def _limit(name: str, help: str) -> Any:

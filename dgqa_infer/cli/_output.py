@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dgqa_infer.text import printable
+from dgqa_infer.text import as_json, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -57,13 +56,7 @@ class Output:
 
     def document(self, data: object) -> None:
         """Write one JSON document to stdout."""
-        # ASCII only where the text cannot be encoded: names on disk need not be text.
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = json.dumps(data, indent=2, allow_nan=False)
-        self.text(text)
+        self.text(as_json(data, indent=2))
 
     def text(self, line: str) -> None:
         """Write a line of data to stdout."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
+from dgqa_infer.atomic import check_output, whole_file
 from dgqa_infer.cli._errors import ExitCode, report
+from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.errors import PASSING_CODES, OutputError, UsageError
 from dgqa_infer.outputs import FORMATS, Sink, open_sink
 from dgqa_infer.outputs.table import Order, SortedTableSink
+from dgqa_infer.streams import is_stream, open_stream
 
 if TYPE_CHECKING:
     from dgqa_infer.cli._summary import Summary
@@ -39,6 +42,7 @@ class Target:
         path: of the output; None for stdout.
         format: one of `dgqa_infer.outputs.FORMATS`.
         resume: whether an earlier run is to be continued.
+        overwrite: whether files that are there are replaced.
         retry: whether that run's failures are tried again; None: those that may have passed since.
         setup: `dgqa_infer.setup.setup_of` the run.
         model: name or folder of the bundle that scores.
@@ -50,6 +54,7 @@ class Target:
     path: Path | None
     format: str
     resume: bool
+    overwrite: bool = False
     retry: bool | None = None
     setup: str = ""
     model: str | None = None
@@ -64,6 +69,7 @@ class Target:
         format: str | None,
         *,
         resume: bool,
+        overwrite: bool = False,
         retry: bool | None = None,
         model: str | None = None,
     ) -> Target:
@@ -75,6 +81,8 @@ class Target:
         path = None if output == _STDOUT else Path(output)
         if resume and path is None:
             raise UsageError("--resume continues a file: name it with --output")
+        if resume and path is not None and is_stream(path):
+            raise UsageError(f"--resume continues a file, and {output} is none")
         if retry is not None and not resume:
             raise UsageError("--retry-failed and --keep-failed are for --resume: add it")
         if format is None:
@@ -84,7 +92,41 @@ class Target:
                 raise UsageError(f"{output}: the ending says no format; say --format {'|'.join(FORMATS)}")
         # Whether the format can be written at all is learnt before an hour has gone by.
         with open_sink(format, BytesIO()):
-            return cls(path, format, resume, retry, model=model)
+            return cls(path, format, resume, overwrite, retry, model=model)
+
+    @property
+    def streams(self) -> bool:
+        """Whether rows go out as they come, without a log that they could be continued from."""
+        return self.path is None or is_stream(self.path)
+
+    @property
+    def log_path(self) -> Path | None:
+        """Of the log: the output itself if it is JSONL, else a file beside it; None where rows stream."""
+        if self.path is None or self.streams:
+            return None
+        return self.path if self.format == "jsonl" else self.path.with_name(f"{self.path.name}.rows.jsonl")
+
+    def check(self, *beside: Path | str | None) -> None:
+        """Find out now what would keep the rows, and files beside them, from being written.
+
+        Raises:
+            OutputError: one cannot be written, or is there and is not to be replaced.
+            UsageError: two are the same file, or a complete table is to be continued.
+        """
+        log, path = self.log_path, self.path
+        if path is None or log == path:
+            # A log is looked at when it is opened.
+            check_outputs(*beside, overwrite=self.overwrite, continued=path)
+            return
+        if self.resume and path.exists() and log is not None and not log.exists():
+            raise UsageError(
+                f"{path} is complete, and --resume continues only what is not: name another file,"
+                " or write .jsonl, which can always be continued"
+            )
+        # An earlier run's log says more of it, when it is opened, than that the table is there.
+        begun = self.resume or (log is not None and log.exists() and log.stat().st_size > 0)
+        check_output(path, overwrite=self.overwrite or begun)
+        check_outputs(*beside, overwrite=self.overwrite, continued=path)
 
     def sorted(self, order: Order | None, worst: int | None) -> Target:
         """The same with a table in order.
@@ -102,6 +144,22 @@ class Target:
             raise UsageError(f"--worst lists the worst first: leave out --sort {order}")
         return replace(self, order=order or Order.WORST, most=worst)
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what writes to a stream: its errors are the output's.
+
+        Raises:
+            OutputError: it could not be written.
+            BrokenPipeError: its reader has left.
+        """
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = "stdout" if self.path is None else self.path
+            raise OutputError(f"{name} cannot be written: {error.strerror or error}") from error
+
     def open_sink(self, stream: BinaryIO) -> Sink:
         """What writes the rows in their format."""
         if self.order is not None:
@@ -115,25 +173,17 @@ class Target:
         return replace(self, setup=setup_of(options))
 
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
-        """The log of the run: the output itself if it is JSONL, else a file beside it; none for stdout.
+        """The log of the run; none where rows stream.
 
         Raises:
-            UsageError: the output is there, and is not to be continued or cannot be.
+            UsageError: it is there, and is not to be continued or cannot be.
             OutputError: it cannot be written.
         """
-        if self.path is None:
+        if self.log_path is None:
             return nullcontext()
         from dgqa_infer.outputs.recovery import RecoveryLog
 
-        log = self.path
-        if self.format != "jsonl":
-            log = self.path.with_name(f"{self.path.name}.rows.jsonl")
-            if self.resume and self.path.exists() and not log.exists():
-                raise UsageError(
-                    f"{self.path} is complete, and --resume continues only what is not: name another file,"
-                    " or write .jsonl, which can always be continued"
-                )
-        return RecoveryLog(log, resume=self.resume, again=self._again)
+        return RecoveryLog(self.log_path, resume=self.resume, overwrite=self.overwrite, again=self._again)
 
     def _again(self, error: ErrorRow) -> bool:
         """Whether an input that failed so in an earlier run is tried again."""
@@ -174,14 +224,15 @@ class Run:
             KeyboardInterrupt: the user interrupted twice.
         """
         try:
-            with self._stopped_by_signals(), self._progress() as ticker:
-                if self._log is None:
-                    with self._target.open_sink(sys.stdout.buffer) as sink:
-                        self._score(inputs, _StdoutSink(sink), ticker)
-                    self._tell(sink)
-                else:
+            # A pipe may have to wait for its reader: until then a signal ends the run, as it does others.
+            with self._stream() as stream, self._stopped_by_signals(), self._progress() as ticker:
+                if self._log is not None:
                     self._score(self._not_done(inputs, self._log), self._log, ticker)
                     self._finish(self._log)
+                elif stream is not None:
+                    with _StreamSink(self._target, stream) as sink:
+                        self._score(inputs, sink, ticker)
+                    self._tell(sink.sink)
         except (OutputError, BrokenPipeError) as error:
             return max(report(error), ExitCode.SOME_FAILED)
         if self._gate is not None:
@@ -189,7 +240,20 @@ class Run:
         self._summary.compare()
         return self._summary.exit_code()
 
-    def _score(self, inputs: Iterable[Input], sink: _StdoutSink | RecoveryLog, ticker: Ticker) -> None:
+    @contextmanager
+    def _stream(self) -> Iterator[BinaryIO | None]:
+        """Where rows go that stream; None for a run with a log."""
+        if self._log is not None:
+            yield None
+        elif self._target.path is None:
+            yield sys.stdout.buffer
+        else:
+            with ExitStack() as stack:
+                with self._target.writing():
+                    stream = stack.enter_context(open_stream(self._target.path))
+                yield stream
+
+    def _score(self, inputs: Iterable[Input], sink: _StreamSink | RecoveryLog, ticker: Ticker) -> None:
         for outcome in self._pipeline.run(inputs):
             if self._maps is not None:
                 # Before the row: whatever is in the log when this process is killed has its map.
@@ -232,10 +296,10 @@ class Run:
         path = self._target.path
         if path is None or self._target.format == "jsonl":
             return
-        from dgqa_infer.atomic import whole_file
-
         try:
-            with whole_file(path) as file, self._target.open_sink(file) as sink:
+            # What is there when a run is continued is its own table, of the rows until then.
+            overwrite = self._target.overwrite or self._target.resume
+            with whole_file(path, overwrite=overwrite) as file, self._target.open_sink(file) as sink:
                 for row in log.rows():
                     sink.write(row)
             self._tell(sink)
@@ -273,16 +337,22 @@ class Run:
                 signal.signal(number, handler)
 
 
-class _StdoutSink:
-    """A sink on stdout, whose errors are reported as such."""
+class _StreamSink:
+    """A sink on a stream, whose errors are reported as such; a context manager."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self, target: Target, stream: BinaryIO) -> None:
+        self._target, self._stream = target, stream
+        with target.writing():
+            self.sink = target.open_sink(stream)
 
     def write(self, row: Row) -> None:
-        try:
-            self._sink.write(row)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"stdout cannot be written: {error.strerror}") from error
+        with self._target.writing():
+            self.sink.write(row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._target.writing():
+            self.sink.__exit__(kind, None, None)
+            self._stream.flush()

@@ -145,7 +145,7 @@ class Summary:
             "exit_code": int(self.exit_code()),
         }
 
-    def report(self, out: Output, path: str | None) -> None:
+    def report(self, out: Output, path: str | None, *, overwrite: bool) -> None:
         """Tell a person the result of the run, and write `as_json` to a file if one is named.
 
         Raises:
@@ -155,7 +155,8 @@ class Summary:
             out.note(line)
         if path is None:
             return
-        write_whole(Path(path), json.dumps(self.as_json(), indent=2).encode() + b"\n")
+        data = json.dumps(self.as_json(), indent=2).encode() + b"\n"
+        write_whole(Path(path), data, overwrite=overwrite)
 
     def sentences(self) -> list[str]:
         """For a person, a line each."""

@@ -10,7 +10,15 @@ import typer
 
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._options import DeviceOption, JsonOption, ModelOption, QuietOption, WorkersOption
+from dgqa_infer.cli._files import check_outputs
+from dgqa_infer.cli._options import (
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    OverwriteOption,
+    QuietOption,
+    WorkersOption,
+)
 from dgqa_infer.cli._output import Output
 from dgqa_infer.comparison.pairing import PairBy
 
@@ -50,6 +58,7 @@ def compare(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE.xml", help="Also write the verdict as JUnit XML.")
     ] = None,
+    overwrite: OverwriteOption = False,
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
@@ -67,6 +76,7 @@ def compare(
     """
     began = time.monotonic()
     out = Output(json=json, quiet=quiet)
+    check_outputs(page, junit, overwrite=overwrite)
     from dgqa_infer.comparison.compare import FEW
     from dgqa_infer.comparison.compare import compare as compared
     from dgqa_infer.comparison.pairing import pair, read_pairs
@@ -81,12 +91,13 @@ def compare(
     if page is not None:
         from dgqa_infer.comparison.page import page as drawn
 
-        write_whole(page, drawn(found, old, new))
+        write_whole(page, drawn(found, old, new), overwrite=overwrite)
         out.note(f"page: {page}")
     if junit is not None:
         from dgqa_infer.comparison.verdicts import as_junit
 
-        write_whole(junit, as_junit(found, old, new, time.monotonic() - began))
+        verdict = as_junit(found, old, new, time.monotonic() - began)
+        write_whole(junit, verdict, overwrite=overwrite)
     if found.all.pairs < FEW and max_drop is not None:
         out.warn(f"only {found.all.pairs} pairs: only a large drop can fail, and intervals are rough")
     for count, which, there in (

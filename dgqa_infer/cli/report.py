@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dgqa_infer.cli._options import ModelOption, QuietOption, bytes_of
+from dgqa_infer.cli._files import check_outputs
+from dgqa_infer.cli._options import ModelOption, OverwriteOption, QuietOption, bytes_of
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import UsageError
 
@@ -16,13 +17,14 @@ def report(
     rows: Annotated[
         str, typer.Argument(metavar="ROWS|-", help="What `score` wrote: .jsonl, .csv, .parquet; - is stdin.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page; replaced if it is there.")
-    ] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page.")] = Path(
+        "report.html"
+    ),
     photos: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder that `score` ran in. Nothing outside of it is read."),
     ] = None,
+    overwrite: OverwriteOption = False,
     model: ModelOption = "dgqa-lite0",
     worst: Annotated[
         int,
@@ -45,6 +47,7 @@ def report(
     out = Output(quiet=quiet)
     if photos is not None and not photos.is_dir():
         raise UsageError(f"{photos} is no folder")
+    check_outputs(output, overwrite=overwrite)
     space = 0 if pictures.strip() == "0" else bytes_of("--pictures", pictures)
     from dgqa_infer.atomic import whole_file
     from dgqa_infer.outputs.html import HtmlSink
@@ -54,7 +57,7 @@ def report(
     picturing = Picturing(worst, space, photos)
     with (
         out.progress("drawing pictures") as bar,
-        whole_file(output) as file,
+        whole_file(output, overwrite=overwrite) as file,
         HtmlSink(file, model, picturing, lambda *_: bar.advance()) as sink,
     ):
         for number, row in read_rows(rows, out.warn):

@@ -26,6 +26,7 @@ from dgqa_infer.cli._options import (
     MemoryLimit,
     ModelOption,
     NullOption,
+    OverwriteOption,
     PixelsLimit,
     ProfileLimit,
     QuietOption,
@@ -112,6 +113,7 @@ def score(
         Path | None, typer.Option(metavar="FILE.xml", help="Also write the gate's verdict as JUnit XML.")
     ] = None,
     summary: SummaryOption = None,
+    overwrite: OverwriteOption = False,
     recursive: RecursiveOption = True,
     follow_links: FollowLinksOption = False,
     allow_private: AllowPrivateOption = False,
@@ -135,15 +137,18 @@ def score(
     sharp face before a blurred background has a high one.
 
     Exit codes: 0 all scored and the gate passed, 1 gate failed, 2 usage, 3 some failed, 4 nothing scored,
-    70 a bug of ours, 130 interrupted, 141 the reader of stdout has left. The rows are valid in every case.
+    70 a bug of ours, 130 interrupted, 141 the reader of the rows has left. The rows are valid in every case.
     """
     out = Output(quiet=quiet)
     if junit is not None and gate is None:
         raise UsageError("--junit writes the verdict of a gate: name its file with --gate")
     if format is None and output == "-" and (sort is not None or worst is not None):
         format = "table"
-    target = Target.choose(output, format, resume=resume, retry=retry_failed, model=model)
+    target = Target.choose(
+        output, format, resume=resume, overwrite=overwrite, retry=retry_failed, model=model
+    )
     target = target.sorted(sort, worst)
+    target.check(summary, junit)
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
@@ -183,7 +188,7 @@ def score(
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
         found.backend, found.device = scorer.backend, scorer.device
-    found.report(out, summary)
+    found.report(out, summary, overwrite=overwrite)
     _write_beside(out, target, found, junit, criteria)
     raise typer.Exit(code)
 
@@ -222,6 +227,7 @@ def _write_beside(
 ) -> None:
     """The verdict as JUnit XML where it was asked for, and where the rows are."""
     if junit is not None and criteria is not None:
-        write_whole(junit, gate_junit(criteria, found.model, found.seconds))
+        data = gate_junit(criteria, found.model, found.seconds)
+        write_whole(junit, data, overwrite=target.overwrite)
     if target.path is not None:
         out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")

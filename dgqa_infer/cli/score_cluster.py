@@ -8,6 +8,7 @@ import typer
 
 from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._explain import ExplainingCommand, ExplainOption, explain_of
+from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import (
     AllowPrivateOption,
     BatchSizeOption,
@@ -22,6 +23,7 @@ from dgqa_infer.cli._options import (
     MemoryLimit,
     ModelOption,
     NullOption,
+    OverwriteOption,
     PixelsLimit,
     ProfileLimit,
     QuietOption,
@@ -74,6 +76,7 @@ def score_cluster(
     fast_decode: FastDecodeOption = False,
     gpu_decode: GpuDecodeOption = False,
     summary: SummaryOption = None,
+    overwrite: OverwriteOption = False,
     recursive: RecursiveOption = True,
     follow_links: FollowLinksOption = False,
     allow_private: AllowPrivateOption = False,
@@ -121,6 +124,7 @@ def score_cluster(
         gpus=gpus,
         largest=partition,
     )
+    check_outputs(summary, overwrite=overwrite)
     names, patterns = named(paths, null=null)
     from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.cli import _cluster_run
@@ -140,5 +144,5 @@ def score_cluster(
     )
     finder = InputFinder(include or (), exclude or (), recursive, follow_links, allow_private=allow_private)
     found = _cluster_run.run(target, names, patterns, finder, Bundle.load(model), options, out)
-    found.report(out, summary)
+    found.report(out, summary, overwrite=overwrite)
     raise typer.Exit(found.exit_code())

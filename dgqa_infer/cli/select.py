@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer.cli._errors import ExitCode, report
+from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
     FollowLinksOption,
     JsonOption,
     ModelOption,
+    OverwriteOption,
     QuietOption,
     WorkersOption,
 )
@@ -57,6 +59,7 @@ def select(
         Path | None,
         typer.Option(metavar="FILE.png", help="Also draw the types' shares of the votes, and the threshold."),
     ] = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = None,
     recursive: Annotated[bool, typer.Option(help="Look into folders within folders.")] = True,
     follow_links: FollowLinksOption = False,
@@ -87,8 +90,7 @@ def select(
                 "--against looks with the bundle's own classifier and crops; leave out the others"
             )
         model = against
-    if chart is not None and not chart.parent.is_dir():
-        raise UsageError(f"{chart} cannot be written: {chart.parent} is no folder")
+    check_outputs(chart, overwrite=overwrite)
     from dgqa_infer.cli._domain_votes import Vote, count_votes, no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.drift import drift
@@ -119,7 +121,7 @@ def select(
         title = f"Domain profile of {selection.photos:,} photographs ({classifier.model_id}, {crops.value})"
         out.table(_rows(selection, target), title=title)
     if chart is not None:
-        _draw(chart, selection)
+        _draw(chart, selection, overwrite=overwrite)
     _comment(selection, out)
     if drifted is not None:
         (out.warn if drifted.far else out.note)(drifted.sentence(classifier.bundle.card.name))
@@ -181,12 +183,12 @@ def _rows(selection: DomainSelection, target: DomainProfile | None) -> list[dict
     ]
 
 
-def _draw(path: Path, selection: DomainSelection) -> None:
+def _draw(path: Path, selection: DomainSelection, *, overwrite: bool) -> None:
     from dgqa_infer.atomic import whole_file
     from dgqa_infer.inputs.own_pictures import png_mark
     from dgqa_training.selection.chart import chart
 
-    with whole_file(path) as file:
+    with whole_file(path, overwrite=overwrite) as file:
         chart(selection).save(file, "PNG", pnginfo=png_mark())
 
 

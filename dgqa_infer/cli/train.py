@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
-from dgqa_infer.cli._options import QuietOption
+from dgqa_infer.cli._files import check_outputs
+from dgqa_infer.cli._options import OverwriteOption, QuietOption
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
 from dgqa_infer.inputs.finder import photographs_in
@@ -237,6 +239,7 @@ def moments(
     components: Annotated[
         int, typer.Option(min=1, help="Principal components that are kept; more rank better and need space.")
     ] = 256,
+    overwrite: OverwriteOption = False,
     seed: SeedOption = 123,
     device: DeviceOption = "cpu",
     workers: WorkersOption = 1,
@@ -253,6 +256,7 @@ def moments(
         from dgqa_training.regressor import features as training
         from dgqa_training.regressor.training import RegressorConfig
     output = Output(quiet=quiet)
+    check_outputs(file, features, overwrite=overwrite)
     config = RegressorConfig(backbone=backbone)
     images, _ = training.cases(source, config.preprocessing)
     unlabelled = photographs_in(photos) if photos is not None else []
@@ -269,9 +273,9 @@ def moments(
             )
             table = table.with_differences(changes)
     if features is not None:
-        table.save(features)
+        table.save(features, overwrite=overwrite)
     found = Moments.of(table.features, table.types, table.levels, table.record, table.differences, components)
-    file.write_bytes(found.to_bytes())
+    write_whole(file, found.to_bytes(), overwrite=overwrite)
     output.note(f"{file}: moments of {len(images):,} images of {table.record['contents']:,} contents")
 
 

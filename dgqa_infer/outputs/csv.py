@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO, Self
 
 from dgqa_infer.outputs.columns import COLUMNS, NONE_FOUND, encodable, flatten, probability_column
 from dgqa_infer.results import DistortionRow, Row
 
-# A cell that begins like this is a formula to a spreadsheet, and formulas can run programs.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A cell that begins like this is a formula to some spreadsheet, and formulas can run programs: also behind
+# space, and with the wide characters of East Asian keyboards.
+_FORMULA = re.compile("'*([\\s\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _LINE_END = "\r\n"
 
 
@@ -44,6 +46,16 @@ class CsvSink:
         pass
 
 
+def guard(text: str) -> str:
+    """A cell's text that no spreadsheet takes for a formula: such a one begins with an apostrophe more."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguard(cell: str) -> str:
+    """The text that `guard` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def _distortion(found: DistortionRow) -> str:
     told = f"{found['name']} {found['probability']}"
     return f"{told} (severity {found['severity']})" if "severity" in found else told
@@ -57,4 +69,4 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = encodable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guard(text)

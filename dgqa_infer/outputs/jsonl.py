@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import BinaryIO, Self
 
 from dgqa_infer.results import Row
+from dgqa_infer.text import as_json
 
 
 def encode(row: Row) -> bytes:
-    """A row as one line of UTF-8.
-
-    A name that is not UTF-8 is written with JSON's escapes: "\\udce9" is the byte 0xE9. In Python
-    `os.fsencode(row["path"])` is the name again.
-    """
-    try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(row, allow_nan=False).encode() + b"\n"
+    """A row as one line of UTF-8, as `dgqa_infer.text.as_json` escapes it."""
+    return as_json(row).encode() + b"\n"
 
 
 class JsonlSink:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from dgqa_infer.atomic import whole_file
+from dgqa_infer.atomic import whole_file_in
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.errors import OutputError
-from dgqa_infer.inputs.own_pictures import png_mark
+from dgqa_infer.folder import Folder
+from dgqa_infer.inputs.formats import HEAD_BYTES
+from dgqa_infer.inputs.own_pictures import is_own, png_mark
 from dgqa_infer.outputs.map_picture import overlay
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Score
@@ -24,6 +28,7 @@ class MapFolder:
     A photograph named `a/b.jpg` has the picture `a/b.jpg.png`. One that is named from the root, with `..` or
     by an address cannot be mirrored as it is: its picture lies where its folders' names say, and part of a
     hash of the whole name is in the picture's, so that no two photographs share one, however they are named.
+    Where that place is taken, by a link or a file that is no such picture, it lies in the folder itself.
 
     Attributes:
         side: longest side of the photographs in the pictures, in pixels.
@@ -68,17 +73,19 @@ class MapFolder:
             or photograph is None
         ):
             return None
-        target = self._folder / place(score.path)
+        picture = overlay(photograph, score.quality_map, self._scale)
+        wanted = place(score.path)
         try:
-            if not _make_room(target):
-                target = self._folder / f"{_hash(score.path)}{_ENDING}"
-            with whole_file(target) as file:
-                overlay(photograph, score.quality_map, self._scale).save(
-                    file, "PNG", compress_level=3, pnginfo=png_mark()
-                )
+            with ExitStack() as stack:
+                root = stack.enter_context(Folder(self._folder))
+                if (folder := _made(stack, root, wanted.parent.parts, wanted.name)) is None:
+                    folder, wanted = root, Path(f"{_hash(score.path)}{_ENDING}")
+                file = stack.enter_context(whole_file_in(folder, wanted.name, overwrite=True))
+                picture.save(file, "PNG", compress_level=3, pnginfo=png_mark())
         except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
-        return target
+            where = self._folder / wanted
+            raise OutputError(f"{where} cannot be written: {error.strerror or error}") from error
+        return self._folder / wanted
 
 
 def place(path: str) -> Path:
@@ -96,16 +103,32 @@ def place(path: str) -> Path:
     return Path(*(_cut(part, 0) for part in folders), _cut(name, len(ending)) + ending)
 
 
-def _make_room(target: Path) -> bool:
-    """Make the folders that a picture lies in; False where a picture and a folder would share a name.
+def _made(stack: ExitStack, root: Folder, folders: tuple[str, ...], name: str) -> Folder | None:
+    """The folder that a picture lies in, made if need be; None where its place is taken.
 
     The picture of `a` is `a.png`, and a folder of photographs may be called so too.
     """
+    folder = root
+    for part in folders:
+        with suppress(FileExistsError):
+            folder.make(part)
+        try:
+            folder = stack.enter_context(Folder(part, within=folder))
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+    return folder if _is_free(folder, name) else None
+
+
+def _is_free(folder: Folder, name: str) -> bool:
+    """Whether there is nothing of a name, or a picture of an earlier run."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
+        return is_own(folder.read(name, HEAD_BYTES))
+    except FileNotFoundError:
+        return True
+    except OSError:
         return False
-    return not target.is_dir()
 
 
 def _hash(path: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
+from dgqa_infer.outputs.csv import unguard
 from dgqa_infer.outputs.last_lines import last_lines
 
 STDIN: Final = "-"
@@ -26,7 +27,6 @@ Numbered = Iterator[tuple[int, dict[str, Any]]]
 
 _ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 _PROBABILITY, _SEVERITY = probability_column(""), " (severity "
-_GUARDED = re.compile(r"'[=+\-@\t\r\n]")
 
 
 def read_rows(name: str, warn: Callable[[str], None] = lambda _: None) -> Numbered:
@@ -94,8 +94,7 @@ def _cell(column: str, text: str | None) -> Any:
         return int(text)
     if column in NUMBERS:
         return float(text)
-    if _GUARDED.match(text):
-        text = text[1:]
+    text = unguard(text)
     if column in ("warnings", "verdict_reasons"):
         return text.split("; ")
     if column == "distortions":

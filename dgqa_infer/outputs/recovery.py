@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,18 +37,24 @@ class RecoveryLog:
     """
 
     def __init__(
-        self, path: Path, *, resume: bool, again: Callable[[ErrorRow], bool] = lambda _: False
+        self,
+        path: Path,
+        *,
+        resume: bool,
+        overwrite: bool = False,
+        again: Callable[[ErrorRow], bool] = lambda _: False,
     ) -> None:
         """Open a log, mend its end, and learn what is done.
 
         Args:
             path: of the file; it is made if there is none.
             resume: continue a file that has rows; without it such a file is refused.
+            overwrite: without `resume`, begin anew; what is there stays until the first row is written.
             again: whether an input that failed so is not done, and is tried again.
 
         Raises:
             UsageError: the file has rows and is not to be continued, or it is no log.
-            OutputError: it cannot be written, or another run is writing to it.
+            OutputError: it cannot be written, is no file, or another run is writing to it.
         """
         self.path = path
         self._again = again
@@ -58,16 +65,22 @@ class RecoveryLog:
         self._done: dict[int, int] = {}
         self._superseded = False
         self.rows_before = 0
+        self._size = 0
+        self._begun = resume or not overwrite
         try:
             if not system.lock(self._descriptor):
                 raise OutputError(f"another run is writing to {path}")
-            if os.fstat(self._descriptor).st_size and not resume:
+            status = os.fstat(self._descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OutputError(f"{path} is not a file, and is left alone")
+            if status.st_size and not resume and not overwrite:
                 raise UsageError(
-                    f"{path} holds the rows of an earlier run: continue it with --resume, or remove it first"
+                    f"{path} holds the rows of an earlier run: continue it with --resume, or begin anew with"
+                    " --overwrite"
                 )
-            self._size = self._learn()
-            os.ftruncate(self._descriptor, self._size)
-            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+            if self._begun:
+                self._size = self._learn()
+                self._cut()
             system.sync_folder(path.parent)
         except BaseException:
             os.close(self._descriptor)
@@ -93,6 +106,7 @@ class RecoveryLog:
         """
         line = encode(row)
         try:
+            self._begin()
             rest = memoryview(line)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -110,6 +124,7 @@ class RecoveryLog:
 
     def rows(self) -> Iterator[Row]:
         """All rows in the file: the last of each input, in the place of its first."""
+        self._begin()
         with self.path.open("rb") as file:
             for _, line in last_lines(file, _key_of):
                 if (row := _row(line)) is not None:
@@ -125,16 +140,29 @@ class RecoveryLog:
 
     def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None:
         try:
+            if kind is None:
+                self._begin()
             os.fsync(self._descriptor)
             if kind is None and self._superseded:
                 # Files that changed have an old row and a new one; only the new one stays.
-                with whole_file(self.path) as file:
+                with whole_file(self.path, overwrite=True) as file:
                     for row in self.rows():
                         file.write(encode(row))
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
         finally:
             os.close(self._descriptor)
+
+    def _begin(self) -> None:
+        """Before anything is written: let go of rows that are not continued."""
+        if not self._begun:
+            self._begun = True
+            self._cut()
+
+    def _cut(self) -> None:
+        """Keep the whole rows alone, and write behind them."""
+        os.ftruncate(self._descriptor, self._size)
+        os.lseek(self._descriptor, self._size, os.SEEK_SET)
 
     def _learn(self) -> int:
         """Read what is done; return how many bytes of the file are whole rows."""

@@ -75,10 +75,12 @@ class Sidecar:
         if not document.rate(stars, facts):
             return Outcome.UNCHANGED
         if not dry_run:
-            write_whole(self.path, document.data())
+            write_whole(self.path, document.data(), overwrite=True)
         return Outcome.WRITTEN
 
     def _read(self) -> bytes:
+        if not self.path.is_file():
+            raise OutputError(f"{self.path} is left as it is: it is not a file")
         try:
             with self.path.open("rb") as file:
                 data = file.read(_MAX_SIDECAR + 1)

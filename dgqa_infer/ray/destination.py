@@ -74,7 +74,7 @@ class Destination:
                 return
             path = Path(self.name) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as file:
+            with whole_file(path, overwrite=True) as file:
                 yield file
 
     def names(self, folder: str = "") -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dgqa_infer.outputs import FORMATS
+from dgqa_infer.cli._output import Output
+from dgqa_infer.outputs import FORMATS, open_sink
+from dgqa_infer.outputs.jsonl import encode
 
 ENDINGS = {"table": "txt"}
 SCRIPT = "<script>alert(1)"
@@ -72,6 +76,35 @@ def test_formulas_in_bare_names_are_neutralised(
     lines = score("--format", "csv", "--", *sorted(NAMES)).stdout.decode().splitlines()
     begins = [line[:2] for line in lines if "cmd" in line or "SUM" in line or "rf" in line or "help" in line]
     assert begins == ["'-", "'-", "'=", "'@"]
+
+
+@pytest.mark.parametrize(
+    "start", ["\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\u3000@", "\xa0+", "\ufeff="]
+)
+def test_formulas_behind_space_or_in_wide_characters_are_neutralised(start: str) -> None:
+    """Excel takes the wide ones for its own where the language is Japanese, and skips space in some ways."""
+    stream = io.BytesIO()
+    with open_sink("csv", stream) as sink:
+        sink.write({"path": f"{start}1+1", "score": 1, "model": "tiny@0"})  # type: ignore[typeddict-item]
+    assert stream.getvalue().decode().splitlines()[1].startswith(f"'{start}1+1,")
+
+
+ACTING = ["\x7f", "\x85", "\x9b", "\x9f", "\u061c", "\u200f", "\u2028", "\u202e", "\u2066", "\u2069"]
+
+
+@pytest.mark.parametrize("character", ACTING, ids=ascii)
+def test_json_escapes_what_acts_on_a_terminal_and_means_the_same(
+    character: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C1 controls begin commands as ESC does; a right-to-left override shows a name that it is not."""
+    name = f"caf\xe9{character}gpj.exe"
+    line = encode({"path": name, "model": "tiny@0"}).decode()  # type: ignore[typeddict-item]
+    Output(json=True).document({"path": name})
+    for text in (line, capsys.readouterr().out):
+        assert all(each.isprintable() for each in text.splitlines())
+        assert character not in text
+        assert "caf\xe9" in text, "what does no harm can be read"
+        assert json.loads(text)["path"] == name
 
 
 def test_names_that_look_like_options_can_be_scored(

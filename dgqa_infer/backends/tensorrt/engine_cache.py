@@ -69,7 +69,7 @@ class EngineCache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_open_folder()
-            write_whole(self.folder / name, data, mode=0o600)
+            write_whole(self.folder / name, data, overwrite=True, mode=0o600)
         except OSError as error:
             raise OutputError(f"{name} cannot be kept in {self.folder}: {error.strerror}") from error
 

@@ -82,6 +82,44 @@ def test_a_folder_with_the_name_of_a_picture_costs_neither_its_own(tmp_path: Pat
     assert len({path for path in written if path is not None and path.is_file()}) == 4
 
 
+@pytest.mark.parametrize("path", ["a/b.jpg", "a/c/b.jpg"])
+def test_no_link_within_the_folder_is_followed(tmp_path: Path, path: str) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "maps"
+    (elsewhere / "c").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "a").symlink_to(elsewhere)
+    written = MapFolder(folder, TENTHS).write(outcome(path))
+    assert written is not None
+    assert written.parent == folder
+    assert written.is_file()
+    assert list(elsewhere.rglob("*.png")) == []
+
+
+def test_a_picture_that_is_a_link_or_another_s_is_left_alone(tmp_path: Path) -> None:
+    theirs, folder = tmp_path / "theirs.png", tmp_path / "maps"
+    folder.mkdir()
+    theirs.write_bytes(b"theirs")
+    (folder / "a.jpg.png").symlink_to(theirs)
+    (folder / "b.jpg.png").write_bytes(b"theirs")
+    os.mkfifo(folder / "c.jpg.png")
+    maps = MapFolder(folder, TENTHS)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        written = maps.write(outcome(name))
+        assert written is not None
+        assert written.is_file()
+        assert written.name != f"{name}.png"
+    assert theirs.read_bytes() == (folder / "b.jpg.png").read_bytes() == b"theirs"
+    assert (folder / "a.jpg.png").is_symlink()
+
+
+def test_a_picture_of_an_earlier_run_is_replaced_and_the_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "maps").symlink_to("real")
+    maps = MapFolder(tmp_path / "maps", TENTHS)
+    assert maps.write(outcome("a/b.jpg")) == maps.write(outcome("a/b.jpg")) == tmp_path / "maps/a/b.jpg.png"
+    assert [path.name for path in (tmp_path / "real").rglob("*.png")] == ["b.jpg.png"]
+
+
 def test_what_has_no_score_has_no_picture(tmp_path: Path) -> None:
     failed = Outcome(Failure("a.jpg", "empty", "no bytes", "tiny@0"), 0, 1.0)
     assert MapFolder(tmp_path, TENTHS).write(failed) is None

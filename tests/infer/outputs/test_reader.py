@@ -17,12 +17,28 @@ from dgqa_infer.outputs import open_sink
 from dgqa_infer.outputs.reader import read_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8)
+FORMULAS = [
+    "=1+1",
+    "'=1+1",
+    "''-1",
+    " =1",
+    "\u3000@A",
+    "\uff1d1+1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20A",
+    "'\t=1",
+    "\ufeff=1",
+]
+ACTING = ["a\x9b2J.jpg", "a\x85b.jpg", "a\u202egpj.exe", "a\u2066b\u2069.jpg", "a\u2028b.jpg", "a\x7f.jpg"]
 WORD = st.sampled_from(["upscaled", "first_frame", "score 1.0 is below 2"])
 
 
 def rows() -> st.SearchStrategy[dict[str, Any]]:
     common = {
-        "path": TEXT.map(lambda text: f"a/{text}.jpg") | st.just("caf\udce9.jpg") | st.just("=1+1"),
+        "path": TEXT.map(lambda text: f"a/{text}.jpg")
+        | st.just("caf\udce9.jpg")
+        | st.sampled_from(FORMULAS + ACTING),
         "model": st.just("tiny@0"),
         "size": st.integers(1, 2**40) | st.none(),
         "mtime": st.floats(0, 2e9).map(lambda value: round(value, 6)) | st.none(),

@@ -239,11 +239,11 @@ def test_a_whole_file_replaces_the_old_one_only_when_it_is_complete(tmp_path: Pa
     path = tmp_path / "rows.csv"
     path.write_text("old")
     path.chmod(0o640)
-    with contextlib.suppress(RuntimeError), whole_file(path) as file:
+    with contextlib.suppress(RuntimeError), whole_file(path, overwrite=True) as file:
         file.write(b"half of")
         raise RuntimeError
     assert path.read_text() == "old"
-    with whole_file(path) as file:
+    with whole_file(path, overwrite=True) as file:
         file.write(b"new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"

@@ -72,7 +72,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Write a safetensors file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(file, safetensors.torch.save(contiguous, dict(metadata)))
+    write_whole(file, safetensors.torch.save(contiguous, dict(metadata)), overwrite=True)
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

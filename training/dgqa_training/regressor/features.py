@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from dgqa_infer.atomic import whole_file
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
@@ -71,8 +72,12 @@ class FeatureTable:
         """The same with differences between views, float [photographs, views, d]."""
         return replace(self, differences=differences.astype(np.float16))
 
-    def save(self, file: Path) -> None:
-        """Write it as an .npz file."""
+    def save(self, file: Path, *, overwrite: bool) -> None:
+        """Write it as an .npz file.
+
+        Raises:
+            OutputError: it cannot be written, or is there and is not to be replaced.
+        """
         arrays: dict[str, Any] = {
             "features": self.features,
             "contents": self.contents,
@@ -82,7 +87,8 @@ class FeatureTable:
         }
         if self.differences is not None:
             arrays["differences"] = self.differences
-        np.savez(file, **arrays)
+        with whole_file(file, overwrite=overwrite) as stream:
+            np.savez(stream, **arrays)
 
     @classmethod
     def load(cls, file: Path) -> FeatureTable:

@@ -43,7 +43,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     # Not durable: a set has tens of thousands of files, and what a power failure takes is made again.
     try:
-        write_whole(path, data, durable=False)
+        write_whole(path, data, overwrite=True, durable=False)
     except OutputError as error:
         if isinstance(error.__cause__, OSError):
             raise OutputError(_said(path, error.__cause__)) from error
