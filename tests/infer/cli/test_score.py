@@ -270,7 +270,7 @@ def test_rows_that_were_paid_for_are_not_overwritten(score: Any, photos: Path, t
     before = output.read_bytes()
     ran = score(photos, "-o", output)
     assert ran.code == 2
-    assert "continue it with --resume, or remove it first" in ran.stderr
+    assert "continue it with --resume, or begin anew with --overwrite" in ran.stderr
     assert output.read_bytes() == before
 
 

@@ -268,7 +268,7 @@ def report(cli: Any, tiny_bundle: Path, tmp_path: Path) -> Any:
         file, output = tmp_path / "rows.jsonl", tmp_path / "report.html"
         lines = [each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n" for each in rows]
         file.write_bytes(b"".join(lines))
-        ran = cli("report", file, "--model", tiny_bundle, "-o", output, *options)
+        ran = cli("report", file, "--model", tiny_bundle, "-o", output, "--overwrite", *options)
         return ran, Page(output.read_text()) if output.exists() else None
 
     return run
