@@ -12,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO, Self
 
@@ -51,7 +50,8 @@ class WorkerProcess:
             )
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (`end` closes it)
+        # Memory: there may be no folder that can be written to. `end` closes it.
+        self._stderr: IO[bytes] = open(system.memory_file("dgqa-stderr"), "w+b")  # noqa: PTH123, SIM115
         path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
         with theirs:
             self._process = subprocess.Popen(

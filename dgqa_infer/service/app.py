@@ -56,7 +56,14 @@ class Service:
 
     def app(self) -> Observed:
         """The ASGI application."""
-        routes = [
+        handlers: dict[Any, Any] = {Refusal: _refused, HTTPException: _http_error, Exception: _internal}
+        routes = self.routes()
+        paths = frozenset(route.path for route in routes)
+        return Observed(Starlette(routes=routes, exception_handlers=handlers), self.metrics, paths)
+
+    def routes(self) -> list[Route]:
+        """What it answers; `openapi.json` describes these and no others."""
+        return [
             Route("/v1/score", self._guarded(self._score), methods=["POST"]),
             Route("/v1/model", self._guarded(self._model)),
             Route("/metrics", self._guarded(self._metrics_page)),
@@ -64,19 +71,19 @@ class Service:
             Route("/readyz", self._ready),
             Route("/openapi.json", self._openapi),
         ]
-        handlers: dict[Any, Any] = {Refusal: _refused, HTTPException: _http_error, Exception: _internal}
-        return Observed(Starlette(routes=routes, exception_handlers=handlers), self.metrics)
 
     def _guarded(
         self, endpoint: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         if self.token is None:
             return endpoint
-        expected = f"Bearer {self.token}".encode()
+        expected = self.token.encode()
 
         async def guarded(request: Request) -> Response:
-            given = request.headers.get("authorization", "").encode()
-            if not hmac.compare_digest(given, expected):
+            scheme, _, given = request.headers.get("authorization", "").partition(" ")
+            # How long the comparison takes does not depend on how much of the token is right.
+            right = hmac.compare_digest(given.strip().encode(), expected)
+            if not right or scheme.lower() != "bearer":
                 raise Refusal(401, "send Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
             return await endpoint(request)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from dgqa_infer.results import Failure, Result
 
@@ -21,12 +29,16 @@ class Metrics:
 
     def __init__(self) -> None:
         """Begin at zero."""
+        # When each series began would be one more of it, which no rule for names knows.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "dgqa_requests", "Requests by path and status.", ["path", "status"], registry=self._registry
         )
-        self._request_seconds = self._histogram("request", "From a request's first line to its answer.")
+        self._request_seconds = self._histogram(
+            "request", "From the first line of POST /v1/score to its answer."
+        )
         self._photographs = Counter(
             "dgqa_photographs",
             "Photographs by what came of them: scored, or the error's code.",
@@ -83,4 +95,4 @@ class Metrics:
 
     def _histogram(self, name: str, help: str) -> Histogram:
         buckets = _REQUEST_BUCKETS if name == "request" else _WORK_BUCKETS
-        return Histogram(f"dgqa_{name}_seconds", help, buckets=buckets, registry=self._registry)
+        return Histogram(f"dgqa_{name}_duration_seconds", help, buckets=buckets, registry=self._registry)

@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dgqa_infer.service.metrics import Metrics
 
-_PATHS: Final = frozenset({"/v1/score", "/v1/model", "/metrics", "/healthz", "/readyz", "/openapi.json"})
 _DRAINED_BYTES: Final = 16_000_000
 _DRAINED_SECONDS: Final = 5.0
 _TOO_SLOW: Final = 408
@@ -19,9 +18,15 @@ _TOO_SLOW: Final = 408
 class Observed:
     """An ASGI application whose requests are counted, and whose refusals arrive."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        """Say what is counted where."""
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
+        """Say what is counted where.
+
+        Args:
+            app: answers.
+            metrics: counts.
+            paths: that are counted apart. Any other is a stranger's choice, and would be a series for each.
+        """
+        self._app, self._metrics, self._paths = app, metrics, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -39,8 +44,7 @@ class Observed:
         try:
             await self._app(scope, body.receive, counted)
         finally:
-            # Any other path is a stranger's choice, and would be one more series for each.
-            path = scope["path"] if scope["path"] in _PATHS else "other"
+            path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.request(path, status, time.perf_counter() - begun)
 
 

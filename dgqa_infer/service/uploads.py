@@ -125,6 +125,9 @@ class Upload:
                 raise Refusal(413, message) from None
             message = _NO_FILE if parser.has_fields else f"this is no form with files: {error.message}"
             raise Refusal(400, message) from None
+        except UnicodeError:
+            # Python has encodings that decode nothing, and the form may ask for one of them.
+            raise Refusal(400, "a name in this form is not in the form's charset") from None
         found = []
         try:
             for _, part in form.multi_items():

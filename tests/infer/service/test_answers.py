@@ -159,8 +159,14 @@ def test_a_request_that_makes_no_sense_is_told_why(
         (form([("a.png", b"x")])[0][:50], form([])[1]),
         (b"nothing of the kind", form([])[1]),
         (form([("a" * 2000, b"x")])[0], form([])[1]),
+        (form([("ä.png", b"x")])[0], form([])[1] + "; charset=undefined"),
+        (b"--limit\r\n" + b"X: y\r\n" * 100_000, form([])[1]),
+        (b"--limit\r\nX: " + b"y" * 1_000_000, form([])[1]),
     ],
-    ids=["no file", "a field", "no boundary", "cut off", "no form", "long name"],
+    ids=[
+        *("no file", "a field", "no boundary", "cut off", "no form", "long name"),
+        *("a charset of nothing", "many headers", "a long header"),
+    ],
 )
 def test_a_broken_form_is_refused(service: Running, body: bytes, kind: str) -> None:
     answer = service.call("POST", "/v1/score", body, {"Content-Type": kind})
@@ -213,17 +219,17 @@ def test_what_is_done_is_counted(serve: Serve) -> None:
     assert service.figure('dgqa_requests_total{path="other",status="404"}') == 1
     assert service.figure('dgqa_photographs_total{outcome="scored"}') == 1
     assert service.figure('dgqa_photographs_total{outcome="empty"}') == 1
-    assert service.figure("dgqa_request_seconds_count") == 2
+    assert service.figure("dgqa_request_duration_seconds_count") == 2
     # Two were scored before it was ready.
-    assert service.figure("dgqa_decode_seconds_count") == 3
+    assert service.figure("dgqa_decode_duration_seconds_count") == 3
     assert service.figure("dgqa_batch_photographs_sum") == 3
-    assert service.figure("dgqa_model_seconds_sum") > 0
+    assert service.figure("dgqa_model_duration_seconds_sum") > 0
     assert service.figure("dgqa_queue_photographs") == 0
     assert service.figure("dgqa_upload_bytes") == 0
 
 
 @pytest.mark.parametrize(
-    "given", [None, "Bearer wrong", "Basic c2VjcmV0", "secret", "Bearer secret2", "Bearer séc"]
+    "given", [None, "Bearer wrong", "Basic secret", "secret", "Bearer secret2", "Bearer séc", "Bearer"]
 )
 def test_without_the_token_nothing_is_told_but_health(serve: Serve, given: str | None) -> None:
     service = serve("--workers", 1, environment={"DGQA_TOKEN": "secret"})
@@ -233,7 +239,10 @@ def test_without_the_token_nothing_is_told_but_health(serve: Serve, given: str |
         assert (answer.status, answer.code) == (401, "unauthorized")
     for path in ("/healthz", "/readyz", "/openapi.json"):
         assert service.call("GET", path).status == 200
-    assert service.call("POST", "/v1/score", grey(0), {"Authorization": "Bearer secret"}).status == 200
+    # Of the scheme's name RFC 9110 says that its case does not matter.
+    for scheme in ("Bearer", "bearer"):
+        answer = service.call("POST", "/v1/score", grey(0), {"Authorization": f"{scheme} secret"})
+        assert answer.status == 200
 
 
 def hostile() -> list[bytes]:
