@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+_MANY_FILES: Final = 16_384
 BINARY: Final = getattr(os, "O_BINARY", 0)
 """For `os.open`: Windows changes the ends of lines without it."""
 
@@ -181,6 +182,22 @@ def cache_folder() -> Path:
 def can_hand_over() -> bool:
     """Whether another process can be handed an open file, and so memory: not on Windows."""
     return sys.platform != "win32"
+
+
+def open_files() -> int:
+    """How many files and connections this process may have open, after it has asked for all that it may."""
+    if sys.platform == "win32":
+        return 8192  # what its C library can be asked for; connections are none of them there
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # macOS calls unlimited what it then refuses.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def hand_over(to: int, descriptor: int) -> None:

@@ -30,7 +30,7 @@ class Metrics:
     def __init__(self) -> None:
         """Begin at zero."""
         # When each series began would be one more of it, which no rule for names knows.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(

@@ -5,29 +5,55 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import Final
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from dgqa_infer import system
 from dgqa_infer.errors import UsageError
 from dgqa_infer.service.middleware import Observed
 
 _CONNECTIONS: Final = 1024
-_BACKLOG: Final = 1024
+_BACKLOG: Final = 512
+"""So many may be accepted at once, before any of them is looked at."""
 _HEADER_SECONDS: Final = 20.0
 _SHUTDOWN_SECONDS: Final = 25
 """For requests that are here when it is told to stop; Kubernetes kills after 30."""
 
 
+@dataclass(slots=True)
+class _Room:
+    """For connections.
+
+    Attributes:
+        connections: at most so many.
+        waiting: for a request's header, the longest first.
+    """
+
+    connections: int
+    waiting: dict[_Protocol, None] = field(default_factory=dict)
+
+
 class _Protocol(H11Protocol):
-    """uvicorn's, which would wait for ever for a request's header."""
+    """uvicorn's, which would take any number of connections, and wait for ever for a request's header."""
 
     _impatience: asyncio.TimerHandle | None = None
+
+    def __init__(self, room: _Room, **given: Any) -> None:
+        super().__init__(**given)
+        self._room = room
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for_header()
+        if len(self.connections) > self._room.connections:
+            # Whoever has said nothing for longest goes; it is this one if all others have requests here.
+            longest = next(iter(self._room.waiting))
+            longest._stop_waiting()
+            longest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._idle and self._impatience is None:
@@ -45,9 +71,11 @@ class _Protocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _wait_for_header(self) -> None:
+        self._room.waiting[self] = None
         self._impatience = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
 
     def _stop_waiting(self) -> None:
+        self._room.waiting.pop(self, None)
         if self._impatience is not None:
             self._impatience.cancel()
             self._impatience = None
@@ -63,18 +91,21 @@ class Server:
             app: the application.
             listener: a bound socket; `serve` closes it.
         """
-        listener.listen(_BACKLOG)
+        # Decoding needs open files of its own, some for each photograph on its way.
+        files = system.open_files()
+        room, backlog = _Room(min(_CONNECTIONS, files // 2)), min(_BACKLOG, max(files // 16, 1))
+        listener.listen(backlog)
         self._listener = listener
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=partial(_Protocol, room),  # type: ignore[arg-type] # (made as a class makes its own)
             ws="none",
             proxy_headers=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=_CONNECTIONS,
+            backlog=backlog,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         self._server = uvicorn.Server(config)

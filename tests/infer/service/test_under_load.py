@@ -187,6 +187,20 @@ def test_a_body_whose_sender_half_closes_too_early_leaves_nothing_behind(service
     assert service.score(grey(255)).status == 200
 
 
+def test_connections_that_say_nothing_leave_room_for_decoding(serve: Serve) -> None:
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))"
+    service = serve("--workers", 1, before=few)
+    data = grey(255)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(sending(service, data[:50], len(data)))
+        service.wait_for("dgqa_upload_bytes", 50)
+        for _ in range(400):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 60))
+        first.sendall(data[50:])
+        assert b"100.0" in answered(first)
+    assert service.score(grey(255)).status == 200
+
+
 def test_what_is_not_http_is_refused(service: Running) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET / HTTP/1.1", b"A" * 200_000):
         with (
