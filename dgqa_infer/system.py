@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import mmap
 import os
 import signal
@@ -28,9 +29,25 @@ BINARY: Final = getattr(os, "O_BINARY", 0)
 
 def cores() -> int:
     """How many cores this process may use; all of the machine's where the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, core_quota() or count)
+
+
+def core_quota(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Of how many cores a container has the time, rounded up; None where it is not bounded.
+
+    Args:
+        groups: where Linux shows a container its control groups, of version 2 or 1.
+    """
+    one = groups / "cpu"
+    files = [groups / "cpu.max"], [one / "cpu.cfs_quota_us", one / "cpu.cfs_period_us"]
+    for version in files:
+        try:
+            quota, period = " ".join(file.read_text() for file in version).split()
+        except (OSError, ValueError):
+            continue
+        return math.ceil(int(quota) / int(period)) if quota.isdecimal() and quota != "0" else None
+    return None
 
 
 def load() -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from dgqa_infer import system
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
@@ -78,6 +79,8 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
 def _open(bundle: Bundle, graph: str, device: str, threads: int | None) -> Backend:
     kind, _, number = device.partition(":")
     data = bundle.graph_bytes(graph)
+    # Runtimes see every core; with a thread for each, a container that has the time of a few is slowed down.
+    threads = threads or system.core_quota()
     if kind in ("tensorrt", "tensorrt_rtx"):
         return open_tensorrt(bundle, graph, int(number or 0), flavour=kind)
     if kind == "openvino":

@@ -28,7 +28,7 @@ from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSett
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.read_ahead import ReadAhead
-from dgqa_infer.pipeline.schedule import TASKS_PER_WORKER, Batch, Schedule, Task
+from dgqa_infer.pipeline.schedule import PATIENCE_SECONDS, TASKS_PER_WORKER, Batch, Schedule, Task
 from dgqa_infer.pipeline.shared_memory import SharedSlots
 from dgqa_infer.pipeline.worker import Worker
 from dgqa_infer.results import Failure
@@ -137,7 +137,7 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
-        self._schedule.tasks_per_worker = TASKS_PER_WORKER
+        self._schedule.tasks_per_worker, self._schedule.patience = TASKS_PER_WORKER, PATIENCE_SECONDS
         early: dict[int, Outcome[R]] = {}
         given = 0
         # What was taken and not given is early or under way, and what is under way is few.
@@ -151,8 +151,8 @@ class Pipeline(Generic[R]):
         """Predict files, and give each outcome as soon as it is known: no input waits for a slower one.
 
         Args:
-            inputs: as `run` takes them. They may come over hours, as a server's requests do: those that are
-                there are predicted together, and none waits for a batch to fill while nothing is under way.
+            inputs: as `run` takes them. They may come over hours, as a server's requests do: those that
+                come while the model is at work are predicted together, and none waits for a model that is not.
 
         Yields:
             The place of an input, from 0 on, and its outcome.
@@ -160,8 +160,8 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
-        # None is handed to a worker that has another in its hands.
-        self._schedule.tasks_per_worker = 1
+        # None is handed to a worker that has another in its hands, or waits for a model that has no other.
+        self._schedule.tasks_per_worker, self._schedule.patience = 1, 0.0
         return self._outcomes(inputs, lambda: True)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ What holds after every call:
 * A worker has at most `tasks_per_worker` tasks, and works on the oldest.
 * A file ends at most `CRASHES_ALLOWED` workers.
 * A batch that is not full goes only to an idle model, and only when waiting for more is of no use: nothing
-  else is under way, or the oldest photograph in it has waited for `PATIENCE_SECONDS`.
+  else is under way, or the oldest photograph in it has waited for `patience`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Schedule(Generic[W, T]):
         slots: number of slots.
         workers: that there are now.
         tasks_per_worker: 1 or 2; with 1 no file waits behind another that its worker decodes.
+        patience: seconds that a decoded photograph waits for others while the model has nothing to do.
     """
 
     def __init__(self, *, workers: int, batch_size: int) -> None:
@@ -85,6 +86,7 @@ class Schedule(Generic[W, T]):
         self.slots = 2 * batch_size + TASKS_PER_WORKER * workers
         self.workers: list[W] = []
         self.tasks_per_worker = TASKS_PER_WORKER
+        self.patience = PATIENCE_SECONDS
         self._count = workers
         self._batch_size = batch_size
         self._free = list(range(self.slots))
@@ -184,7 +186,7 @@ class Schedule(Generic[W, T]):
 
     def patience_ends(self) -> float | None:
         """When a batch that is not full has waited long enough; None where nothing waits."""
-        return self._decoded_since + PATIENCE_SECONDS if self._decoded else None
+        return self._decoded_since + self.patience if self._decoded else None
 
     def next_batch(self, now: float, *, model_idle: bool, no_more_inputs: bool) -> Batch | None:
         """Decoded photographs for the model; None while it is better to wait.
@@ -197,7 +199,7 @@ class Schedule(Generic[W, T]):
         if not self._decoded:
             return None
         under_way = self._waiting or any(worker.tasks for worker in self.workers)
-        enough = (no_more_inputs and not under_way) or now >= self._decoded_since + PATIENCE_SECONDS
+        enough = (no_more_inputs and not under_way) or now >= self._decoded_since + self.patience
         if len(self._decoded) < self._batch_size and not (model_idle and enough):
             return None
         batch, self._decoded = self._decoded[: self._batch_size], self._decoded[self._batch_size :]

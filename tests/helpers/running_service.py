@@ -147,12 +147,25 @@ Serve = Callable[..., Running]
 
 @contextlib.contextmanager
 def running(
-    model: Path, *options: object, before: str = "", environment: dict[str, str] | None = None
+    model: Path,
+    *options: object,
+    before: str = "",
+    environment: dict[str, str] | None = None,
+    within: Callable[[list[str]], list[str]] = list,
 ) -> Iterator[Running]:
+    """A service that has said where it is.
+
+    Args:
+        model: its bundle.
+        options: of `serve`.
+        before: Python that runs first in its process.
+        environment: besides this one's.
+        within: what makes its command another command that starts it.
+    """
     code = f"{before}\nfrom dgqa_infer.cli.app import main; main()"
     fixed = ["serve", "--model", model, "--device", "cpu", "--port", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, [*fixed, *options])],
+        within([sys.executable, "-c", code, *map(str, [*fixed, *options])]),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | (environment or {}),

@@ -28,10 +28,15 @@ class FakeWorker:
 class Run(RuleBasedStateMachine):
     """A run of a pipeline: inputs come, workers decode, fail, hang and crash, the model takes batches."""
 
-    @initialize(workers=st.integers(1, 3), batch_size=st.integers(1, 4), at_once=st.integers(1, 2))
-    def begin(self, workers: int, batch_size: int, at_once: int) -> None:
+    @initialize(
+        workers=st.integers(1, 3),
+        batch_size=st.integers(1, 4),
+        at_once=st.integers(1, 2),
+        patience=st.sampled_from([0.0, PATIENCE_SECONDS]),
+    )
+    def begin(self, workers: int, batch_size: int, at_once: int, patience: float) -> None:
         self.schedule: Schedule[FakeWorker, str] = Schedule(workers=workers, batch_size=batch_size)
-        self.schedule.tasks_per_worker = at_once
+        self.schedule.tasks_per_worker, self.schedule.patience = at_once, patience
         self.workers, self.batch_size = workers, batch_size
         self.now = 0.0
         self.taken = 0
@@ -114,12 +119,12 @@ class Run(RuleBasedStateMachine):
         under_way -= sum(1 for _ in self.schedule._outcomes)
         batch = self.schedule.next_batch(self.now, model_idle=not self.running, no_more_inputs=no_more_inputs)
         full = len(self.decoded) >= self.batch_size
-        waited = bool(self.decoded) and self.now >= self.decoded[0][1] + PATIENCE_SECONDS
+        waited = bool(self.decoded) and self.now >= self.decoded[0][1] + self.schedule.patience
         useless = no_more_inputs and under_way == 0
         if batch is None:
             assert not full
             # Nothing waits for ever: the model takes what there is when nothing else is under way.
-            assert not (self.decoded and useless and not self.running)
+            assert not (self.decoded and (useless or self.schedule.patience == 0) and not self.running)
             return
         self.check_order(batch)
         assert full or (not self.running and (waited or useless))
