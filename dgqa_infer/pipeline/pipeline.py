@@ -151,8 +151,8 @@ class Pipeline(Generic[R]):
         """Predict files, and give each outcome as soon as it is known: no input waits for a slower one.
 
         Args:
-            inputs: as `run` takes them. They may come over hours, as a server's requests do: those that
-                come while the model is at work are predicted together, and none waits for a model that is not.
+            inputs: as `run` takes them. They may come over hours, as a server's requests do: those that come
+                while the model is at work are predicted together, and none waits for an idle model.
 
         Yields:
             The place of an input, from 0 on, and its outcome.
