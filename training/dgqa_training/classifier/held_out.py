@@ -142,10 +142,48 @@ def judge(
         ImageError: a photograph cannot be read.
     """
     classify = classifier_of(checkpoint, device)
-    images = _Images(contents, checkpoint.preprocessing, seed, views=views)
+    return judge_with(
+        classify,
+        checkpoint.preprocessing,
+        contents,
+        workers=workers,
+        seed=seed,
+        batch=batch,
+        views=views,
+        advance=advance,
+    )
+
+
+def judge_with(
+    classify: Callable[[Pixels], NDArray[np.floating]],
+    preprocessing: Preprocessing,
+    contents: Sequence[Path],
+    *,
+    workers: int = 0,
+    seed: int = 0,
+    batch: int = 8,
+    views: bool = True,
+    advance: Callable[[int], None] = lambda _: None,
+) -> HeldOut:
+    """As `judge`, with a classifier of any kind.
+
+    Args:
+        classify: uint8 [n, crop, crop, 3] → logits [n, 26].
+        preprocessing: how images become crops.
+        contents: photographs that it was not trained on.
+        workers: processes that make images; 0 makes them here.
+        seed: as for `judge`.
+        batch: images that are judged at once.
+        views: as for `judge`.
+        advance: called with the number of further images done.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+    """
+    images = _Images(contents, preprocessing, seed, views=views)
     logits = []
     for stacks in batches(images, batch, workers):
-        found = classify(stacks.flatten(0, 1).numpy())
+        found = np.asarray(classify(stacks.flatten(0, 1).numpy()), np.float64)
         logits.append(found.reshape(*stacks.shape[:2], -1).mean(1))
         advance(len(stacks))
     cases = np.array(CASES * len(contents), np.int64)

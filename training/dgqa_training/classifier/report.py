@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
 from dgqa_training.classifier import faults
@@ -79,7 +81,12 @@ def write(
     found = {"backbone": checkpoint.backbone, "preprocessing": checkpoint.preprocessing.id} | figures(
         held_out
     )
-    found["top1_pristine_saved_as"] = _pristine_saved_as(checkpoint, contents, device)
+    found["top1_pristine_saved_as"] = {
+        name: _share(seen.logits.argmax(1) == PRISTINE)
+        for name, seen in pristine_saved_as(
+            classifier_of(checkpoint, device), checkpoint.preprocessing, contents
+        ).items()
+    }
     named: dict[str, Any] = {}
     if len(contents) >= faults.FEWEST_CONTENTS:
         named, found["explanations"] = _explanations(
@@ -99,17 +106,29 @@ def write(
     return found
 
 
-def _pristine_saved_as(checkpoint: Checkpoint, contents: Sequence[Path], device: str) -> dict[str, Any]:
-    """Share of the contents that count as pristine, saved without loss and as JPEGs of some qualities."""
-    way, classify = checkpoint.preprocessing, classifier_of(checkpoint, device)
+def pristine_saved_as(
+    classify: Callable[[Pixels], NDArray[np.floating]], preprocessing: Preprocessing, contents: Sequence[Path]
+) -> dict[str, HeldOut]:
+    """What a classifier says of undistorted contents, saved without loss and as JPEGs of some qualities.
+
+    Args:
+        classify: uint8 [n, crop, crop, 3] → logits [n, 26].
+        preprocessing: how images become crops.
+        contents: photographs that it was not trained on.
+
+    Returns:
+        For each of `SAVED_AS`.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+    """
     found = {}
     for name, nuisances in SAVED_AS.items():
         saved = (
-            Example(place, PRISTINE, 0, view(shrink(decode(path).pixels, way), nuisances))
+            Example(place, PRISTINE, 0, view(shrink(decode(path).pixels, preprocessing), nuisances))
             for place, path in enumerate(contents)
         )
-        said = logits_of(saved, way, classify).logits.argmax(axis=1)
-        found[name] = _share(said == PRISTINE)
+        found[name] = logits_of(saved, preprocessing, classify)
     return found
 
 
