@@ -1,5 +1,7 @@
 """Pooling of a quality graph's cells, against numpy and the formula's own properties."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,3 +92,10 @@ def test_a_scale_that_is_carried_over_moves_by_what_uneven_photographs_gain():
     linear = np.array([4.0, 5.0, 6.0])
     after = carried(scale, EXPONENT, linear, pooled(linear + 0.5, EXPONENT))
     assert after(float(pooled(np.array(5.5), EXPONENT))) == pytest.approx(50, abs=0.5)
+
+
+def test_the_built_in_model_pools_as_half_of_the_development_photographs_chose(repository):
+    chosen = json.loads((repository / "benchmarks/results/pooling.json").read_text())["chosen"]
+    bundle = Bundle.load("dgqa-lite0")
+    assert chosen == f"exp, held to 0–10, {bundle.card.training['pooling']['exponent']}"
+    assert exponent_of(bundle.graph_bytes("model.onnx")) == pytest.approx(EXPONENT)
