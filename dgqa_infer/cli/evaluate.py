@@ -103,11 +103,11 @@ def evaluate(
     if out.json:
         out.document(document)
     else:
-        out.table(_rows(report), title=f"{report.model} on {report.data} ({report.protocol})")
+        out.table(_rows(report), title=f"{report.model} on {report.data} [95 % interval]")
         if second is not None:
-            out.table(_versus(difference), title=f"{first.model} less {second.model} [95 % interval]")
+            out.table(_versus(difference), title=f"{first.model} minus {second.model} [95 % interval]")
     if second is not None and out.json:
-        out.note(f"{first.model} less {second.model}: {difference}")
+        out.note(f"{first.model} minus {second.model}: {difference}")
     _warn(report, data, out)
     raise typer.Exit(ExitCode.SOME_FAILED if first.failures else ExitCode.OK)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from printed import agrees
 
 ROOT = Path(__file__).resolve().parents[2]
 # Written by typer from the program, with usages such as `score [OPTIONS] PATH...`; see test_reference.py.
@@ -25,7 +26,7 @@ PAGES = sorted(
     name
     for name in (
         *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-        *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+        *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
     )
     if name not in GENERATED
 )
@@ -33,7 +34,7 @@ PAGES = sorted(
 SHELL = {"console", "sh"}
 RUN = SHELL | {"python"}
 SHOWN = {"text", "json", "toml", "yaml", "diff", "cpp", "typescript", "html"}
-MARKS = {"not run", "exits", "file"}
+MARKS = {"not run", "exits", "file", "shows"}
 APPEND = "tests append to "
 REASONS = {
     "GPU": "there is none where the tests run",
@@ -130,8 +131,11 @@ def test_as_many_blocks_are_not_run_as_are_listed_here(page: str) -> None:
 def test_what_a_page_tells_to_run_runs(
     page: str, folder: Callable[[str], Path], reader: Callable[[Path], dict[str, str]]
 ) -> None:
-    here = folder(page)
+    here, printed = folder(page), ""
     for block in blocks(page):
+        if "shows" in block.marks:
+            where = f"{page}:{block.line} is not what was printed:"
+            assert agrees(block.text, printed), f"{where}\n{printed}"
         if (name := block.marks.get("file")) is not None:
             (here / name).write_text(block.text, encoding="utf-8")
         if block.language not in RUN or "not run" in block.marks:
@@ -145,9 +149,11 @@ def test_what_a_page_tells_to_run_runs(
             cwd=here,
             env=reader(here),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=SECONDS,
         )
-        told = f"{page}:{block.line}\n{command[-1]}\n{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
+        printed = ran.stdout
+        told = f"{page}:{block.line}\n{command[-1]}\n{printed[-6000:]}"
         assert ran.returncode == int(block.marks.get("exits", 0)), told
