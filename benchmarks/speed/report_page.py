@@ -81,6 +81,7 @@ def made(arguments: argparse.Namespace) -> dict[int, Path]:
         "--explain",
         "-o",
         first.name,
+        "--overwrite",
     )
     scored = [json.loads(line) for line in first.read_text().splitlines()]
     pages = {}
@@ -91,7 +92,7 @@ def made(arguments: argparse.Namespace) -> dict[int, Path]:
                 named = row["path"].replace("/00-", f"/{number // len(scored):02}-", 1)
                 file.write(json.dumps(row | {"path": named}) + "\n")
         pages[count] = folder / f"report-{count}.html"
-        run(folder, "report", rows.name, "-o", pages[count].name, "--model", arguments.model)
+        run(folder, "report", rows.name, "-o", pages[count].name, "--model", arguments.model, "--overwrite")
     return pages
 
 

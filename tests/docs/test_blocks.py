@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ PAGES = sorted(
 SHELL = {"console", "sh"}
 RUN = SHELL | {"python"}
 SHOWN = {"text", "json", "toml", "yaml", "diff", "cpp", "typescript", "html"}
-MARKS = {"not run", "exits", "file", "shows"}
+MARKS = {"not run", "needs", "exits", "file", "shows"}
 APPEND = "tests append to "
 REASONS = {
     "GPU": "there is none where the tests run",
@@ -51,7 +52,6 @@ NOT_RUN = {
     "docs/domains.md": {"minutes": 3},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
-    "docs/recipes.md": {"network": 2},
     "docs/speed.md": {"GPU": 1, "minutes": 1},
     "docs/which-types.md": {"minutes": 2},
 }
@@ -139,6 +139,8 @@ def test_what_a_page_tells_to_run_runs(
         if (name := block.marks.get("file")) is not None:
             (here / name).write_text(block.text, encoding="utf-8")
         if block.language not in RUN or "not run" in block.marks:
+            continue
+        if (needed := block.marks.get("needs")) is not None and find_spec(needed) is None:
             continue
         if block.language == "python":
             command = [sys.executable, "-c", block.text]
