@@ -285,6 +285,18 @@ def test_it_is_dark_where_the_reader_wants_it_dark_and_plain_on_paper(page: Show
         page.media()
 
 
+def test_on_a_phone_nothing_is_wider_than_the_screen(page: Shown) -> None:
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    wide = "return document.documentElement.scrollWidth"
+    try:
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        for view in ("pictures", "table"):
+            page.one(f"#as button[value={view}]").click()
+            assert page.driver.execute_script(wide) <= 390, view
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_cards_say_why_and_marked_names_are_listed_to_be_copied(page: Shown) -> None:
     from selenium.webdriver import Keys
 
