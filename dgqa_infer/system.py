@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+
+from dgqa_infer.errors import BackendError
 
 _MANY_FILES: Final = 16_384
 BINARY: Final = getattr(os, "O_BINARY", 0)
@@ -184,16 +186,67 @@ def open_to_others(status: os.stat_result) -> bool:
     return sys.platform != "win32" and bool(status.st_mode & 0o077)
 
 
-def cache_folder() -> Path:
-    """This user's folder for caches; it may not be there yet."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def cache_folder() -> Path | None:
+    """This user's folder for caches, which may not be there yet; None for a user without a home."""
+    try:
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        # Neither HOME nor an entry in the list of users, as in containers with a number for a user.
+        return None
+
+
+def scratch_file() -> IO[bytes]:
+    """A file without a name that vanishes when it is closed; in memory where no folder can be written to.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        return tempfile.TemporaryFile()  # type: ignore[return-value]
+    except OSError:
+        if not hasattr(os, "memfd_create"):
+            raise
+    return open(os.memfd_create("dgqa-scratch"), "w+b")  # noqa: PTH123 (a descriptor)
+
+
+def fill_standard_streams() -> None:
+    """Put something in the place of standard streams that the caller has closed.
+
+    The next file that is opened would get such a stream's number, and the words for stderr would go into it.
+    From a closed stdin and to a closed stdout nothing comes or goes: the attempt is an error.
+    """
+    for number, (name, flags, mode) in enumerate(
+        (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+    ):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The least number that is free is this one.
+            os.open(os.devnull, flags)
+            stream = open(number, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 # Processes and memory
+
+
+def interpreter() -> str:
+    """The program that runs Python here, for processes of our own.
+
+    Raises:
+        BackendError: it is not known.
+    """
+    if sys.executable:
+        return sys.executable
+    # Started in an unusual way, Python does not know its own name; this is where it was installed.
+    found = Path(sys.base_exec_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    if not found.is_file():
+        raise BackendError("Python does not know its own program: start it by its full path")
+    return str(found)
 
 
 def can_hand_over() -> bool:

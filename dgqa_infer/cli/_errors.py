@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 
+from dgqa_infer.cli._streams import mute, say
 from dgqa_infer.errors import BackendError, DgqaError, ImageError, ModelError, OutputError, UsageError
 from dgqa_infer.text import printable
 
@@ -18,6 +20,19 @@ DEBUG = "DGQA_DEBUG"
 _HINTS: dict[type[DgqaError], str] = {
     ModelError: "`dgqa-infer models` lists the bundles that are built in",
     BackendError: "`dgqa-infer doctor` shows which runtimes and devices work here",
+}
+
+# Errors that may come up wherever something is opened or begun, and are no bug.
+_LACKS = {
+    errno.EMFILE: "more files are open than this process may have: raise its limit (`ulimit -n`)",
+    errno.ENFILE: "more files are open than this system may have",
+    errno.EFBIG: "a file, or the memory of decoded crops, is larger than files may be: raise the limit"
+    " (`ulimit -f`)",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system can only be read",
+    errno.EAGAIN: "no further process can be begun: raise the limit (`ulimit -u`)",
+    errno.ENOMEM: "there is too little memory",
 }
 
 
@@ -37,29 +52,36 @@ class ExitCode(IntEnum):
 def report(error: BaseException) -> ExitCode:
     """Tell the user on stderr what went wrong; return the exit code for it."""
     if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return ExitCode.INTERRUPTED
     if isinstance(error, BrokenPipeError | OutputError):
-        _mute_stdout()
+        mute(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return ExitCode.CLOSED_PIPE
-    if not isinstance(error, DgqaError):
-        traceback.print_exception(error)
-        print("this is a bug in dgqa-infer; please report it with the lines above", file=sys.stderr)
+    sentence = str(error) if isinstance(error, DgqaError) else _lack(error)
+    if sentence is None or os.environ.get(DEBUG) == "1":
+        say("".join(traceback.format_exception(error)).rstrip())
+    if sentence is None:
+        say("this is a bug in dgqa-infer; please report it with the lines above")
         return ExitCode.BUG
-    if os.environ.get(DEBUG) == "1":
-        traceback.print_exception(error)
-    print(f"error: {printable(str(error))}", file=sys.stderr)
+    say(f"error: {printable(sentence)}")
     for kind, hint in _HINTS.items():
         if isinstance(error, kind):
-            print(f"hint: {hint}", file=sys.stderr)
+            say(f"hint: {hint}")
     return ExitCode.SOME_FAILED if isinstance(error, ImageError) else ExitCode.USAGE
 
 
-def _mute_stdout() -> None:
-    """Whoever reads stdout has left, or its disk is full; what is still in its buffer would fail at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _lack(error: BaseException) -> str | None:
+    """What this machine has too little of, in a sentence; None where the error is another one."""
+    if isinstance(error, MemoryError):
+        return _LACKS[errno.ENOMEM]
+    if not isinstance(error, OSError):
+        return None
+    if str(error.strerror).startswith("No usable temporary directory"):
+        return "no folder for temporary files can be written to: name one with TMPDIR"
+    if (sentence := _LACKS.get(error.errno or 0)) is None:
+        return None
+    return sentence if error.filename is None else f"{os.fsdecode(error.filename)}: {sentence}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dgqa_infer.cli._streams import say, writing_stdout
 from dgqa_infer.text import as_json, printable
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Output:
             table.add_column(str(column), overflow="fold")
         for row in rows:
             table.add_row(*(Text(_cell(value)) for value in row.values()))
-        Console().print(table)
+        with writing_stdout():
+            Console().print(table)
 
     def document(self, data: object) -> None:
         """Write one JSON document to stdout."""
@@ -60,16 +62,17 @@ class Output:
 
     def text(self, line: str) -> None:
         """Write a line of data to stdout."""
-        sys.stdout.write(line + "\n")
+        with writing_stdout():
+            sys.stdout.write(line + "\n")
 
     def note(self, message: str) -> None:
         """Tell a person on stderr, unless they asked for quiet."""
         if not self.quiet:
-            sys.stderr.write(printable(message) + "\n")
+            say(printable(message))
 
     def warn(self, message: str) -> None:
         """Warn a person on stderr, quiet or not."""
-        sys.stderr.write(f"warning: {printable(message)}\n")
+        say(f"warning: {printable(message)}")
 
     @contextmanager
     def progress(self, description: str, total: int | None = None) -> Iterator[Ticker]:

@@ -9,6 +9,8 @@ import typer
 
 from dgqa_infer.cli._commands import SETTINGS, Commands
 from dgqa_infer.cli._errors import report
+from dgqa_infer.cli._streams import writing_stdout
+from dgqa_infer.errors import OutputError
 
 if TYPE_CHECKING:
     from dgqa_infer.pipeline.process import WorkerProcess
@@ -26,7 +28,8 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"dgqa-infer {version('dgqa-infer')}")
+        with writing_stdout():
+            print(f"dgqa-infer {version('dgqa-infer')}")
         raise typer.Exit
 
 
@@ -45,7 +48,17 @@ def main(begun: WorkerProcess | None = None) -> None:
     Args:
         begun: a process for whatever decodes first; None if none was begun yet.
     """
+    code: object = None
     try:
         app(obj=begun)
+    except SystemExit as end:
+        code = end.code
     except (Exception, KeyboardInterrupt) as error:
-        sys.exit(report(error))
+        code = report(error)
+    try:
+        # What is in the buffer would else be written when nobody can be told any more that it could not.
+        with writing_stdout():
+            sys.stdout.flush()
+    except (OutputError, BrokenPipeError) as error:
+        code = code or report(error)
+    sys.exit(code)  # type: ignore[arg-type]

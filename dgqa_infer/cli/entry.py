@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
+from dgqa_infer import system
 from dgqa_infer.errors import BackendError
 from dgqa_infer.pipeline.process import WorkerProcess
 
@@ -14,6 +15,7 @@ _OTHERWISE = frozenset({"-h", "--help"})
 
 def main() -> None:
     """Run the program."""
+    system.fill_standard_streams()
     with ExitStack() as stack:
         begun = None
         if _scores_here(sys.argv[1:]):

@@ -43,7 +43,7 @@ def list_archive(scheme: str, archive: str, *, allow_private: bool = False) -> I
         ImageError: it is no archive, is damaged, takes too much, or says nothing for a minute.
     """
     path = [entry for entry in sys.path if entry] + [_PACKAGE_PARENT]
-    command = [sys.executable, "-P", "-S", "-c", _BOOTSTRAP, json.dumps(path), scheme, archive]
+    command = [system.interpreter(), "-P", "-S", "-c", _BOOTSTRAP, json.dumps(path), scheme, archive]
     with subprocess.Popen(
         [*command, "private" if allow_private else ""],
         stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import codecs
 import os
 from collections.abc import Callable, Iterator
 
+from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.remote import is_remote
 
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -20,10 +21,13 @@ def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
     Args:
         descriptor: of the pipe; read without a buffer that an exiting interpreter would wait for.
         separator: what ends a name: a line feed or a zero byte.
+
+    Raises:
+        UsageError: it cannot be read.
     """
     rest, first = b"", True
     decode: Callable[[bytes], bytes] = bytes
-    while block := os.read(descriptor, 65536):
+    while block := _read(descriptor):
         if first and separator == b"\n" and (encoding := _UTF_16.get(block[:2])):
             decode, block = _from(encoding), block[2:]
         *names, rest = (rest + decode(block)).split(separator)
@@ -31,6 +35,13 @@ def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
             yield from _name(name, separator, first)
             first = False
     yield from _name(rest, separator, first)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError as error:
+        raise UsageError(f"stdin cannot be read: {error.strerror}") from error
 
 
 def _name(name: bytes, separator: bytes, first: bool) -> Iterator[str]:

@@ -11,12 +11,12 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
+from dgqa_infer import system
 from dgqa_infer.errors import UsageError
 from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
 from dgqa_infer.outputs.csv import unguard
@@ -161,8 +161,11 @@ def _row(flat: dict[str, Any]) -> dict[str, Any]:
 def _opened(name: str) -> Iterator[BinaryIO]:
     """The file, to be read twice."""
     if name == STDIN:
-        with tempfile.TemporaryFile() as spooled:
-            shutil.copyfileobj(sys.stdin.buffer, spooled)
+        with system.scratch_file() as spooled:
+            try:
+                shutil.copyfileobj(sys.stdin.buffer, spooled)
+            except OSError as error:
+                raise UsageError(f"stdin cannot be read: {error.strerror or error}") from error
             spooled.seek(0)
             yield cast(BinaryIO, spooled)
         return

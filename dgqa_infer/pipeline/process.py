@@ -56,7 +56,7 @@ class WorkerProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-S", "-c", _BOOTSTRAP),
+                    *(system.interpreter(), "-P", "-S", "-c", _BOOTSTRAP),
                     *(str(theirs.fileno()), json.dumps(path)),
                 ],
                 stdin=subprocess.DEVNULL,

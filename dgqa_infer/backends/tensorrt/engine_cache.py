@@ -24,10 +24,16 @@ _MAX_SIDECAR_BYTES = 100_000
 
 
 def default_folder() -> Path:
-    """Where engines are kept: `DGQA_CACHE`, or the place for caches of this system."""
+    """Where engines are kept: `DGQA_CACHE`, or the place for caches of this system.
+
+    Raises:
+        BackendError: this user has no home, and none was named.
+    """
     if chosen := os.environ.get("DGQA_CACHE"):
         return Path(chosen) / "engines"
-    return system.cache_folder() / "dgqa-infer" / "engines"
+    if (folder := system.cache_folder()) is None:
+        raise BackendError("this user has no home to keep engines in: name a folder with DGQA_CACHE")
+    return folder / "dgqa-infer" / "engines"
 
 
 class EngineCache:
@@ -38,6 +44,11 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        """Of a folder, or of `default_folder`.
+
+        Raises:
+            BackendError: there is none.
+        """
         self.folder = folder or default_folder()
 
     def store(self, key: EngineKey, model: str, plan: bytes, seconds: float) -> EngineRecord:
