@@ -113,7 +113,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             check_stream(path)
             return
         target = _followed(path)
-        if not os.access(target.parent, os.W_OK | os.X_OK):
+        if not system.may_write(target.parent):
             # Which of the reasons it is, the system says best.
             Folder(target.parent).close()
             raise OutputError(f"{path} cannot be written: no file can be made in {target.parent}")

@@ -39,7 +39,7 @@ def check_stream(path: Path) -> None:
     """
     if (descriptor := _descriptor(path)) is not None:
         _check(descriptor)
-    elif not os.access(path, os.W_OK):
+    elif not system.may_write(path):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 

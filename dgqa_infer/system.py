@@ -143,6 +143,12 @@ def read_no_link(path: str, most: int, within: int | None) -> bytes:
         os.close(descriptor)
 
 
+def may_write(path: Path) -> bool:
+    """Whether this process, with the rights that it has been given, may write to a file or into a folder."""
+    mode = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def is_for_writing(descriptor: int) -> bool:
     """Whether a descriptor was opened for writing; on Windows only the attempt tells.
 
@@ -206,7 +212,7 @@ def scratch_file() -> IO[bytes]:
         OSError: it cannot be made.
     """
     try:
-        return tempfile.TemporaryFile()  # type: ignore[return-value]
+        return tempfile.TemporaryFile()
     except OSError:
         if not hasattr(os, "memfd_create"):
             raise

@@ -26,6 +26,7 @@ SLOW = (
     "infer/cli/test_isolation.py",
     "infer/cli/test_score_process.py",
     "infer/cli/test_select.py",
+    "infer/cli/test_surroundings.py",
     "infer/comparison",
     "infer/inputs/test_archives.py",
     "infer/inputs/test_remote.py",

@@ -53,10 +53,13 @@ def compare(
     ] = None,
     page: Annotated[
         Path | None,
-        typer.Option("--page", metavar="FILE.html", help="Also write a page with the worst pairs."),
+        typer.Option(
+            "--page", metavar="FILE.html", readable=False, help="Also write a page with the worst pairs."
+        ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Also write the verdict as JUnit XML.")
+        Path | None,
+        typer.Option(metavar="FILE.xml", readable=False, help="Also write the verdict as JUnit XML."),
     ] = None,
     overwrite: OverwriteOption = False,
     model: ModelOption = "dgqa-lite0",

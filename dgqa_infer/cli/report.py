@@ -17,9 +17,9 @@ def report(
     rows: Annotated[
         str, typer.Argument(metavar="ROWS|-", help="What `score` wrote: .jsonl, .csv, .parquet; - is stdin.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page.")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.html", readable=False, help="The page.")
+    ] = Path("report.html"),
     photos: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder that `score` ran in. Nothing outside of it is read."),

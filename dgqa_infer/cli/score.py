@@ -110,7 +110,8 @@ def score(
         ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Also write the gate's verdict as JUnit XML.")
+        Path | None,
+        typer.Option(metavar="FILE.xml", readable=False, help="Also write the gate's verdict as JUnit XML."),
     ] = None,
     summary: SummaryOption = None,
     overwrite: OverwriteOption = False,

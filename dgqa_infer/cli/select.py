@@ -57,7 +57,11 @@ def select(
     seed: Annotated[int, typer.Option(min=0, help="Seed of --crops random.")] = 123,
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Also draw the types' shares of the votes, and the threshold."),
+        typer.Option(
+            metavar="FILE.png",
+            readable=False,
+            help="Also draw the types' shares of the votes, and the threshold.",
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     json: JsonOption = None,

@@ -223,11 +223,14 @@ def domains(
 @train.command("moments")
 def moments(
     source: SourceArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="Where the moments are written.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.npz", readable=False, help="Where the moments are written.")
+    ],
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
     features: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Also keep the features of every image.")
+        Path | None,
+        typer.Option(metavar="FILE.npz", readable=False, help="Also keep the features of every image."),
     ] = None,
     photos: Annotated[
         Path | None,

@@ -1,0 +1,152 @@
+"""What surrounds the program: closed and full streams, nowhere to write, few files, no home, no Python known.
+
+Each command works, or ends with one sentence and exit code 2 or 3: never as by a bug, never without end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytestmark = [
+    pytest.mark.timeout(200),
+    pytest.mark.skipif(sys.platform == "win32", reason="situations of a shell on Unix"),
+]
+
+COMMANDS = {
+    "version": ["--version"],
+    "models": ["models"],
+    "score": ["score", "photo.png", "--model", "tiny", "--device", "cpu"],
+    "report": ["report", "rows.jsonl", "--model", "tiny", "-o", "page.html", "--overwrite"],
+    "compare": ["compare", "rows.jsonl", "others.jsonl"],
+}
+# A number that no list of users has, with root's right to files: the checkout may be root's.
+ANYBODY = "--reuid 12345 --regid 12345 --clear-groups --inh-caps +dac_override --ambient-caps +dac_override"
+READ_ONLY = """
+mount -t tmpfs none /mnt && cp -r . /mnt && mount -o remount,ro /mnt || exit 77
+for at in /tmp /var/tmp /usr/tmp /dev/shm; do [ ! -d $at ] || mount -t tmpfs -o ro none $at || exit 77; done
+cd /mnt; "$@"
+"""
+CANNOT_BE_MADE = 77
+SITUATIONS = {
+    "stdin closed": '"$@" <&-',
+    "stdout closed": '"$@" >&-',
+    "stderr closed": '"$@" 2>&-',
+    "all closed": '"$@" <&- >&- 2>&-',
+    "stdout full": '"$@" >/dev/full',
+    "stderr full": '"$@" 2>/dev/full',
+    "few files": 'ulimit -n 16; "$@"',
+    "small files": 'ulimit -f 1; "$@"',
+    "no home": f'exec setpriv {ANYBODY} env -u HOME "$@"',
+    "no interpreter": '"$@"',
+    "nowhere to write": f"exec unshare -m bash -c '{READ_ONLY}' - \"$@\"",
+}
+REFUSED = {
+    ("stdout closed", "version"): 2,
+    ("stdout closed", "models"): 2,
+    ("stdout closed", "score"): 3,
+    ("stdout closed", "compare"): 2,
+    ("all closed", "version"): 2,
+    ("all closed", "models"): 2,
+    ("all closed", "score"): 3,
+    ("all closed", "compare"): 2,
+    ("stdout full", "version"): 2,
+    ("stdout full", "models"): 2,
+    ("stdout full", "score"): 3,
+    ("stdout full", "compare"): 2,
+    ("small files", "score"): 2,
+    ("small files", "report"): 2,
+    ("nowhere to write", "report"): 2,
+}
+"""Where a command cannot do its work: its exit code. All others work."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+    """A photograph, a model, and two sets of rows."""
+    folder = tmp_path_factory.mktemp("surroundings")
+    shutil.copytree(tiny_bundle, folder / "tiny")
+    Image.new("L", (64, 64), 51).save(folder / "photo.png")
+    for name in ("rows.jsonl", "others.jsonl"):
+        run(folder, '"$@"', *COMMANDS["score"], "-o", name)
+    return folder
+
+
+def run(
+    folder: Path, situation: str, *arguments: str, before: str = "", **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the program in a situation; no run may take a minute and a half."""
+    code = f"{before}\nfrom dgqa_infer.cli.entry import main; main()"
+    command = ["bash", "-c", situation, "-", sys.executable, "-c", code, *arguments]
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    return subprocess.run(command, cwd=folder, timeout=90, check=False, **(streams | options))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_it_works_or_says_why_not(folder: Path, situation: str, command: str) -> None:
+    if situation == "no home" and (os.geteuid() != 0 or shutil.which("setpriv") is None):
+        pytest.skip("only root can be anybody")
+    if situation == "nowhere to write" and Path(sys.prefix).is_relative_to("/tmp"):
+        pytest.skip("this Python is in the folder that is hidden")
+    if "full" in situation and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    before = 'import sys; sys.executable = ""' if situation == "no interpreter" else ""
+    ran = run(folder, SITUATIONS[situation], *COMMANDS[command], before=before)
+    if situation == "nowhere to write" and (ran.returncode == CANNOT_BE_MADE or "unshare" in ran.stderr):
+        pytest.skip(f"a file system cannot be hidden here: {ran.stderr.strip()}")
+    assert ran.returncode == REFUSED.get((situation, command), 0), ran.stderr
+    assert "Traceback" not in ran.stderr
+    said = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    heard = situation not in ("stderr closed", "all closed", "stderr full")
+    assert len(said) == (heard and (situation, command) in REFUSED)
+
+
+@pytest.mark.parametrize("arguments", [["score", "-"], ["report", "-", "-o", "-.html"]], ids=" ".join)
+def test_a_list_or_rows_from_a_closed_stdin_are_not_waited_for(folder: Path, arguments: list[str]) -> None:
+    ran = run(folder, '"$@" <&-', *arguments)
+    assert (ran.returncode, ran.stderr) == (2, "error: stdin cannot be read: Bad file descriptor\n")
+
+
+def test_words_for_a_closed_stderr_do_not_go_into_the_next_file_that_is_opened(folder: Path) -> None:
+    ran = run(folder, '"$@" <&- >&- 2>&-', *COMMANDS["score"], "-o", "silent.jsonl", "--overwrite")
+    assert ran.returncode == 0
+    (line,) = (folder / "silent.jsonl").read_text().splitlines()
+    assert json.loads(line)["path"] == "photo.png"
+
+
+def test_rows_from_stdin_need_no_folder_for_temporary_files(folder: Path) -> None:
+    with (folder / "rows.jsonl").open() as rows:
+        ran = run(folder, SITUATIONS["nowhere to write"], "report", "-", "-o", "/dev/stdout", stdin=rows)
+    if ran.returncode == CANNOT_BE_MADE or "unshare" in ran.stderr:
+        pytest.skip(f"a file system cannot be hidden here: {ran.stderr.strip()}")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("<!DOCTYPE html>")
+
+
+def test_what_needs_a_folder_for_temporary_files_names_the_variable(folder: Path) -> None:
+    ran = run(folder, SITUATIONS["nowhere to write"], "bench", "--rounds", "1")
+    if ran.returncode == CANNOT_BE_MADE or "unshare" in ran.stderr:
+        pytest.skip(f"a file system cannot be hidden here: {ran.stderr.strip()}")
+    assert ran.returncode == 2
+    assert ran.stderr == "error: no folder for temporary files can be written to: name one with TMPDIR\n"
+
+
+def test_rows_that_were_written_before_files_ran_out_are_valid(folder: Path) -> None:
+    """With more decoding processes than there are files for."""
+    for number in range(6):
+        Image.new("L", (64, 64), number).save(folder / f"{number}.png")
+    options = ("--workers", "6", "-o", "few.jsonl", "--overwrite")
+    ran = run(folder, 'ulimit -n 16; "$@"', *COMMANDS["score"], *(f"{n}.png" for n in range(6)), *options)
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode in (0, 2, 3)
+    for line in (folder / "few.jsonl").read_text().splitlines():
+        assert json.loads(line)["path"] in ran.args
