@@ -52,6 +52,7 @@ NOT_RUN = {
     "docs/domains.md": {"minutes": 3},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
+    "docs/serving.md": {"server": 2},
     "docs/speed.md": {"GPU": 1, "minutes": 1},
     "docs/which-types.md": {"minutes": 2},
 }
