@@ -1,13 +1,14 @@
 """How well does a bundle's classifier tell types apart on unseen contents, saved as users save them?
 
-    python -m benchmarks classifier PRISTINE [--model dgqa-lite0] [--selection SELECTION.json] [--workers 1]
+    python -m benchmarks classifier PRISTINE [--model dgqa-lite0] [--selection SELECTION.json] [--logits FILE.npz]
 
 PRISTINE holds the photographs that the card names as kept back from the classifier. Each is looked at
 pristine and at every type and level, each image through a view that is no fault; and pristine once more,
 without loss and as JPEG of quality 95, 85 and 75. SELECTION.json is what `dgqa-infer select --json` found for
 real photographs: a classifier that sees file formats gives pristine photographs that are saved as JPEG the
-same domain profile. The figures go to `results/classifier.json`, the confusion to
-`results/classifier_confusion.csv`.
+same domain profile. --logits FILE.npz keeps what was said of each image, for `planted_domains`. The figures go
+to `results/classifier.json`, the confusion to `results/classifier_confusion.csv` and
+`docs/pictures/domain_confusion.png`.
 """
 
 from __future__ import annotations
@@ -26,15 +27,19 @@ from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.images.arrays import Pixels
+from dgqa_training.classifier.figures import confusion_picture
 from dgqa_training.classifier.held_out import CASES, HeldOut, judge_with
 from dgqa_training.classifier.report import as_csv, confusion, figures, pristine_saved_as
 from dgqa_training.loop.crop_sources import PRISTINE
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
 
 def main() -> int:
     parser = new_parser(__doc__, model=True)
     parser.add_argument("pristine", type=Path)
     parser.add_argument("--selection", type=Path)
+    parser.add_argument("--logits", type=Path, metavar="FILE.npz")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     bundle = Bundle.load(given.model)
@@ -71,7 +76,11 @@ def main() -> int:
         for name, (value, target) in targets.items()
     }
     write_result("classifier", result)
-    (RESULTS / "classifier_confusion.csv").write_text(as_csv(confusion(seen)), encoding="utf-8")
+    if given.logits is not None:
+        seen.save(given.logits)
+    matrix = confusion(seen)
+    (RESULTS / "classifier_confusion.csv").write_text(as_csv(matrix), encoding="utf-8")
+    confusion_picture(matrix).savefig(PICTURES / "domain_confusion.png")
     print(json.dumps(result["targets"], indent=1))
     return 0 if all(each["met"] for each in result["targets"].values()) else 1
 

@@ -1,9 +1,9 @@
 """Is a type that was planted in a folder the one that is selected first? For each of the 25 types.
 
-    python -m benchmarks planted_domains runs/domains
+    python -m benchmarks planted_domains LOGITS.npz
 
 The folders are the contents that the classifier's training kept back, at levels 3 to 5 of one type each.
-Their logits are those that `dgqa-infer train domains` left in RUN/report/held_out.npz.
+Their logits are what `classifier.py --logits` kept, or `dgqa-infer train domains` in RUN/report/held_out.npz.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import DgqaError
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.classifier.report import HIGH_LEVELS
-from dgqa_training.networks import checkpoints
 from dgqa_training.selection.votes import select
 
 NEEDED = 20
@@ -33,17 +32,15 @@ NEEDED = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("run", type=Path, help="folder of a finished `dgqa-infer train domains`")
+    parser.add_argument("logits", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS / "planted_domains.json")
     given = parser.parse_args(arguments)
     try:
-        held_out = HeldOut.load(given.run / "report" / "held_out.npz")
-        backbone = checkpoints.load(given.run / "domains.safetensors").backbone
+        held_out = HeldOut.load(given.logits)
     except DgqaError as error:
         return report(error)
     rows = [planted(held_out, kind) for kind in range(1, len(CLASSES))]
     result = {
-        "backbone": backbone,
         "contents": len(np.unique(held_out.contents)),
         "levels": list(HIGH_LEVELS),
         "first": sum(row["first"] for row in rows),
