@@ -1,13 +1,13 @@
 """How well does a bundle's classifier tell types apart on unseen contents, saved as users save them?
 
-    python -m benchmarks classifier PRISTINE [--model dgqa-lite0] [--selection SELECTION.json] [--logits FILE.npz]
+    python -m benchmarks classifier PRISTINE [--model dgqa-lite0] [--selection FILE.json] [--logits FILE.npz]
 
 PRISTINE holds the photographs that the card names as kept back from the classifier. Each is looked at
 pristine and at every type and level, each image through a view that is no fault; and pristine once more,
-without loss and as JPEG of quality 95, 85 and 75. SELECTION.json is what `dgqa-infer select --json` found for
+without loss and as JPEG of quality 95, 85 and 75. --selection is what `dgqa-infer select --json` found for
 real photographs: a classifier that sees file formats gives pristine photographs that are saved as JPEG the
-same domain profile. --logits FILE.npz keeps what was said of each image, for `planted_domains`. The figures go
-to `results/classifier.json`, the confusion to `results/classifier_confusion.csv` and
+same domain profile. --logits keeps what was said of each image, for `planted_domains`. The figures go to
+`results/classifier.json`, the confusion to `results/classifier_confusion.csv` and
 `docs/pictures/domain_confusion.png`.
 """
 
