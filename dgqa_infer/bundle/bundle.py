@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from dgqa_infer.bundle.card import (
     Domains,
     FileRecord,
 )
+from dgqa_infer.bundle.graph_memory import GraphMemory, graph_memory
 from dgqa_infer.errors import ModelError, OutputError
 
 __all__ = [
@@ -40,6 +41,9 @@ _MODELS = Path(__file__).parent.parent / "models"
 _CARD = "card.json"
 _FILES = (_CARD, QUALITY_GRAPH, DOMAIN_GRAPH)
 _MAX_CARD_BYTES = 4_000_000
+
+MAX_GRAPH_BYTES = 2**31 - 1
+"""Protocol buffers cannot be larger."""
 
 
 def built_in() -> tuple[str, ...]:
@@ -117,6 +121,8 @@ class Bundle:
         """
         if (record := self.card.files.get(name)) is None:
             raise ModelError(f"{self.card.name} has no {name}")
+        if record.bytes > MAX_GRAPH_BYTES:
+            raise ModelError(f"{name} has {record.bytes} bytes, which no ONNX file can have")
         try:
             with (self.path / name).open("rb") as file:
                 data = file.read(record.bytes + 1)
@@ -127,8 +133,19 @@ class Bundle:
             raise ModelError(f"{name} has {size} bytes, its card says {record.bytes}")
         if (found := hashlib.sha256(data).hexdigest()) != record.sha256:
             raise ModelError(f"{name} has the sha256 {found[:12]}…, its card says {record.sha256[:12]}…")
-        _check_graph(data, name, self.card)
+        _check_graph(data, found, name, self.card)
         return data
+
+    def graph_memory(self, name: str) -> GraphMemory:
+        """What one of the graphs needs of memory.
+
+        Args:
+            name: "model.onnx" or "domains.onnx".
+
+        Raises:
+            ModelError: as `graph_bytes`.
+        """
+        return _facts(self.graph_bytes(name), self.card.files[name].sha256).memory
 
 
 def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], card: Card) -> Bundle:
@@ -151,7 +168,7 @@ def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], ca
     # Through JSON and back: what is written is what can be read.
     card = Card.from_json(json.loads(json.dumps(replace(card, files=records).as_json(), allow_nan=False)))
     for name, data in graphs.items():
-        _check_graph(data, name, card)
+        _check_graph(data, records[name].sha256, name, card)
     _refuse_strangers(folder)
     write_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
     return Bundle.load(folder.absolute())
@@ -180,9 +197,31 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     raise ModelError(f"no bundle {text!r}: neither a folder nor a built-in model (built in: {known})")
 
 
-def _check_graph(data: bytes, name: str, card: Card) -> None:
-    graph = onnx_file.read(data)
-    graph.refuse_unsafe()
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What matters of a graph that is safe to load."""
+
+    inputs: tuple[onnx_file.Port, ...]
+    outputs: tuple[onnx_file.Port, ...]
+    memory: GraphMemory
+
+
+# By the graph's sha256: reading one takes longer than all else that is checked, and it is asked for often.
+_KNOWN: dict[str, _Facts] = {}
+
+
+def _facts(data: bytes, sha256: str) -> _Facts:
+    """Check what a graph is by itself; `sha256` is that of its bytes, verified."""
+    if (facts := _KNOWN.get(sha256)) is None:
+        graph = onnx_file.read(data)
+        memory = graph_memory(graph)
+        memory.refuse_large()
+        facts = _KNOWN[sha256] = _Facts(graph.inputs, graph.outputs, memory)
+    return facts
+
+
+def _check_graph(data: bytes, sha256: str, name: str, card: Card) -> None:
+    graph = _facts(data, sha256)
     crop = card.preprocessing.crop
     if name == QUALITY_GRAPH:
         outputs: dict[str, tuple[int | None, ...]] = {"quality": (None,), "quality_map": (None, None, None)}
@@ -195,7 +234,7 @@ def _check_graph(data: bytes, name: str, card: Card) -> None:
 def _check_ports(
     graph: str,
     kind: str,
-    ports: list[onnx_file.Port],
+    ports: Sequence[onnx_file.Port],
     wanted: Mapping[str, tuple[int | None, ...]],
     element: int,
 ) -> None:
