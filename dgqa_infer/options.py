@@ -31,17 +31,18 @@ class WorkerLimits:
 
     Attributes:
         seconds: of wall time, for one file.
-        memory_bytes: address space of one worker process.
-        pixels_in_flight: of large photographs, decoded at the same time by all workers.
+        memory_bytes: address space that one file may take in a worker process.
+        total_bytes: memory of all processes of a run together; None for three quarters of what the machine,
+            or its container, has.
     """
 
     seconds: float = 30.0
     memory_bytes: int = 4_000_000_000
-    pixels_in_flight: int = 600_000_000
+    total_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value <= 0:
+            if value is not None and value <= 0:
                 raise UsageError(f"the limit {name} is {value}, not above 0")
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.backends.base import Backend
+from dgqa_infer.backends.batches import memory_bytes
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -133,6 +134,12 @@ class Scorer:
     def device(self) -> str:
         """Where the model runs, such as "cpu" or "cuda:0"."""
         return self._loaded.result()[0].device
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of memory that the graphs take while they run."""
+        graphs = (QUALITY_GRAPH, DOMAIN_GRAPH) if self.options.explain else (QUALITY_GRAPH,)
+        return sum(memory_bytes(self.bundle.graph_memory(graph), self.options.threads) for graph in graphs)
 
     @property
     def preprocessing(self) -> Preprocessing:

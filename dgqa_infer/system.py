@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import mmap
 import os
 import signal
@@ -24,6 +23,8 @@ from typing import IO, Any, Final
 
 from dgqa_infer.errors import BackendError
 
+from dgqa_infer import cgroups
+
 _MANY_FILES: Final = 16_384
 BINARY: Final = getattr(os, "O_BINARY", 0)
 """For `os.open`: Windows changes the ends of lines without it."""
@@ -31,25 +32,30 @@ BINARY: Final = getattr(os, "O_BINARY", 0)
 
 def cores() -> int:
     """How many cores this process may use; all of the machine's where the system does not tell."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, core_quota() or count)
+    quota = cgroups.limits().cores
+    return visible_cores() if quota is None else min(quota, visible_cores())
 
 
-def core_quota(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Of how many cores a container has the time, rounded up; None where it is not bounded.
+def visible_cores() -> int:
+    """How many cores this process may run on, be it only for a share of the time."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    Args:
-        groups: where Linux shows a container its control groups, of version 2 or 1.
-    """
-    one = groups / "cpu"
-    files = [groups / "cpu.max"], [one / "cpu.cfs_quota_us", one / "cpu.cfs_period_us"]
-    for version in files:
-        try:
-            quota, period = " ".join(file.read_text() for file in version).split()
-        except (OSError, ValueError):
-            continue
-        return math.ceil(int(quota) / int(period)) if quota.isdecimal() and quota != "0" else None
-    return None
+
+def memory() -> int | None:
+    """How many bytes of memory this process may have: the machine's, or its container's; None if unknown."""
+    known = [cgroups.limits().memory, _machine_memory()]
+    return min((size for size in known if size is not None), default=None)
+
+
+def _machine_memory() -> int | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
 
 
 def load() -> float:

@@ -129,6 +129,7 @@ class Nothing:
         self.strict = self.measure = False
         self.jpeg_device: str | None = None
         self.batch_size = 8
+        self.memory_bytes = 0
 
     def predict(self, _: Pixels, photos: Sequence[Photo], /) -> list[Score]:
         """A score of no meaning for each."""

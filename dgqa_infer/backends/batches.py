@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dgqa_infer import system
+from dgqa_infer.bundle.graph_memory import GraphMemory
 
 # More are no faster and take memory in proportion: measured with EfficientNet-Lite0 on one core, ONNX Runtime
 # takes 770 MB for 40 crops in fp32 and 270 MB for 10, OpenVINO 440 MB and 220 MB in int8.
@@ -19,7 +21,18 @@ def crops_a_call(threads: int | None) -> int:
     Args:
         threads: of the runtime; None for one a core.
     """
-    return max(_ENOUGH, threads or os.cpu_count() or 1)
+    return max(_ENOUGH, threads or system.cores())
+
+
+def memory_bytes(graph: GraphMemory, threads: int | None) -> int:
+    """What a graph takes in this process while it runs on a CPU.
+
+    Args:
+        graph: what it needs for itself.
+        threads: as `crops_a_call` takes them.
+    """
+    # Runtimes keep the weights a second time, in the order in which they read them.
+    return 2 * graph.weights + crops_a_call(threads) * graph.crop
 
 
 def in_parts(

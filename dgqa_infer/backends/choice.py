@@ -78,9 +78,10 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
 
 def _open(bundle: Bundle, graph: str, device: str, threads: int | None) -> Backend:
     kind, _, number = device.partition(":")
+    if threads is None and system.cores() < system.visible_cores():
+        # A runtime would take every core that it sees, and be slowed down in its container.
+        threads = system.cores()
     data = bundle.graph_bytes(graph)
-    # Runtimes see every core; with a thread for each, a container that has the time of a few is slowed down.
-    threads = threads or system.core_quota()
     if kind in ("tensorrt", "tensorrt_rtx"):
         return open_tensorrt(bundle, graph, int(number or 0), flavour=kind)
     if kind == "openvino":

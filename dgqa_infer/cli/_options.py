@@ -109,8 +109,8 @@ OverwriteOption = Annotated[
 ]
 
 
-def _limit(name: str, help: str) -> Any:
-    return typer.Option(name, metavar="AMOUNT", help=help)
+def _limit(name: str, help: str, *, default: str | None = None) -> Any:
+    return typer.Option(name, metavar="AMOUNT", help=help, show_default=default or True)
 
 
 FileSizeLimit = Annotated[str, _limit("--limit-file-size", "Largest file that is read.")]
@@ -119,8 +119,9 @@ SideLimit = Annotated[str, _limit("--limit-side", "Longest side of a photograph.
 ProfileLimit = Annotated[str, _limit("--limit-profile", "Largest embedded colour profile that is used.")]
 TimeLimit = Annotated[str, _limit("--limit-time", "Longest time to decode a file.")]
 MemoryLimit = Annotated[str, _limit("--limit-memory", "Most memory of a decoding process.")]
-InFlightLimit = Annotated[
-    str, _limit("--limit-in-flight", "Most pixels decoded at the same time, by all processes.")
+TotalMemoryLimit = Annotated[
+    str | None,
+    _limit("--limit-total-memory", "Most memory of all processes together.", default="3/4 of the machine's"),
 ]
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
@@ -160,14 +161,14 @@ def decode_limits(
     )
 
 
-def worker_limits(time: str, memory: str, in_flight: str) -> WorkerLimits:
-    """What --limit-time, -memory and -in-flight say."""
+def worker_limits(time: str, memory: str, total: str | None) -> WorkerLimits:
+    """What --limit-time, -memory and -total-memory say."""
     from dgqa_infer.options import WorkerLimits
 
     return WorkerLimits(
         seconds=seconds_of("--limit-time", time),
         memory_bytes=bytes_of("--limit-memory", memory),
-        pixels_in_flight=pixels_of("--limit-in-flight", in_flight),
+        total_bytes=None if total is None else bytes_of("--limit-total-memory", total),
     )
 
 

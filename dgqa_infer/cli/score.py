@@ -22,7 +22,6 @@ from dgqa_infer.cli._options import (
     FollowLinksOption,
     GpuDecodeOption,
     IncludeOption,
-    InFlightLimit,
     MemoryLimit,
     ModelOption,
     NullOption,
@@ -36,6 +35,7 @@ from dgqa_infer.cli._options import (
     StrictOption,
     SummaryOption,
     TimeLimit,
+    TotalMemoryLimit,
     WorkersOption,
     decode_limits,
     decoding_of,
@@ -130,7 +130,7 @@ def score(
     limit_profile: ProfileLimit = "4MB",
     limit_time: TimeLimit = "30s",
     limit_memory: MemoryLimit = "4GB",
-    limit_in_flight: InFlightLimit = "600MP",
+    limit_total_memory: TotalMemoryLimit = None,
 ) -> None:
     """Score photographs: one row for each, a score from 0 (worst) to 100, or the reason why it has none.
 
@@ -173,7 +173,7 @@ def score(
             decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),
             batch_size=batch_size,
             limits=replace(sizes, allow_private=allow_private),
-            worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
+            worker_limits=worker_limits(limit_time, limit_memory, limit_total_memory),
         )
         if (criteria := _criteria(gate, bundle.card)) is not None and criteria.needs_distortions:
             options = options.changed(explain=options.explain or True)

@@ -19,7 +19,6 @@ from dgqa_infer.cli._options import (
     FollowLinksOption,
     GpuDecodeOption,
     IncludeOption,
-    InFlightLimit,
     MemoryLimit,
     ModelOption,
     NullOption,
@@ -33,6 +32,7 @@ from dgqa_infer.cli._options import (
     StrictOption,
     SummaryOption,
     TimeLimit,
+    TotalMemoryLimit,
     decode_limits,
     decoding_of,
     named,
@@ -106,7 +106,7 @@ def score_cluster(
     limit_profile: ProfileLimit = "4MB",
     limit_time: TimeLimit = "30s",
     limit_memory: MemoryLimit = "4GB",
-    limit_in_flight: InFlightLimit = "600MP",
+    limit_total_memory: TotalMemoryLimit = None,
 ) -> None:
     """Score photographs on a Ray cluster: the rows that `score` gives, in a folder of Parquet or JSONL files.
 
@@ -140,7 +140,7 @@ def score_cluster(
         limits=decode_limits(
             limit_file_size, limit_pixels, limit_side, limit_profile, allow_private=allow_private
         ),
-        worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
+        worker_limits=worker_limits(limit_time, limit_memory, limit_total_memory),
     )
     finder = InputFinder(include or (), exclude or (), recursive, follow_links, allow_private=allow_private)
     found = _cluster_run.run(target, names, patterns, finder, Bundle.load(model), options, out)

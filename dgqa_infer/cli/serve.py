@@ -12,7 +12,6 @@ from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
     FileSizeLimit,
-    InFlightLimit,
     MemoryLimit,
     ModelOption,
     PixelsLimit,
@@ -21,6 +20,7 @@ from dgqa_infer.cli._options import (
     SideLimit,
     StrictOption,
     TimeLimit,
+    TotalMemoryLimit,
     WorkersOption,
     bytes_of,
     decode_limits,
@@ -73,7 +73,7 @@ def serve(
     limit_profile: ProfileLimit = "4MB",
     limit_time: TimeLimit = "30s",
     limit_memory: MemoryLimit = "4GB",
-    limit_in_flight: InFlightLimit = "600MP",
+    limit_total_memory: TotalMemoryLimit = None,
 ) -> None:
     """Score photographs over HTTP: POST one to /v1/score, and its row is the answer.
 
@@ -95,7 +95,7 @@ def serve(
         strict=strict,
         batch_size=batch_size,
         limits=decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile),
-        worker_limits=worker_limits(limit_time, limit_memory, limit_in_flight),
+        worker_limits=worker_limits(limit_time, limit_memory, limit_total_memory),
     )
     options = ServiceOptions(
         queue=queue,

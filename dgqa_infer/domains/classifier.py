@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_infer.backends.batches import memory_bytes
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -43,6 +44,7 @@ class DomainClassifier:
         limits: what an input may ask for.
         strict: whether damaged JPEG data is refused; it is not.
         measure: whether attributes are measured; they are not.
+        memory_bytes: bytes of memory that the graph takes while it runs.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class DomainClassifier:
         self.strict = False
         self.measure = False
         self.jpeg_device: str | None = None
+        self.memory_bytes = memory_bytes(self.bundle.graph_memory(DOMAIN_GRAPH), threads)
         self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads)
         self.device = self._backend.device
 

@@ -21,6 +21,7 @@ from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decoders import colour, heif, jpeg, jxl, pillow, png, raw, tiff
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
+from dgqa_infer.images.memory import decoding_bytes, samples_bytes
 from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, Format, describe_refused, sniff
@@ -87,7 +88,7 @@ def decode(
     *,
     name: str | None = None,
     strict: bool = False,
-    before_pixels: Callable[[int], None] | None = None,
+    before_decoding: Callable[[int], None] | None = None,
     short_side: int | None = None,
     on_device: DeviceDecoder | None = None,
 ) -> Photograph:
@@ -98,8 +99,8 @@ def decode(
         limits: what it may ask for; the defaults of `DecodeLimits` where None.
         name: what bytes were called where they came from; a path's own where None.
         strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
-        before_pixels: called with width × height when the header is known and within limits, before any pixel
-            is decoded; may wait until there is memory.
+        before_decoding: called with the bytes of memory that decoding takes at most, when the header is known
+            and within limits, before any pixel is decoded; may wait until there is memory.
         short_side: a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as its short
             side keeps so many pixels; None for every JPEG at its full size.
         on_device: decodes and shrinks those JPEGs that it can; None where the CPU decodes all.
@@ -115,7 +116,7 @@ def decode(
             if isinstance(source, bytes)
             else read_file(source, limits.file_bytes, allow_private=limits.allow_private).data
         )
-        request = _Request(limits, before_pixels or (lambda _: None), short_side, on_device)
+        request = _Request(limits, before_decoding or (lambda _: None), short_side, on_device)
         photograph = _decode(data, path, request)
         if strict and CORRUPT_DATA in photograph.warnings:
             raise ImageError("corrupt", "its JPEG data is damaged, and parts of the picture are made up")
@@ -175,7 +176,7 @@ class _Request:
     """What `decode` was asked for, on its way through the formats."""
 
     limits: DecodeLimits
-    before_pixels: Callable[[int], None]
+    before_decoding: Callable[[int], None]
     short_side: int | None
     on_device: DeviceDecoder | None
 
@@ -214,12 +215,12 @@ def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int
     if kind == "TIFF":
         page, more = tiff.open_photograph(data)
         if isinstance(page, tiff.Samples):
-            return _decode_samples(page, request)
+            return _decode_samples(page, len(data), request)
         image = page
     else:
         image = pillow.open_as(data, kind)
     _check_size(*image.size, request.limits)
-    request.before_pixels(image.size[0] * image.size[1])
+    request.before_decoding(decoding_bytes(kind, image, len(data)))
     more |= pillow.load(image, kind)
     # What was decoded counts, whatever was announced.
     _check_size(*image.size, request.limits)
@@ -242,9 +243,9 @@ def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int
     return _upright(pixels, turned, kind, warnings + seen)
 
 
-def _decode_samples(page: tiff.Samples, request: _Request) -> Photograph:
+def _decode_samples(page: tiff.Samples, file_bytes: int, request: _Request) -> Photograph:
     _check_size(*page.size, request.limits)
-    request.before_pixels(page.size[0] * page.size[1])
+    request.before_decoding(samples_bytes("TIFF", *page.size, file_bytes))
     with pillow.translated("TIFF"):
         image = page.decoded()
         pixels, seen = colour.to_srgb(image, request.limits.profile_bytes, alpha_declared=page.alpha_declared)
@@ -261,7 +262,8 @@ def _decode_jpeg(data: bytes, request: _Request, orientation: int) -> Photograph
     image, data, found = jpeg.open_file(data)
     width, height = image.size
     _check_size(width, height, request.limits)
-    request.before_pixels(width * height)
+    part = jpeg.divisor(width, height, request.short_side)
+    request.before_decoding(decoding_bytes("JPEG", image, len(data), part=part > 1))
     warnings = list(found)
     profile = image.info.get("icc_profile")
     foreign = colour.profile_changes_srgb(profile, request.limits.profile_bytes)
@@ -272,7 +274,7 @@ def _decode_jpeg(data: bytes, request: _Request, orientation: int) -> Photograph
             sides = (height, width) if turned in SIDEWAYS else (width, height)
             return Photograph(small, *sides, "JPEG", ())
         warnings.append(CPU_DECODED)
-    if (part := jpeg.divisor(width, height, request.short_side)) > 1:
+    if part > 1:
         _, box = image.draft(None, (width // part, height // part)) or (None, None)
     size = image.size if box else None
     pixels, verdict = jpeg.decode(data, image.mode, size)
@@ -308,7 +310,8 @@ def _decode_raw(data: bytes, request: _Request) -> Photograph:
             preview, orientation = found
             photograph = _decode_jpeg(preview, request, orientation)
             return replace(photograph, format="RAW").seen(("raw_preview",))
-        request.before_pixels(picture.sizes.width * picture.sizes.height)
+        sizes = picture.sizes
+        request.before_decoding(samples_bytes("RAW", sizes.width, sizes.height, len(data)))
         pixels = raw.develop(picture)
         _check_size(pixels.shape[1], pixels.shape[0], request.limits)
     return Photograph(pixels, pixels.shape[1], pixels.shape[0], "RAW", ("raw_half_size",))

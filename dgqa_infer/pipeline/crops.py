@@ -56,6 +56,7 @@ class CropsPredictor:
         self.strict = strict
         self.measure = measure
         self.jpeg_device: str | None = None
+        self.memory_bytes = 0
 
     def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[PhotoCrops]:
         """The crops of each photograph."""

@@ -38,8 +38,9 @@ class WorkerSettings:
         jpeg_device: the GPU that decodes plain JPEGs, "cuda:N"; None where the CPU decodes all.
         slots: number of slots in the shared memory.
         seconds: of wall time, for one file.
-        memory_bytes: address space of the worker.
-        free_pixels: a photograph with more of them asks before it is decoded.
+        memory_bytes: address space of the worker, beside the slots.
+        free_bytes: a photograph that needs more memory asks before it is decoded.
+        most_bytes: one that needs more is not decoded.
     """
 
     preprocessing: Preprocessing
@@ -52,7 +53,8 @@ class WorkerSettings:
     slots: int
     seconds: float
     memory_bytes: int
-    free_pixels: int
+    free_bytes: int
+    most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """To a worker: decode the pixels that you asked for."""
+    """To a worker: decode the photograph that you asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,13 @@ class Ask:
     """From a worker: may it decode a large photograph?
 
     Attributes:
-        pixels: width × height.
+        needed: bytes of memory that decoding it takes, at most.
     """
 
-    pixels: int
+    needed: int
 
     def __post_init__(self) -> None:
-        _require(self.pixels > 0, "pixels")
+        _require(self.needed > 0, "needed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,18 @@ from typing import Generic, Self
 
 import numpy as np
 
-from dgqa_infer import system
 from dgqa_infer.errors import BackendError, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.addresses import is_remote, shown
 from dgqa_infer.inputs.files import Encoded, Input, file_status
 from dgqa_infer.options import WorkerLimits
+from dgqa_infer.pipeline.memory import MemoryPlan, default_total, default_workers
 from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSettings
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.read_ahead import ReadAhead
 from dgqa_infer.pipeline.schedule import PATIENCE_SECONDS, TASKS_PER_WORKER, Batch, Schedule, Task
-from dgqa_infer.pipeline.shared_memory import SharedSlots
+from dgqa_infer.pipeline.shared_memory import SharedSlots, slot_bytes
 from dgqa_infer.pipeline.worker import Worker
 from dgqa_infer.results import Failure
 
@@ -57,7 +57,7 @@ class Pipeline(Generic[R]):
 
         Args:
             predictor: turns crops into results; says how they are made and how many photographs a batch has.
-            workers: number of processes that decode; None for one a core.
+            workers: number of processes that decode; None for one a core, as far as memory allows.
             limits: what decoding may take.
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
             preview: longest side of the picture that comes with each outcome, in pixels; 0 for none.
@@ -65,18 +65,23 @@ class Pipeline(Generic[R]):
                 ever needs it.
 
         Raises:
-            UsageError: an argument is out of range.
+            UsageError: an argument is out of range, or the memory of all processes together is too little for
+                so many workers or so large a batch.
         """
-        count = workers if workers is not None else system.cores()
+        limits = limits or WorkerLimits()
+        total, model = limits.total_bytes or default_total(), predictor.memory_bytes
+        count = workers if workers is not None else default_workers(total, model)
         if count < 1:
             raise UsageError(f"{count} workers: at least one must decode")
-        limits = limits or WorkerLimits()
         self._predictor = predictor
         self._schedule: Schedule[Worker, Outcome[R]] = Schedule(
             workers=count, batch_size=predictor.batch_size
         )
-        # Half of what may be in flight is shared out in advance, so that ordinary photographs ask nobody.
-        self._shared_pixels = limits.pixels_in_flight // 2
+        one = slot_bytes(predictor.preprocessing, preview)
+        # Two batches are copied: one that the model works on, and the next.
+        self._memory = MemoryPlan.of(
+            total, model=model, workers=count, slots=(self._schedule.slots + 2 * predictor.batch_size) * one
+        )
         self._settings = WorkerSettings(
             preprocessing=predictor.preprocessing,
             limits=predictor.limits,
@@ -89,7 +94,8 @@ class Pipeline(Generic[R]):
             slots=self._schedule.slots,
             seconds=limits.seconds,
             memory_bytes=limits.memory_bytes,
-            free_pixels=self._shared_pixels // count,
+            free_bytes=self._memory.free,
+            most_bytes=self._memory.most,
         )
         self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
@@ -265,12 +271,13 @@ class Pipeline(Generic[R]):
                 worker.start_clock()
 
     def _admit(self) -> None:
-        """Let workers decode large photographs while there is room, in their turn; one alone always may."""
-        in_flight = sum(worker.admitted for worker in self._schedule.workers)
-        while self._asking and (in_flight == 0 or in_flight + self._asking[0].asking <= self._shared_pixels):
-            worker = self._asking.popleft()
-            in_flight += worker.asking
-            worker.admit()
+        """Let workers decode large photographs while there is room, in their turn."""
+        while self._asking:
+            worker = self._asking[0]
+            others = [each.admitted for each in self._schedule.workers if each is not worker]
+            if not self._memory.admits(worker.asking, others):
+                return
+            self._asking.popleft().admit()
 
     def _overdue(self, worker: Worker) -> None:
         if not worker.ready:

@@ -58,6 +58,11 @@ class Predictor(Protocol[R_co]):
     jpeg_device: str | None
 
     @property
+    def memory_bytes(self) -> int:
+        """Bytes of memory that it takes itself, beside the crops that it is given."""
+        ...
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """How photographs become crops."""
         ...

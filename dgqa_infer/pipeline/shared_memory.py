@@ -30,7 +30,7 @@ class SharedSlots:
             preview: longest side of the previews, in pixels; 0 for none.
         """
         self.descriptor = system.memory_file("dgqa-crops")
-        os.ftruncate(self.descriptor, count * (_crop_bytes(preprocessing) + _preview_bytes(preview)))
+        os.ftruncate(self.descriptor, count * slot_bytes(preprocessing, preview))
         self.pixels, self._previews = views(self.descriptor, count, preprocessing, preview)
 
     def preview(self, slot: int, width: int, height: int) -> Pixels:
@@ -75,6 +75,11 @@ def shrink_to_preview(image: Pixels, side: int) -> Pixels:
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
+
+
+def slot_bytes(preprocessing: Preprocessing, preview: int) -> int:
+    """Size of one slot."""
+    return _crop_bytes(preprocessing) + _preview_bytes(preview)
 
 
 def _crop_bytes(preprocessing: Preprocessing) -> int:

@@ -33,8 +33,8 @@ class Worker:
     Attributes:
         tasks: what it was given and has not answered, oldest first; `Schedule` sees to them.
         deadline: `time.monotonic()` at which the start or the first task has had its time; None while idle.
-        asking: pixels that it waits to be admitted with; 0 while it does not.
-        admitted: pixels that it was admitted with, for the file in hand.
+        asking: bytes that it waits to be admitted with; 0 while it does not.
+        admitted: bytes that it was admitted with, for the file in hand.
         ready: whether it has started.
     """
 
@@ -75,7 +75,7 @@ class Worker:
             self._send_memory(task.source.data)
 
     def admit(self) -> None:
-        """Let it decode the pixels that it asks for."""
+        """Let it decode what it asks for."""
         self.admitted, self.asking = self.asking, 0
         self.start_clock()
         self._send(encode(Admit()))
@@ -102,7 +102,7 @@ class Worker:
             # Once for a file: who asks again and again would have no end.
             if self.asking or self.admitted:
                 raise EOFError
-            self.asking = found.pixels
+            self.asking = found.needed
             self.deadline = None
         else:
             self.asking = self.admitted = 0

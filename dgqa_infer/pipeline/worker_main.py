@@ -36,7 +36,7 @@ from dgqa_infer.pipeline.messages import (
     decode_settings,
     encode,
 )
-from dgqa_infer.pipeline.shared_memory import shrink_to_preview, views
+from dgqa_infer.pipeline.shared_memory import shrink_to_preview, slot_bytes, views
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
@@ -79,9 +79,9 @@ class _Parent:
             self._receive()
         return self._later.popleft()
 
-    def ask(self, pixels: int) -> None:
-        """Wait until so many pixels may be decoded."""
-        self.say(Ask(pixels))
+    def ask(self, needed: int) -> None:
+        """Wait until there are so many bytes of memory for a photograph."""
+        self.say(Ask(needed))
         # The next task may have been on its way already.
         while not self._receive():
             pass
@@ -160,7 +160,7 @@ class _Decoder:
             settings.limits,
             name=task.name,
             strict=settings.strict,
-            before_pixels=self._admit,
+            before_decoding=self._admit,
             short_side=preprocessing.decoded_side if fixed else None,
             on_device=self._on_device,
         )
@@ -184,10 +184,16 @@ class _Decoder:
             file.size, file.mtime, photograph.width, photograph.height, warnings, preview, measured, seconds
         )
 
-    def _admit(self, pixels: int) -> None:
-        if pixels > self._settings.free_pixels:
+    def _admit(self, needed: int) -> None:
+        if needed > (most := self._settings.most_bytes):
+            raise ImageError(
+                "too_large",
+                f"decoding it takes up to {needed / 1e9:.2g} GB, and --limit-total-memory leaves it "
+                f"{most / 1e9:.2g} GB",
+            )
+        if needed > self._settings.free_bytes:
             system.end_after(0)
-            self._parent.ask(pixels)
+            self._parent.ask(needed)
             system.end_after(self._seconds)
 
 
@@ -201,7 +207,8 @@ def _on_device(settings: WorkerSettings) -> DeviceDecoder | None:
 
 
 def _confine(settings: WorkerSettings) -> None:
-    memory = settings.memory_bytes
+    # The places for crops are no file's.
+    memory = settings.memory_bytes + settings.slots * slot_bytes(settings.preprocessing, settings.preview)
     if settings.jpeg_device is not None:
         # CUDA has reserved addresses for all memory of all GPUs by now; what files need comes on top of it.
         memory += system.address_space()

@@ -11,6 +11,7 @@ from typing import Self
 
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.options import ScoringOptions
+from dgqa_infer.pipeline.memory import default_total
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.results import Score
 from dgqa_infer.scorer import Scorer
@@ -27,12 +28,14 @@ class Settings:
         files: of the bundle, by name: no node needs to have the model.
         options: how photographs are scored.
         cpus: processes that decode in one actor, and threads of the model on a CPU.
+        share: actors on one node, which share its memory.
         setup: `dgqa_infer.setup.setup_of` the run, which every failure bears.
     """
 
     files: Mapping[str, bytes] = field(repr=False)
     options: ScoringOptions = field(default_factory=ScoringOptions)
     cpus: int = 1
+    share: int = 1
     setup: str = ""
 
     @classmethod
@@ -51,11 +54,10 @@ class Settings:
         return cls(files, options, setup=setup_of(options))
 
     def on(self, cpus: int, actors_a_node: int) -> Self:
-        """The same for actors of so many cores, several of which share a node and what may be in flight."""
-        limits = self.options.worker_limits
-        pixels = max(1, limits.pixels_in_flight // max(1, actors_a_node))
-        options = self.options.changed(threads=cpus, worker_limits=replace(limits, pixels_in_flight=pixels))
-        return replace(self, options=options, cpus=cpus)
+        """The same for actors of so many cores, several of which share a node and its memory."""
+        return replace(
+            self, options=self.options.changed(threads=cpus), cpus=cpus, share=max(1, actors_a_node)
+        )
 
     @contextmanager
     def bundle(self) -> Iterator[Bundle]:
@@ -80,9 +82,10 @@ class Settings:
         with ExitStack() as stack:
             with self.bundle() as bundle:
                 scorer = stack.enter_context(Scorer(bundle, self.options))
-            pipeline = stack.enter_context(
-                Pipeline(scorer, workers=self.cpus, limits=self.options.worker_limits)
-            )
+            limits = self.options.worker_limits
+            # Only here is it known how much memory the node has.
+            limits = replace(limits, total_bytes=(limits.total_bytes or default_total()) // self.share)
+            pipeline = stack.enter_context(Pipeline(scorer, workers=self.cpus, limits=limits))
             yield scorer, pipeline
 
 

@@ -33,6 +33,7 @@ class ServicePredictor:
         self.batch_size, self.limits, self.strict = plain.batch_size, plain.limits, plain.strict
         self.measure = explaining is not None
         self.jpeg_device = plain.jpeg_device
+        self.memory_bytes = plain.memory_bytes + (explaining.memory_bytes if explaining else 0)
         self.preprocessing, self.model_id = plain.preprocessing, plain.model_id
 
     def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[Result]:

@@ -183,6 +183,8 @@ class SurveyPredictor:
         self.batch_size, self.limits = classifier.batch_size, classifier.limits
         self.strict, self.jpeg_device = classifier.strict, classifier.jpeg_device
         self.measure = classifier.measure
+        # The reader runs the other graph of the same network.
+        self.memory_bytes = 2 * classifier.memory_bytes
 
     @property
     def preprocessing(self) -> Preprocessing:

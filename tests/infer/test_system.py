@@ -193,28 +193,6 @@ def test_limits_hold_and_never_rise_above_those_of_the_system() -> None:
     assert done.stdout.splitlines() == ["(2000000000, 2000000000) (0, 0)", "bounded"]
 
 
-@pytest.mark.parametrize(
-    ("files", "cores"),
-    [
-        # As the kernel's documentation has them: Admin Guide, "Control Group v2" and "CFS Bandwidth Control".
-        ({"cpu.max": "200000 100000\n"}, 2),
-        ({"cpu.max": "150000 100000\n"}, 2),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "250000\n"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-        ({"cpu.max": "nonsense"}, None),
-        ({}, None),
-    ],
-)
-def test_a_container_has_the_cores_that_its_group_has_the_time_of(
-    tmp_path: Path, files: dict[str, str], cores: int | None
-) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert system.core_quota(tmp_path) == cores
-
-
 def test_the_end_of_a_process_is_told_in_words() -> None:
     assert system.how_it_ended(3) == "exit code 3"
     assert system.how_it_ended(-signal.SIGSEGV) == "SIGSEGV"

@@ -42,7 +42,18 @@ GOOD = {
     "seconds": 0.25,
 }
 SETTINGS = WorkerSettings(
-    Preprocessing("small", 64, 32, 5), DecodeLimits(), False, None, 50, True, "cuda:1", 9, 1.5, 10**9, 10**6
+    Preprocessing("small", 64, 32, 5),
+    DecodeLimits(),
+    False,
+    None,
+    50,
+    True,
+    "cuda:1",
+    9,
+    1.5,
+    10**9,
+    10**6,
+    10**8,
 )
 
 small = st.integers(1, 2**62)

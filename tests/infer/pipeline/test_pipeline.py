@@ -157,11 +157,42 @@ def test_a_module_in_the_folder_that_one_works_in_is_not_imported(
 def test_large_photographs_take_their_turns_and_small_ones_do_not_wait(
     scorer: Scorer, tmp_path: Path
 ) -> None:
-    # 40 × 40 pixels each; two at a time are more than may be in flight, and one alone is, too.
-    paths = commented(tmp_path / "photos", *["SLOW"] * 4)
+    # 10 MP each: there is room for one at a time.
+    paths = commented(tmp_path / "photos", *["SLOW"] * 4, side=3200)
     began = time.monotonic()
-    assert said(run(scorer, paths, limits=WorkerLimits(pixels_in_flight=2000))) == own_scores(paths)
+    assert said(run(scorer, paths, limits=WorkerLimits(total_bytes=600_000_000))) == own_scores(paths)
     assert time.monotonic() - began > 4 * 0.3
+
+
+def test_a_photograph_for_which_there_is_never_room_is_too_large_and_others_are_not(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    large, small = (commented(tmp_path / name, "", side=side)[0] for name, side in (("a", 5000), ("b", 40)))
+    outcomes = run(scorer, [large, small], limits=WorkerLimits(total_bytes=600_000_000))
+    assert said(outcomes) == ["too_large", 0]
+    assert isinstance(outcomes[0].result, Failure)
+    assert "--limit-total-memory leaves it" in outcomes[0].result.message
+
+
+def test_too_little_memory_for_the_processes_themselves_is_a_usage_error(scorer: Scorer) -> None:
+    with pytest.raises(UsageError, match="10 workers take"):
+        Pipeline(scorer, workers=10, limits=WorkerLimits(total_bytes=600_000_000))
+
+
+def test_a_batch_whose_crops_do_not_fit_is_a_usage_error_and_costs_no_file(tiny_bundle: Path) -> None:
+    with (
+        Scorer(tiny_bundle, device="cpu", batch_size=100_000_000) as scorer,
+        pytest.raises(UsageError, match="smaller --batch-size"),
+    ):
+        Pipeline(scorer, workers=1)
+
+
+def test_the_places_for_crops_are_no_part_of_what_a_file_may_take(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A batch of a hundred thousand had every file of its run fail as "too_large"."""
+    (path,) = commented(tmp_path / "photos", "")
+    limits = WorkerLimits(memory_bytes=2_000_000_000, total_bytes=20_000_000_000)
+    with Scorer(tiny_bundle, device="cpu", batch_size=100_000) as scorer:
+        assert said(run(scorer, [path], workers=1, limits=limits)) == [0]
 
 
 def test_the_limits_of_decoding_are_kept_in_workers(tiny_bundle: Path, tmp_path: Path) -> None:
