@@ -75,10 +75,10 @@ class MemoryPlan:
         decoding = total - SCORING_BYTES - model - workers * WORKER_BYTES - slots
         if decoding < workers * WORKER_BYTES:
             raise UsageError(
-                f"--limit-total-memory of {total / 1e9:.3g} GB is too little: {workers} workers take "
-                f"{workers * WORKER_BYTES / 1e9:.2g} GB, the model {(SCORING_BYTES + model) / 1e9:.2g} GB, "
-                f"and the crops of a batch {slots / 1e9:.2g} GB, which leaves too little for photographs; "
-                "take fewer --workers, a smaller --batch-size, or raise the limit"
+                f"--limit-total-memory of {_gb(total)} is too little: {workers} workers take "
+                f"{_gb(workers * WORKER_BYTES)}, the model {_gb(SCORING_BYTES + model)}, and the crops of a "
+                f"batch {_gb(slots)}, which leaves too little for photographs; take fewer --workers, "
+                "a smaller --batch-size, or raise the limit"
             )
         free = decoding // 2 // workers
         return cls(total, decoding, free, decoding - (workers - 1) * free)
@@ -91,3 +91,7 @@ class MemoryPlan:
             others: bytes that each of the other workers was admitted with; 0 for those that did not ask.
         """
         return needed + sum(max(other, self.free) for other in others) <= self.decoding
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"

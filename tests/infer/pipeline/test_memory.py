@@ -45,7 +45,7 @@ def test_whatever_may_be_decoded_is_admitted_when_nobody_else_asks(workers: int)
 def test_a_batch_that_does_not_fit_is_refused_with_what_takes_how_much() -> None:
     with pytest.raises(UsageError) as error:
         MemoryPlan.of(4 * GB, model=100_000_000, workers=2, slots=150 * GB)
-    assert "crops of a batch 1.5e+02 GB" in str(error.value)
+    assert "crops of a batch 150.00 GB" in str(error.value)
     assert "--batch-size" in str(error.value)
 
 
