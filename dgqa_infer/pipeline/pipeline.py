@@ -82,20 +82,8 @@ class Pipeline(Generic[R]):
         self._memory = MemoryPlan.of(
             total, model=model, workers=count, slots=(self._schedule.slots + 2 * predictor.batch_size) * one
         )
-        self._settings = WorkerSettings(
-            preprocessing=predictor.preprocessing,
-            limits=predictor.limits,
-            strict=predictor.strict,
-            seed=seed,
-            preview=preview,
-            # Crops at random places are cut from the photograph, not from the picture that is measured.
-            measure=predictor.measure and seed is None,
-            jpeg_device=predictor.jpeg_device,
-            slots=self._schedule.slots,
-            seconds=limits.seconds,
-            memory_bytes=limits.memory_bytes,
-            free_bytes=self._memory.free,
-            most_bytes=self._memory.most,
+        self._settings = _worker_settings(
+            predictor, limits, self._memory, self._schedule.slots, seed, preview
         )
         self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
@@ -343,6 +331,31 @@ class Pipeline(Generic[R]):
         # Full: it will wake anyway. Closed: nobody is left to wake.
         with contextlib.suppress(OSError):
             self._wake.send(b"\0")
+
+
+def _worker_settings(
+    predictor: Predictor[R],
+    limits: WorkerLimits,
+    memory: MemoryPlan,
+    slots: int,
+    seed: int | None,
+    preview: int,
+) -> WorkerSettings:
+    return WorkerSettings(
+        preprocessing=predictor.preprocessing,
+        limits=predictor.limits,
+        strict=predictor.strict,
+        seed=seed,
+        preview=preview,
+        # Crops at random places are cut from the photograph, not from the picture that is measured.
+        measure=predictor.measure and seed is None,
+        jpeg_device=predictor.jpeg_device,
+        slots=slots,
+        seconds=limits.seconds,
+        memory_bytes=limits.memory_bytes,
+        free_bytes=memory.free,
+        most_bytes=memory.most,
+    )
 
 
 def _predict(
