@@ -21,9 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any, Final
 
-from dgqa_infer.errors import BackendError
-
 from dgqa_infer import cgroups
+from dgqa_infer.errors import BackendError
 
 _MANY_FILES: Final = 16_384
 BINARY: Final = getattr(os, "O_BINARY", 0)

@@ -117,6 +117,7 @@ class _Together:
         self.batch_size, self.limits = first.batch_size, first.limits
         self.strict, self.jpeg_device = first.strict, first.jpeg_device
         self.measure = False
+        self.memory_bytes = sum(scorer.memory_bytes for scorer in scorers)
 
     def predict(self, crops: Pixels, photos: Sequence[Photo]) -> list[tuple[Result, ...]]:
         return list(zip(*(scorer.predict(crops, photos) for scorer in self._scorers), strict=True))
