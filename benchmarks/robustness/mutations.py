@@ -6,7 +6,8 @@ Photographs of 96 × 72 pixels are saved in every format that is decoded, in sev
 file is broken by chance: bits turned over, bytes and lengths overwritten, parts cut out, put in, doubled,
 zeroed or exchanged, its end cut off, or its middle taken from a file of another format; up to four times.
 The files are scored as `score` does it. Exit code 1 if a file has no row or two, or if a sound one has no
-score. What became of them, by format, goes to `results/mutations.json`.
+score. What became of them, by format, goes to `results/mutations.json`. The decoders are on trial,
+so a small --model tells the same.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def main() -> int:
         Pipeline(scorer, workers=arguments.workers) as pipeline,
     ):
         found = replay(pipeline, arguments.count, arguments.seed)
+        model = scorer.model_id
     result = {
+        "model": model,
         **found,
         "seed": arguments.seed,
         "seconds": round(time.perf_counter() - began, 1),

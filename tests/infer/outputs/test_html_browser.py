@@ -285,15 +285,21 @@ def test_it_is_dark_where_the_reader_wants_it_dark_and_plain_on_paper(page: Show
         page.media()
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(page: Shown) -> None:
-    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+@pytest.mark.parametrize(("media", "width"), [("screen", 390), ("print", 700)])
+def test_on_a_phone_and_on_paper_nothing_is_wider_than_there_is_room(
+    page: Shown, media: str, width: int
+) -> None:
+    room = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": media == "screen"}
     wide = "return document.documentElement.scrollWidth"
     try:
-        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", room)
         for view in ("pictures", "table"):
+            page.media()
             page.one(f"#as button[value={view}]").click()
-            assert page.driver.execute_script(wide) <= 390, view
+            page.media(media=media)
+            assert page.driver.execute_script(wide) <= width, view
     finally:
+        page.media()
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
