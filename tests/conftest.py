@@ -36,6 +36,7 @@ SLOW = (
     "infer/service",
     "test_packaging.py",
     "training",
+    "web",
 )
 """What takes seconds a test: folders and modules below this one. `just fast` leaves them out."""
 

@@ -17,7 +17,7 @@ const jobs = {
     const { crops } = await from("preprocessing");
     const found = crops({ width, height, data: new Uint8Array(readFileSync(file)) }, how);
     writeFileSync(out, found.data);
-    return { upscaled: found.upscaled };
+    return { warnings: found.warnings };
   },
   async score({ file, over, ...options }) {
     const { map, ...found } = await (await scorer(options)).score(readFileSync(file));

@@ -54,7 +54,7 @@ def test_crops_are_pythons_byte_for_byte(node: Node, tmp_path: Path, way: Prepro
         right, warnings = crops(image, way)
         found = np.frombuffer((tmp_path / f"{index}.out").read_bytes(), np.uint8).reshape(right.shape)
         np.testing.assert_array_equal(found, right, err_msg=str(image.shape))
-        assert answer == {"upscaled": "upscaled" in warnings}
+        assert answer == {"warnings": list(warnings)}
 
 
 def test_scores_maps_and_faults_are_pythons(node: Node, repository: Path, tmp_path: Path) -> None:
@@ -83,6 +83,31 @@ def test_scores_maps_and_faults_are_pythons(node: Node, repository: Path, tmp_pa
             assert right.quality_map is not None
             over = np.array([np.nan if each is None else each for each in answer["over"]], float)
             np.testing.assert_allclose(over.reshape(60, 90), right.quality_map.over(60, 90), atol=5e-3)
+
+
+def drawn() -> dict[str, np.ndarray]:
+    """What is no photograph, and what is hardly one."""
+    noise = np.random.default_rng(5)
+    plain = np.full((300, 400, 3), 90, np.uint8)
+    slide = plain.copy()
+    slide[:60] = noise.integers(0, 256, (60, 400, 3))
+    half = plain.copy()
+    half[:150] = noise.integers(0, 256, (150, 400, 3))
+    grain = np.clip(plain + noise.normal(0, 1, plain.shape), 0, 255).astype(np.uint8)
+    return {"plain": plain, "slide": slide, "half": half, "grain": grain, "small": plain[:100, :100].copy()}
+
+
+def test_what_is_no_photograph_has_pythons_warning(node: Node, tmp_path: Path) -> None:
+    jobs, right = [], {}
+    for name, picture in drawn().items():
+        (tmp_path / name).write_bytes(picture.tobytes())
+        height, width = picture.shape[:2]
+        size = {"width": width, "height": height, "how": STANDARD.as_card()}
+        jobs.append({"do": "crops", **size, "file": tmp_path / name, "out": tmp_path / f"{name}.out"})
+        right[name] = list(crops(picture, STANDARD)[1])
+    found = {name: answer["warnings"] for name, answer in zip(right, node(jobs), strict=True)}
+    assert found == right
+    assert found["slide"] == ["not_a_photograph"] != found["half"]
 
 
 def test_transparent_parts_are_laid_over_grey_as_in_python(

@@ -25,5 +25,6 @@ export type Answer =
       readonly score: number;
       readonly raw: number;
       readonly distortions: readonly Distortion[];
+      readonly warnings: readonly string[];
       readonly map: Field;
     };

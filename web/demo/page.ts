@@ -53,7 +53,8 @@ function show(figure: HTMLElement, found: Extract<Answer, { id: number }>): void
     return;
   }
   output.textContent = found.score.toFixed(1);
-  faults.textContent = found.distortions.map(({ name }) => name).join(", ") || "no fault found";
+  const faultNames = found.distortions.map(({ name }) => name).join(", ") || "no fault found";
+  faults.textContent = found.warnings.includes("not_a_photograph") ? "perhaps not a photograph" : faultNames;
   figure.dataset.raw = String(found.raw);
   figure.dataset.score = String(found.score);
   paint(find<HTMLCanvasElement>("canvas", figure), found.map);

@@ -12,11 +12,11 @@ let queue: Promise<unknown> = loading.then(
 async function score({ id, file, side }: Ask): Promise<void> {
   try {
     const scorer = await loading;
-    const { score, raw, distortions = [], map, width, height } = await scorer.score(file);
+    const { score, raw, distortions = [], warnings, map, width, height } = await scorer.score(file);
     const scale = Math.min(1, side / Math.max(width, height));
     const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
     const field = { ...size, values: map.over(size.width, size.height) };
-    answer({ kind: "scored", id, score, raw, distortions, map: field });
+    answer({ kind: "scored", id, score, raw, distortions, warnings, map: field });
   } catch (error) {
     const code = error instanceof ImageError ? error.code : "failed";
     answer({ kind: "failed", id, code, message: (error as Error).message });

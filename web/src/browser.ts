@@ -14,8 +14,8 @@ export type { Limits, Rgba } from "./pixels.js";
 export type { QualityMap } from "./quality-map.js";
 export type { Options, Score, Scorer, Source } from "./scorer.js";
 
-/** What a browser has besides bytes and `ImageData`. */
-export type BrowserSource = Blob | ImageBitmap;
+/** What a browser has besides bytes. */
+export type BrowserSource = Blob | ImageBitmap | ImageData;
 
 /**
  * Load a model.
@@ -33,7 +33,9 @@ class Browser implements Platform<BrowserSource> {
 
   async read(name: string): Promise<Uint8Array> {
     const address = new URL(name, this.folder);
-    const answer = await fetch(address);
+    const answer = await fetch(address).catch((error: Error) => {
+      throw new ModelError(`${address} cannot be had: ${error.message}`, { cause: error });
+    });
     if (!answer.ok) throw new ModelError(`${address} cannot be had: ${answer.status} ${answer.statusText}`);
     return new Uint8Array(await answer.arrayBuffer());
   }
@@ -49,7 +51,7 @@ class Browser implements Platform<BrowserSource> {
   async decode(source: BrowserSource | Uint8Array, limits: Limits): Promise<Rgba> {
     if (source instanceof ImageBitmap) return drawn(source, limits);
     const file = source instanceof Uint8Array ? new Blob([source as Uint8Array<ArrayBuffer>]) : source;
-    if (file.size > limits.fileBytes) {
+    if (file instanceof Blob && file.size > limits.fileBytes) {
       throw new ImageError("too_large", `${file.size} bytes; the limit is ${limits.fileBytes}`);
     }
     let bitmap: ImageBitmap;

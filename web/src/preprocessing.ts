@@ -1,4 +1,5 @@
 /** A photograph becomes crops, as `dgqa_infer.images.crops` cuts them from an array. */
+import { looksLikeNoPhotograph } from "./content.js";
 import type { Filter, Pixels } from "./resampling.js";
 import { resize } from "./resampling.js";
 
@@ -34,9 +35,9 @@ export function round(value: number): number {
 /**
  * Cut the fixed grid of crops.
  *
- * @returns uint8 [grid, crop, crop, 3], and whether they had to be enlarged.
+ * @returns uint8 [grid, crop, crop, 3], and warnings: "not_a_photograph", "upscaled" where they had to be enlarged.
  */
-export function crops(photograph: Pixels, how: Preprocessing): { data: Uint8Array; upscaled: boolean } {
+export function crops(photograph: Pixels, how: Preprocessing): { data: Uint8Array; warnings: string[] } {
   const image = shrunk(photograph, how);
   const side = Math.min(how.crop, image.width, image.height);
   const size = how.crop * how.crop * 3;
@@ -46,7 +47,10 @@ export function crops(photograph: Pixels, how: Preprocessing): { data: Uint8Arra
     const crop = side < how.crop ? resize(square, how.crop, how.crop, how.filter, "pillow") : square;
     data.set(crop.data, index * size);
   });
-  return { data, upscaled: side < how.crop };
+  return {
+    data,
+    warnings: [...(looksLikeNoPhotograph(image) ? ["not_a_photograph"] : []), ...(side < how.crop ? ["upscaled"] : [])],
+  };
 }
 
 /** Where in a photograph of this size the crops lie, in their order. */

@@ -32,7 +32,7 @@ export interface Score {
   /** Of the upright photograph, in pixels. */
   readonly width: number;
   readonly height: number;
-  /** "upscaled", "alpha_over_grey". */
+  /** "alpha_over_grey", "not_a_photograph", "upscaled". */
   readonly warnings: readonly string[];
   /** Such as "dgqa-lite0@1f3a9c0e". */
   readonly model: string;
@@ -98,7 +98,7 @@ export class Scorer<Extra> {
       spread: Math.sqrt(mean(quality.map((each) => (each - raw) ** 2))),
       width: image.width,
       height: image.height,
-      warnings: [...(transparent ? ["alpha_over_grey"] : []), ...(cut.upscaled ? ["upscaled"] : [])],
+      warnings: [...(transparent ? ["alpha_over_grey"] : []), ...cut.warnings],
       model: this.model,
       map: new QualityMap(
         rows(found["quality_map"].data as Float32Array, how.grid),
@@ -134,9 +134,10 @@ export class Scorer<Extra> {
   }
 }
 
+/** Bytes of sRGB; an `ImageData` of other colours or depth is the platform's to convert. */
 function isPixels(source: unknown): source is Rgba {
-  const data = (source as Partial<Rgba> | null)?.data;
-  return data instanceof Uint8ClampedArray || data instanceof Uint8Array;
+  const { data, colorSpace = "srgb" } = source as Partial<Rgba> & { readonly colorSpace?: string };
+  return (data instanceof Uint8ClampedArray || data instanceof Uint8Array) && colorSpace === "srgb";
 }
 
 function mean(values: readonly number[]): number {

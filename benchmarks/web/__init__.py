@@ -1,0 +1,1 @@
+"""The npm package: whether its scores are Python's, and a picture of its demo."""
