@@ -66,11 +66,12 @@ class Network(torch.nn.Module):
 
 def convolution(given: Sequence[torch.Tensor], attributes: dict[str, Any]) -> torch.Tensor:
     """ONNX's Conv; padding may differ from side to side."""
-    image, weight, *bias = given
+    image, weight = given[:2]
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     padded = functional.pad(image, (left, right, top, bottom))
     strides, dilations, groups = (attributes[name] for name in ("strides", "dilations", "group"))
-    return functional.conv2d(padded, weight, *bias, stride=strides, dilation=dilations, groups=groups)
+    (bias,) = given[2:] or (None,)
+    return functional.conv2d(padded, weight, bias, stride=strides, dilation=dilations, groups=groups)
 
 
 def same(given: Sequence[torch.Tensor], attributes: dict[str, Any]) -> torch.Tensor:

@@ -47,7 +47,9 @@ def main() -> None:
 def in_cpp(program: Path, model: Path, photograph: Path, rounds: int) -> dict[str, Any]:
     """What the example tells of its latency, its decoding apart."""
     command = [str(program), "--repeat", str(rounds), str(model), str(photograph)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(ran.stderr)
     return json.loads(ran.stderr)  # type: ignore[no-any-return]
 
 

@@ -50,6 +50,7 @@ NOT_RUN = {
     "README.md": {"recursion": 1},
     "docs/adapting.md": {"minutes": 1},
     "docs/browser.md": {"network": 1},
+    "docs/device.md": {"network": 1},
     "docs/domains.md": {"minutes": 3},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
