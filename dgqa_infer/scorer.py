@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -32,6 +33,7 @@ from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
 from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import Input, name_of, read_memory
 from dgqa_infer.options import ScoringKeywords, ScoringOptions
+from dgqa_infer.patience import DaemonThread
 from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.quality_map import QualityMap
 from dgqa_infer.results import Distortion, Failure, Result, Score
@@ -116,6 +118,7 @@ class Scorer:
         verified = model if isinstance(model, Bundle) else Bundle.load(model)
         self.jpeg_device: str | None = None
         self._jpegs: DeviceDecoder | None = None
+        self._idle = threading.Lock()
         if options.decoding == "gpu":
             from dgqa_infer.images.decoders import nvjpeg
 
@@ -264,6 +267,10 @@ class Scorer:
         Raises:
             BackendError: the runtime failed.
         """
+        with self._idle:
+            return self._infer(crops)
+
+    def _infer(self, crops: Pixels) -> list[Prediction]:
         grid = self.preprocessing.grid
         quality_backend, domains_backend = self._loaded.result()
         outputs = quality_backend.infer(crops)
@@ -318,8 +325,11 @@ class Scorer:
         )
 
     def close(self) -> None:
-        """Free the device."""
+        """Free the device, unless a model without end is still at work on it in another thread."""
         self._jpegs = None
+        if not self._idle.acquire(blocking=False):
+            return
+        self._idle.release()
         if self._loaded.exception() is not None:
             return
         for backend in self._loaded.result():
@@ -329,8 +339,10 @@ class Scorer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None:
+        # Who interrupts does not wait until it is loaded.
+        if self._loaded.done() or kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
 
     def _device_decoder(self) -> DeviceDecoder | None:
         """Of this process, for photographs that no worker decodes; started when the first one comes."""
@@ -378,7 +390,7 @@ def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> t
 
 def _in_thread(load: Callable[[], T]) -> Future[T]:
     """Run this once, in a thread that ends with it."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-load")
+    thread = DaemonThread("dgqa-load")
     future = thread.submit(load)
-    thread.shutdown(wait=False)
+    thread.close()
     return future

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -15,6 +15,7 @@ from dgqa_infer.atomic import check_output, whole_file
 from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._output import Output, Ticker
+from dgqa_infer.cli._stopping import StopSignals
 from dgqa_infer.errors import PASSING_CODES, OutputError, UsageError
 from dgqa_infer.outputs import FORMATS, Sink, open_sink
 from dgqa_infer.outputs.table import Order, SortedTableSink
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from dgqa_infer.options import ScoringOptions
     from dgqa_infer.outputs.maps import MapFolder
     from dgqa_infer.outputs.recovery import RecoveryLog
+    from dgqa_infer.patience import Patience
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.results import ErrorRow, Row, Score
 
 _STDOUT = "-"
+# In which a file's size and time are asked for.
+_STATUS_SECONDS = 60.0
 _BY_EXTENSION = {".ndjson": "jsonl"} | {f".{name}": name for name in FORMATS}
 
 
@@ -225,7 +229,8 @@ class Run:
         """
         try:
             # A pipe may have to wait for its reader: until then a signal ends the run, as it does others.
-            with self._stream() as stream, self._stopped_by_signals(), self._progress() as ticker:
+            signals = StopSignals(self._stop, self._pipeline.kill)
+            with self._stream() as stream, signals, self._progress() as ticker:
                 if self._log is not None:
                     self._score(self._not_done(inputs, self._log), self._log, ticker)
                     self._finish(self._log)
@@ -269,19 +274,34 @@ class Run:
 
     def _not_done(self, inputs: Iterable[Input], log: RecoveryLog) -> Iterator[Input]:
         """The inputs that have no row yet; counts the others."""
-        from dgqa_infer.inputs.addresses import shown
+        from dgqa_infer.patience import Patience
+
+        with Patience(_STATUS_SECONDS, "dgqa-status") as patience:
+            for found in inputs:
+                path = found if isinstance(found, str) else found.path
+                if log.rows_before and path is not None:
+                    scored = self._done(path, log, patience)
+                    if scored is not None:
+                        self._summary.skipped += scored
+                        self._summary.skipped_failed += not scored
+                        continue
+                yield found
+
+    def _done(self, path: str, log: RecoveryLog, patience: Patience) -> bool | None:
+        """Whether a file has its row and has not changed since; see `RecoveryLog.done`."""
+        from dgqa_infer.inputs.addresses import is_remote, shown
         from dgqa_infer.inputs.files import file_status
 
-        for found in inputs:
-            path = found if isinstance(found, str) else found.path
-            if log.rows_before and path is not None:
+        try:
+            if is_remote(path):
+                # Stores and the web have limits of their own.
                 status = file_status(path, allow_private=self._pipeline.allow_private)
-                scored = log.done(shown(path), *status, self._summary.model)
-                if scored is not None:
-                    self._summary.skipped += scored
-                    self._summary.skipped_failed += not scored
-                    continue
-            yield found
+            else:
+                status = patience.call(partial(file_status, path))
+        except TimeoutError:
+            # Whoever reads it will say so.
+            return None
+        return log.done(shown(path), *status, self._summary.model)
 
     def _finish(self, log: RecoveryLog) -> None:
         """Judge what an earlier run has scored, and write what is written whole."""
@@ -313,28 +333,15 @@ class Run:
         for note in getattr(sink, "notes", ()):
             self._out.note(note)
 
+    def _stop(self) -> None:
+        self._summary.interrupted = True
+        self._pipeline.stop()
+        self._out.note("finishing what is in hand; interrupt again to stop at once")
+
     def _progress(self) -> AbstractContextManager[Ticker]:
         # Rows that scroll by in the same terminal are progress enough, and a bar would be torn by them.
         silent = self._out.quiet or (self._log is None and sys.stdout.isatty())
         return Output(quiet=silent).progress("scoring")
-
-    @contextmanager
-    def _stopped_by_signals(self) -> Iterator[None]:
-        """The first interrupt lets what is in hand be finished, the second does not."""
-
-        def stop(*_: object) -> None:
-            if self._summary.interrupted:
-                raise KeyboardInterrupt
-            self._summary.interrupted = True
-            self._pipeline.stop()
-            self._out.note("finishing what is in hand; interrupt again to stop at once")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _StreamSink:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dgqa_infer.cli._commands import SETTINGS, Commands
-from dgqa_infer.cli._errors import report
+from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._streams import writing_stdout
 from dgqa_infer.errors import OutputError
+from dgqa_infer.patience import calls_left
 
 if TYPE_CHECKING:
     from dgqa_infer.pipeline.process import WorkerProcess
@@ -61,4 +63,7 @@ def main(begun: WorkerProcess | None = None) -> None:
             sys.stdout.flush()
     except (OutputError, BrokenPipeError) as error:
         code = code or report(error)
+    if code == ExitCode.INTERRUPTED and calls_left():
+        # A model without end is at work: an orderly end would take it apart meanwhile.
+        os._exit(ExitCode.INTERRUPTED)
     sys.exit(code)  # type: ignore[arg-type]

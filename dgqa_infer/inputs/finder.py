@@ -1,7 +1,8 @@
 """From what was named to the files to score: which ones, and in which order.
 
 Nothing is listed whole: the first file is known before the millionth is looked at. Names within a folder come
-in the order of their bytes; a huge folder is sorted in portions. The order is the same each time.
+in the order of their bytes; a huge folder is sorted in portions. The order is the same each time. A folder
+that does not answer, as on a dead mount, has a row that says so after a minute; the others are found.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from dgqa_infer import system
 from dgqa_infer.errors import ErrorCode, ImageError, UsageError
@@ -23,10 +25,15 @@ from dgqa_infer.inputs.files import Input
 from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, REFUSED_EXTENSIONS, is_refused_picture, sniff
 from dgqa_infer.inputs.globs import matches
 from dgqa_infer.inputs.own_pictures import FOLDER_MARK, is_own
+from dgqa_infer.patience import Patience
+
+T = TypeVar("T")
 
 # So many names of one folder are read and sorted at a time.
 _PORTION = 20_000
 _GLOB = frozenset("*?[")
+# For one look at a folder or a name; a pattern may have to look through a whole disk.
+_LOOK_SECONDS, _GLOB_SECONDS = 60.0, 600.0
 # What systems and programs keep beside photographs: thumbnails, bins, the objects of version control.
 _SKIPPED_FOLDERS = frozenset(
     {"@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "$recycle.bin", "__macosx"}
@@ -77,65 +84,64 @@ class InputFinder:
             Paths, each spelling only once: what was named, or its folder's name, a slash and its own. An
             `ImageError` for a folder that cannot be listed.
         """
-        alone = named[0] if isinstance(named, Sequence) and len(named) == 1 else None
-        if isinstance(alone, str) and _is_folder(alone):
-            # Nothing can come twice, and a million names need not be remembered.
-            yield from self._expand(alone, patterns)
-            return
-        seen: set[bytes] = set()
-        for name in named:
-            if isinstance(name, ImageError):
-                yield name
-                continue
-            for found in self._expand(name, patterns):
-                if isinstance(found, str):
-                    # A digest instead of the name: half the memory, and names may be long.
-                    digest = hashlib.blake2b(os.fsencode(found), digest_size=16).digest()
-                    if digest in seen:
-                        self.passed_over["duplicate"] += 1
-                        continue
-                    seen.add(digest)
-                yield found
+        with Patience(_LOOK_SECONDS, "dgqa-find") as patience:
+            alone = named[0] if isinstance(named, Sequence) and len(named) == 1 else None
+            if isinstance(alone, str) and _answer(patience, lambda: _is_folder(alone)):
+                # Nothing can come twice, and a million names need not be remembered.
+                yield from self._walk(alone, patience)
+                return
+            seen: set[bytes] = set()
+            for name in named:
+                if isinstance(name, ImageError):
+                    yield name
+                    continue
+                for found in self._expand(name, patterns, patience):
+                    if isinstance(found, str):
+                        # A digest instead of the name: half the memory, and names may be long.
+                        digest = hashlib.blake2b(os.fsencode(found), digest_size=16).digest()
+                        if digest in seen:
+                            self.passed_over["duplicate"] += 1
+                            continue
+                        seen.add(digest)
+                    yield found
 
-    def _expand(self, name: str, patterns: bool) -> Iterator[Input]:
+    def _expand(self, name: str, patterns: bool, patience: Patience) -> Iterator[Input]:
         if remote.is_remote(name):
             yield from self._walk_address(name)
             return
-        if _is_folder(name):
-            yield from self._walk(name)
-            return
-        if (address := remote.archive_address(name)) and os.path.isfile(name):  # noqa: PTH113
+        kind = _answer(patience, lambda: _kind_of_name(name, patterns))
+        if kind == "folder":
+            yield from self._walk(name, patience)
+        elif kind == "archive" and (address := remote.archive_address(name)):
             yield from self._walk_address(address)
-            return
-        # A file may well be called "a[1].jpg"; only what does not exist is a pattern.
-        if patterns and _GLOB & set(name) and not os.path.lexists(name):
-            found = sorted(glob.glob(name, recursive=True), key=os.fsencode)  # noqa: PTH207
-            for path in found:
-                yield from self._expand(path, False)
-            if found:
-                return
-        yield name
+        elif kind == "pattern":
+            yield from self._expand_pattern(name, patience)
+        else:
+            # Also what did not answer: reading it has a limit of its own, and will say so.
+            yield name
 
-    def _walk(self, root: str) -> Iterator[Input]:
-        prefix = root if root.endswith("/") else f"{root}/"
-        stack = [self._list(root, prefix, "")]
+    def _expand_pattern(self, pattern: str, patience: Patience) -> Iterator[Input]:
+        try:
+            with Patience(_GLOB_SECONDS, "dgqa-glob") as longer:
+                paths = sorted(longer.each(glob.iglob(pattern, recursive=True)), key=os.fsencode)  # noqa: PTH207
+        except TimeoutError as error:
+            yield ImageError("timed_out", f"what fits this pattern could not be listed: {error}", pattern)
+            return
+        for path in paths:
+            yield from self._expand(path, False, patience)
+        if not paths:
+            yield pattern
+
+    def _walk(self, root: str, patience: Patience) -> Iterator[Input]:
         # Only links can lead to a folder twice, and only then all folders need be remembered.
-        reached = {_identity(root)} if self.follow_links else None
+        reached: set[tuple[int, int]] | None = set() if self.follow_links else None
+        stack = [self._list(_Folder(root, ""), reached, patience)]
         while stack:
             entry = next(stack[-1], None)
             if entry is None:
                 stack.pop()
             elif isinstance(entry, _Folder):
-                if os.path.lexists(f"{entry.path}/{FOLDER_MARK}"):
-                    self.passed_over["made_here"] += 1
-                    continue
-                if reached is not None:
-                    identity = _identity(entry.path)
-                    if identity in reached:
-                        self.passed_over["duplicate"] += 1
-                        continue
-                    reached.add(identity)
-                stack.append(self._list(entry.path, f"{entry.path}/", f"{entry.relative}/"))
+                stack.append(self._list(entry, reached, patience))
             else:
                 yield entry
 
@@ -161,16 +167,38 @@ class InputFinder:
         except ImageError as error:
             yield error
 
-    def _list(self, folder: str, prefix: str, relative: str) -> Iterator[Input | _Folder]:
+    def _list(
+        self, folder: _Folder, reached: set[tuple[int, int]] | None, patience: Patience
+    ) -> Iterator[Input | _Folder]:
         try:
-            with os.scandir(folder) as entries:
-                while portion := sorted(islice(entries, _PORTION), key=lambda entry: os.fsencode(entry.name)):
-                    for entry in portion:
-                        if (found := self._look_at(entry, prefix, relative)) is not None:
-                            yield found
+            for found in patience.each(self._entries(folder, reached)):
+                if found is not None:
+                    yield found
         except OSError as error:
             code: ErrorCode = "not_found" if error.errno == errno.ENOENT else "unreadable"
-            yield ImageError(code, f"this folder cannot be listed: {error.strerror}", folder)
+            if isinstance(error, TimeoutError):
+                code = "timed_out"
+            yield ImageError(code, f"this folder cannot be listed: {error.strerror or error}", folder.path)
+
+    def _entries(
+        self, folder: _Folder, reached: set[tuple[int, int]] | None
+    ) -> Iterator[Input | _Folder | None]:
+        """What a folder holds; None for what is passed over, so that it is seen to go on."""
+        if folder.relative and os.path.lexists(f"{folder.path}/{FOLDER_MARK}"):
+            self.passed_over["made_here"] += 1
+            return
+        if reached is not None:
+            identity = _identity(folder.path)
+            if identity in reached:
+                self.passed_over["duplicate"] += 1
+                return
+            reached.add(identity)
+        prefix = folder.path if folder.path.endswith("/") else f"{folder.path}/"
+        relative = f"{folder.relative}/" if folder.relative else ""
+        with os.scandir(folder.path) as entries:
+            while portion := sorted(islice(entries, _PORTION), key=lambda entry: os.fsencode(entry.name)):
+                for entry in portion:
+                    yield self._look_at(entry, prefix, relative)
 
     def _look_at(self, entry: os.DirEntry[str], prefix: str, relative: str) -> Input | _Folder | None:
         path, within = prefix + entry.name, relative + entry.name
@@ -251,6 +279,25 @@ def _identity(folder: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _answer(patience: Patience, look: Callable[[], T]) -> T | None:
+    """What a look finds; None where it finds no end."""
+    try:
+        return patience.call(look)
+    except TimeoutError:
+        return None
+
+
+def _kind_of_name(name: str, patterns: bool) -> Literal["folder", "archive", "pattern", "file"]:
+    if _is_folder(name):
+        return "folder"
+    if remote.archive_address(name) and os.path.isfile(name):  # noqa: PTH113
+        return "archive"
+    # A file may well be called "a[1].jpg"; only what does not exist is a pattern.
+    if patterns and _GLOB & set(name) and not os.path.lexists(name):
+        return "pattern"
+    return "file"
+
+
 def _is_skipped(part: str) -> bool:
     """Whether a part of a path in an archive or a store is nobody's photograph."""
     return part.startswith(_COMPANION) or part.lower() in _SKIPPED_FOLDERS
@@ -274,8 +321,9 @@ def photographs_in(folder: str | os.PathLike[str], *, recursive: bool = False) -
     Raises:
         UsageError: it is no folder, or it cannot be listed.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 (a Path would take the empty name for the current folder)
-        raise UsageError(f"{os.fspath(folder)} is not a folder")
+    with Patience(_LOOK_SECONDS, "dgqa-find") as patience:
+        if not _answer(patience, lambda: _is_folder(os.fspath(folder))):
+            raise UsageError(f"{os.fspath(folder)} is not a folder, or does not answer")
     paths = []
     finder = InputFinder(recursive=recursive, decoded_only=True)
     for found in finder.find([os.fspath(folder)], patterns=False):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.remote import is_remote
+from dgqa_infer.patience import Patience
 
+_LOOK_SECONDS = 60.0
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -27,14 +29,15 @@ def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
     """
     rest, first = b"", True
     decode: Callable[[bytes], bytes] = bytes
-    while block := _read(descriptor):
-        if first and separator == b"\n" and (encoding := _UTF_16.get(block[:2])):
-            decode, block = _from(encoding), block[2:]
-        *names, rest = (rest + decode(block)).split(separator)
-        for name in names:
-            yield from _name(name, separator, first)
-            first = False
-    yield from _name(rest, separator, first)
+    with Patience(_LOOK_SECONDS, "dgqa-names") as patience:
+        while block := _read(descriptor):
+            if first and separator == b"\n" and (encoding := _UTF_16.get(block[:2])):
+                decode, block = _from(encoding), block[2:]
+            *names, rest = (rest + decode(block)).split(separator)
+            for name in names:
+                yield from _name(name, separator, first, patience)
+                first = False
+        yield from _name(rest, separator, first, patience)
 
 
 def _read(descriptor: int) -> bytes:
@@ -44,13 +47,21 @@ def _read(descriptor: int) -> bytes:
         raise UsageError(f"stdin cannot be read: {error.strerror}") from error
 
 
-def _name(name: bytes, separator: bytes, first: bool) -> Iterator[str]:
-    if first and name.startswith(codecs.BOM_UTF8) and not os.path.lexists(name):
+def _name(name: bytes, separator: bytes, first: bool, patience: Patience) -> Iterator[str]:
+    if first and name.startswith(codecs.BOM_UTF8) and not _exists(name, patience):
         name = name.removeprefix(codecs.BOM_UTF8)
-    if separator == b"\n" and name.endswith(b"\r") and (_is_address(name) or not os.path.lexists(name)):
+    if separator == b"\n" and name.endswith(b"\r") and (_is_address(name) or not _exists(name, patience)):
         name = name[:-1]
     if name:
         yield os.fsdecode(name)
+
+
+def _exists(name: bytes, patience: Patience) -> bool:
+    """Whether there is a file of this name; one on a dead mount cannot be asked for."""
+    try:
+        return patience.call(lambda: os.path.lexists(name))
+    except TimeoutError:
+        return False
 
 
 def _is_address(name: bytes) -> bool:

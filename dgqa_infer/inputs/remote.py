@@ -137,7 +137,7 @@ def _stamp(archive: str) -> object:
 def _walk_archive(
     address: str, recursive: bool, allow_private: bool
 ) -> Iterator[tuple[str, str, str | None]]:
-    scheme, root, archive = split(address)
+    scheme, root, archive = stores.bounded(lambda: split(address))
     if is_remote(archive):
         scheme_of(archive)
     prefix = f"{root.rstrip('/')}/" if root else ""

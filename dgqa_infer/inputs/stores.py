@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs.addresses import scheme_of, shown, without_secrets
+from dgqa_infer.patience import Patience
 
 T = TypeVar("T")
 _ATTEMPTS = 3
@@ -103,22 +102,8 @@ def bounded(call: Callable[[], T]) -> T:
     Raises:
         TimeoutError: it did not answer.
     """
-    answers: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(1)
-
-    def run() -> None:
-        try:
-            answers.put((call(), None))
-        except BaseException as error:
-            answers.put((None, error))
-
-    threading.Thread(target=run, daemon=True, name="dgqa-store").start()
-    try:
-        found, error = answers.get(timeout=_PATIENCE_SECONDS)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {_PATIENCE_SECONDS:.0f} s") from None
-    if error is not None:
-        raise error
-    return found  # type: ignore[return-value]
+    with Patience(_PATIENCE_SECONDS, "dgqa-store") as patience:
+        return patience.call(call)
 
 
 def changed(info: dict[str, Any]) -> float | None:

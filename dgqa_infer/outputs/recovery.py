@@ -24,8 +24,9 @@ from dgqa_infer.results import ErrorRow, Row
 
 _SYNC_SECONDS = 5.0
 _ROW_BEGINS = b'{"path": '
-# In the place of a file's state: its row is not the end of it. No hash is -1, so no state is this.
-_AGAIN = -1
+# In the place of a file's state: its row is not the end of it; and: the state is not known.
+# No hash is -1, so no state is either of them.
+_AGAIN, _UNKNOWN = -1, -2
 
 
 class RecoveryLog:
@@ -94,6 +95,8 @@ class RecoveryLog:
             None where it has none; else whether that row is a score.
         """
         state = self._done.get(hash((path, model)))
+        if state == _UNKNOWN:
+            return False
         if state is None or state >> 1 != _state(size, mtime):
             return None
         return bool(state & 1)
@@ -190,6 +193,8 @@ class RecoveryLog:
         error = row.get("error")
         if error is not None and self._again(error):
             return _AGAIN
+        if error is not None and row.get("size") is None and error["code"] != "not_found":
+            return _UNKNOWN
         return _state(row.get("size"), row.get("mtime")) << 1 | (error is None)
 
 

@@ -87,6 +87,22 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """From a worker: it has read the file. Who ends it can tell later whether it is the same file.
+
+    Attributes:
+        size: of the file, in bytes.
+        mtime: of the file, in seconds since 1970; None where unknown.
+    """
+
+    size: int
+    mtime: float | None
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 0, "size")
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """From a worker: may it decode a large photograph?
 
@@ -169,7 +185,7 @@ class Failed:
 
 Order: TypeAlias = Decode | Admit
 """A worker's message once it has its settings."""
-Answer: TypeAlias = Ready | Ask | Decoded | Failed
+Answer: TypeAlias = Ready | Read | Ask | Decoded | Failed
 """What a worker says."""
 
 
@@ -204,7 +220,7 @@ def decode_answer(data: bytes) -> Answer:
     Raises:
         ValueError: these bytes are nothing that our worker says.
     """
-    answer: Answer = _decode(data, (Ready, Ask, Decoded, Failed))
+    answer: Answer = _decode(data, (Ready, Read, Ask, Decoded, Failed))
     return answer
 
 

@@ -13,18 +13,20 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Generic, Self
 
 import numpy as np
 
-from dgqa_infer.errors import BackendError, ImageError, UsageError
+from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.inputs.addresses import is_remote, shown
-from dgqa_infer.inputs.files import Encoded, Input, file_status
+from dgqa_infer.inputs.addresses import shown
+from dgqa_infer.inputs.files import Encoded, Input
 from dgqa_infer.options import WorkerLimits
+from dgqa_infer.patience import DaemonThread
 from dgqa_infer.pipeline.memory import MemoryPlan, default_total, default_workers
-from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Ready, WorkerSettings
+from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Read, Ready, WorkerSettings
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.read_ahead import ReadAhead
@@ -38,6 +40,8 @@ _MAX_AHEAD = 8192
 # Fewer where each of them carries a picture.
 _MAX_AHEAD_WITH_PREVIEWS = 64
 _STARTUP_FAILURES_ALLOWED = 3
+# A model that has not ended after so long is left alone when the pipeline is closed: it may have no end.
+_MODEL_SECONDS = 5.0
 
 
 class Pipeline(Generic[R]):
@@ -94,7 +98,7 @@ class Pipeline(Generic[R]):
         self._begun = begun
         self._startup_failures = 0
         self._asking: deque[Worker] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dgqa-predict")
+        self._thread = DaemonThread("dgqa-predict")
         self._running: deque[Future[list[tuple[int, Outcome[R]]]]] = deque()
         self._stopping = False
 
@@ -112,6 +116,11 @@ class Pipeline(Generic[R]):
     def processes(self) -> tuple[int, ...]:
         """The system's numbers of the worker processes that there are now."""
         return tuple(worker.pid for worker in self._schedule.workers)
+
+    def kill(self) -> None:
+        """End the worker processes, whatever they do. Any thread of a program that ends now may call it."""
+        for worker in list(self._schedule.workers):
+            worker.kill(wait=False)
 
     def stop(self) -> None:
         """Take no more inputs; those in hand are finished. May be called from a signal handler."""
@@ -159,11 +168,14 @@ class Pipeline(Generic[R]):
         return self._outcomes(inputs, lambda: True)
 
     def close(self) -> None:
-        """End all processes and threads, whatever they do."""
+        """End all processes, and the model's thread unless it takes too long: that one is left to itself."""
+        self.kill()
         for worker in self._schedule.workers:
             worker.kill()
         self._schedule.workers.clear()
-        self._thread.shutdown(cancel_futures=True)
+        for future in self._running:
+            future.cancel()
+        self._thread.close(_MODEL_SECONDS)
         self._selector.close()
         self._wake.close()
         self._woken.close()
@@ -249,6 +261,8 @@ class Pipeline(Generic[R]):
         match answer:
             case Ready():
                 self._startup_failures = 0
+            case Read():
+                pass
             case Ask():
                 self._asking.append(worker)
             case Decoded():
@@ -274,7 +288,8 @@ class Pipeline(Generic[R]):
         self._forget(worker)
         task = self._schedule.timed_out(worker)
         worker.kill()
-        self._fail(task, Failed("timed_out", f"it was not decoded within {self._settings.seconds:g} s"))
+        words = f"it was not {'decoded' if worker.read else 'read'} within {self._settings.seconds:g} s"
+        self._fail(task, _failed("timed_out", words, worker.read))
 
     def _ended(self, worker: Worker) -> None:
         """A worker has ended that nobody asked to: the file in its hands is to blame, if there was one."""
@@ -287,7 +302,7 @@ class Pipeline(Generic[R]):
                 raise BackendError(f"the processes that decode cannot start ({ending})")
         if given_up is not None:
             words = f"decoding it ended {given_up.crashes} processes ({ending}); it is not tried again"
-            self._fail(given_up, Failed("crashed", words))
+            self._fail(given_up, _failed("crashed", words, worker.read))
 
     def _forget(self, worker: Worker) -> None:
         self._selector.unregister(worker)
@@ -310,7 +325,7 @@ class Pipeline(Generic[R]):
                 for task, found in batch
             ]
             self._schedule.copied(batch)
-            future = self._thread.submit(_predict, self._predictor, crops, batch, previews)
+            future = self._thread.submit(partial(_predict, self._predictor, crops, batch, previews))
             future.add_done_callback(lambda _: self._nudge())
             self._running.append(future)
 
@@ -322,8 +337,6 @@ class Pipeline(Generic[R]):
         size, changed = failed.size, failed.mtime
         if isinstance(source, Encoded):
             size = len(source.data)
-        elif size is None and path is not None and not is_remote(path):
-            size, changed = file_status(path)
         path = _shown(path)
         return Outcome(Failure(path, failed.code, failed.message, self._predictor.model_id), size, changed)
 
@@ -356,6 +369,11 @@ def _worker_settings(
         free_bytes=memory.free,
         most_bytes=memory.most,
     )
+
+
+def _failed(code: ErrorCode, words: str, read: Read | None) -> Failed:
+    """A failure of a file of which its worker could say no more than what it has read."""
+    return Failed(code, words, *((read.size, read.mtime) if read else (None, None)))
 
 
 def _predict(

@@ -92,24 +92,36 @@ class WorkerProcess:
         Returns:
             How it ended, in words, and the last line that it wrote on stderr; empty if it wrote none.
         """
-        try:
-            # Of a process that ends by itself the socket closes a moment before it can be waited for.
-            code = self._process.wait(_ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
+        # Of a process that ends by itself the socket closes a moment before it can be waited for.
+        code = self._code_within(_ENDING_SECONDS)
+        if code is None:
             self._process.kill()
-            code = self._process.wait()
+            code = self._code_within(_ENDING_SECONDS)
         if self._socket is not None:
             self._socket.close()
         with self._stderr:
             self._stderr.seek(0)
             said = self._stderr.read(100_000).decode(errors="replace").strip()
-        return system.how_it_ended(code), said.splitlines()[-1] if said else ""
+        words = "it cannot be ended" if code is None else system.how_it_ended(code)
+        return words, said.splitlines()[-1] if said else ""
 
-    def kill(self) -> None:
-        """End it now, whatever it does. Does nothing to one that has been ended."""
+    def kill(self, *, wait: bool = True) -> None:
+        """End it now, whatever it does. Does nothing to one that has been ended.
+
+        Args:
+            wait: until it has ended, as far as it can end; else call this or `end` again.
+        """
         if not self._stderr.closed:
             self._process.kill()
-            self.end()
+            if wait:
+                self.end()
+
+    def _code_within(self, seconds: float) -> int | None:
+        """Its exit code; None for one that goes on, as a process does that waits for a dead mount."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def __enter__(self) -> Self:
         return self

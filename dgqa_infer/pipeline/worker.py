@@ -16,6 +16,7 @@ from dgqa_infer.pipeline.messages import (
     Ask,
     Decode,
     Decoded,
+    Read,
     Ready,
     WorkerSettings,
     decode_answer,
@@ -35,6 +36,7 @@ class Worker:
         deadline: `time.monotonic()` at which the start or the first task has had its time; None while idle.
         asking: bytes that it waits to be admitted with; 0 while it does not.
         admitted: bytes that it was admitted with, for the file in hand.
+        read: what it has read of the file in hand; None while it reads.
         ready: whether it has started.
     """
 
@@ -49,6 +51,7 @@ class Worker:
         self.tasks: deque[Task] = deque()
         self.asking = 0
         self.admitted = 0
+        self.read: Read | None = None
         self.ready = False
         self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
         self._settings = settings
@@ -98,6 +101,11 @@ class Worker:
         if isinstance(found, Ready):
             self.ready = True
             self.start_clock()
+        elif isinstance(found, Read):
+            # Once for a file, and first: who says so again and again would keep this process busy.
+            if self.read or self.asking or self.admitted:
+                raise EOFError
+            self.read = found
         elif isinstance(found, Ask):
             # Once for a file: who asks again and again would have no end.
             if self.asking or self.admitted:
@@ -106,6 +114,7 @@ class Worker:
             self.deadline = None
         else:
             self.asking = self.admitted = 0
+            self.read = None
         return found
 
     def start_clock(self) -> None:
@@ -123,10 +132,15 @@ class Worker:
         self._connection.close()
         return words if self.ready or not said else f"{words}: {said}"
 
-    def kill(self) -> None:
-        """End it now, whatever it does."""
-        self._process.kill()
-        self._connection.close()
+    def kill(self, *, wait: bool = True) -> None:
+        """End it now, whatever it does.
+
+        Args:
+            wait: until it has ended, as far as it can end; else call this again.
+        """
+        self._process.kill(wait=wait)
+        if wait:
+            self._connection.close()
 
     def _send(self, data: bytes) -> None:
         # If it has ended, the selector will say so, and its tasks are seen to there.

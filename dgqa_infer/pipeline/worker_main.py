@@ -30,6 +30,7 @@ from dgqa_infer.pipeline.messages import (
     Decode,
     Decoded,
     Failed,
+    Read,
     Ready,
     WorkerSettings,
     decode_order,
@@ -126,6 +127,7 @@ class _Decoder:
         file: ImageFile | None = None
         try:
             file = self._read(task, memory)
+            self._parent.say(Read(file.size, file.mtime))
             return self._crops(task, file)
         except ImageError as error:
             code, message = error.code, error.message
