@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.backends.base import Backend
-from dgqa_infer.backends.batches import memory_bytes
+from dgqa_infer.backends.batches import infer_photographs, memory_bytes
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -273,7 +273,7 @@ class Scorer:
     def _infer(self, crops: Pixels) -> list[Prediction]:
         grid = self.preprocessing.grid
         quality_backend, domains_backend = self._loaded.result()
-        outputs = quality_backend.infer(crops)
+        outputs = infer_photographs(quality_backend, crops, grid)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
         if self.options.maps:
@@ -284,7 +284,7 @@ class Scorer:
         votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
         shares: Sequence[Mapping[str, float] | None] = [None] * len(quality)
         if domains_backend is not None and self.bundle.card.domains is not None:
-            logits = domains_backend.infer(crops)["domain_logits"].astype(np.float64)
+            logits = infer_photographs(domains_backend, crops, grid)["domain_logits"].astype(np.float64)
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan

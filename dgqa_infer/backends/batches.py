@@ -1,4 +1,4 @@
-"""A batch in parts: as fast on a CPU, and in far less memory."""
+"""A batch in parts: as fast on a CPU, in far less memory, and with the same result whatever is beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_infer import system
+from dgqa_infer.backends.base import Backend
 from dgqa_infer.bundle.graph_memory import GraphMemory
 
 # More are no faster and take memory in proportion: measured with EfficientNet-Lite0 on one core, ONNX Runtime
@@ -33,6 +34,26 @@ def memory_bytes(graph: GraphMemory, threads: int | None) -> int:
     """
     # Runtimes keep the weights a second time, in the order in which they read them.
     return 2 * graph.weights + crops_a_call(threads) * graph.crop
+
+
+def infer_photographs(
+    backend: Backend, crops: NDArray[np.uint8], grid: int
+) -> dict[str, NDArray[np.float32]]:
+    """Run a graph on the crops of some photographs: on a CPU, each photograph's by themselves.
+
+    Runtimes round differently for another number of crops: in the sixth digit, which a row may show. A
+    photograph that is alone in its call has the same result in every batch. That costs no time: with one
+    or two threads, five crops a call took 5 % less of it than ten. A GPU needs large calls.
+
+    Args:
+        backend: with the graph.
+        crops: uint8 [photographs × grid, height, width, 3].
+        grid: crops of a photograph.
+
+    Returns:
+        The graph's outputs for all crops.
+    """
+    return in_parts(backend.infer, crops, grid if backend.device == "cpu" else len(crops))
 
 
 def in_parts(

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.backends.batches import memory_bytes
+from dgqa_infer.backends.batches import infer_photographs, memory_bytes
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -102,8 +102,9 @@ class DomainClassifier:
         Raises:
             BackendError: the runtime failed.
         """
-        logits = self._backend.infer(crops)["domain_logits"].astype(np.float64)
-        means = logits.reshape(len(photos), self.preprocessing.grid, -1).mean(axis=1)
+        grid = self.preprocessing.grid
+        logits = infer_photographs(self._backend, crops, grid)["domain_logits"].astype(np.float64)
+        means = logits.reshape(len(photos), grid, -1).mean(axis=1)
         return [self._result(photo.path, mean) for photo, mean in zip(photos, means, strict=True)]
 
     def _result(self, path: str | None, logits: NDArray[np.float64]) -> DomainLogits | Failure:
