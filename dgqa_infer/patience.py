@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -118,16 +119,19 @@ class Patience:
         Raises:
             TimeoutError: it gave nothing more in time; all that it gave before has come.
         """
+        size = 1
         while True:
             portion: list[T] = []
             try:
-                self.call(lambda portion=portion: _fill(portion, source))  # type: ignore[misc]
+                self.call(partial(_fill, portion, source, size))
             except Exception:
                 yield from portion[:]
                 raise
             if not portion:
                 return
             yield from portion
+            # The first is known at once; of many others not each has to change threads.
+            size = min(2 * size, _PORTION)
 
     def close(self) -> None:
         """End the thread, or leave it to its call."""
@@ -142,11 +146,11 @@ class Patience:
         self.close()
 
 
-def _fill(portion: list[T], source: Iterator[T]) -> None:
-    """Append some items, one at least, so that not each of many has to change threads."""
+def _fill(portion: list[T], source: Iterator[T], size: int) -> None:
+    """Append so many items, or fewer if they take long."""
     ends = time.monotonic() + _PORTION_SECONDS
     with suppress(StopIteration):
-        while len(portion) < _PORTION:
+        while len(portion) < size:
             portion.append(next(source))
             if time.monotonic() > ends:
                 return

@@ -30,7 +30,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.attributes import Attributes, attributes
 from dgqa_infer.images.crops import crops, places, shrink
 from dgqa_infer.images.decode import Photograph, decode, from_array, from_pillow
-from dgqa_infer.inputs.addresses import shown
+from dgqa_infer.inputs.addresses import may_be_addresses, shown
 from dgqa_infer.inputs.files import Input, name_of, read_memory
 from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.patience import DaemonThread
@@ -231,7 +231,11 @@ class Scorer:
         named: Iterable[Input] = map(name_of, paths)
         if isinstance(paths, Sequence):
             named = list(named)
-        with Pipeline(self, workers=workers, limits=self.options.worker_limits) as pipeline:
+        local = isinstance(named, list) and not may_be_addresses(
+            name for name in named if isinstance(name, str)
+        )
+        limits = self.options.worker_limits
+        with Pipeline(self, workers=workers, limits=limits, addresses=not local) as pipeline:
             finder = InputFinder(recursive=recursive, allow_private=self.limits.allow_private)
             found = finder.find(named, patterns=False)
             for outcome in pipeline.run(found):

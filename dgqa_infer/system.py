@@ -317,11 +317,27 @@ def memory_file(name: str) -> int:
     Args:
         name: for whoever looks at the process from outside.
     """
-    if hasattr(os, "memfd_create"):
-        memory: int = os.memfd_create(name)
-        return memory
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
+        return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
+
+
+def keep_size(memory: int) -> bool:
+    """See to it that a `memory_file` keeps its size: who reads what another has cut off is killed.
+
+    Returns:
+        Whether the system does so.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    except OSError:
+        return False
+    return True
 
 
 def apart() -> dict[str, Any]:

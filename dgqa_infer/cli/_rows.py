@@ -58,7 +58,7 @@ def score_folder(
 
     with (
         Scorer(bundle, device=device, explain=bundle.card.domains is not None) as scorer,
-        Pipeline(scorer, workers=workers) as pipeline,
+        Pipeline(scorer, workers=workers, addresses=False) as pipeline,
         out.progress(f"scoring {folder.name}") as bar,
     ):
         rows = []

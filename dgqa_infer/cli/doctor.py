@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,8 @@ _PACKAGES = {
 def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
     """Show runtimes, devices and versions, and which of them `--device auto` takes for a model.
 
-    Every runtime that is here is tried: the model is loaded and scores one grey crop. The exit code is 0 if
-    the model runs somewhere.
+    Every runtime that is here is tried: the model is loaded and scores one grey crop. Also says what a file
+    could not do that takes over the process that decodes it. The exit code is 0 if the model runs somewhere.
     """
     output = Output(json=json)
     packages = [_package(name, extra) for name, extra in _PACKAGES.items()]
@@ -48,6 +49,7 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
     gpus = _tried(_gpus)
     decoders = _tried(lambda: _decoders(model))
     engines = _tried(_engines)
+    protections = _protections()
     if output.json:
         output.document(
             {
@@ -57,6 +59,7 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
                 "devices": places,
                 "jpeg_decoders": decoders,
                 "engines": engines,
+                "protections": protections,
             }
         )
     else:
@@ -66,6 +69,7 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
         output.table(places, title=f"Devices for {model}; auto takes the first that works")
         output.table(decoders, title="GPUs that decode JPEGs, for --gpu-decode")
         output.table(shortened(engines), title="TensorRT engines")
+        output.table(protections, title="If a file takes over the process that decodes it")
     if not any(place.get("works") for place in places):
         raise BackendError("no runtime here can run the model: pip install 'dgqa-infer[cpu]'")
 
@@ -176,6 +180,17 @@ def _try(bundle: Bundle, opened: Callable[[], Any]) -> str | None:
     except DgqaError as error:
         return str(error)
     return None if np.isfinite(quality) else f"it gives {quality}"
+
+
+def _protections() -> list[dict[str, Any]]:
+    from dgqa_infer.confinement import PROTECTIONS, confine_another
+
+    memory = system.memory_file("dgqa-doctor")
+    sealed = system.keep_size(memory)
+    os.close(memory)
+    held = confine_another() | {"sealed_memory": sealed}
+    meaning = PROTECTIONS | {"sealed_memory": "it cannot cut off the memory that it shares with the scorer"}
+    return [{"protection": name, "holds": held[name], "note": words} for name, words in meaning.items()]
 
 
 def _engines() -> list[dict[str, Any]]:

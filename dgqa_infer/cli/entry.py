@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 
 from dgqa_infer import system
 from dgqa_infer.errors import BackendError
+from dgqa_infer.inputs.addresses import may_be_addresses
 from dgqa_infer.pipeline.process import WorkerProcess
 
 _OTHERWISE = frozenset({"-h", "--help"})
@@ -21,7 +22,7 @@ def main() -> None:
         if _scores_here(sys.argv[1:]):
             # Where it cannot be begun, there will be an error later, reported as other errors are.
             with suppress(OSError, BackendError):
-                begun = stack.enter_context(WorkerProcess())
+                begun = stack.enter_context(WorkerProcess(addresses=may_be_addresses(sys.argv)))
         from dgqa_infer.cli import app
 
         app.main(begun)

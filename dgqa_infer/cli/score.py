@@ -45,6 +45,7 @@ from dgqa_infer.cli._options import (
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._run import Run, Target
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs.addresses import may_be_addresses
 from dgqa_infer.outputs.table import Order
 from dgqa_infer.pipeline.process import WorkerProcess
 
@@ -184,7 +185,9 @@ def score(
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
         target = replace(target, classes=scorer.probability_classes)
-        pipeline = stack.enter_context(_pipeline(scorer, options, workers, folder, begun))
+        pipeline = stack.enter_context(
+            _pipeline(scorer, options, workers, folder, begun, may_be_addresses(paths))
+        )
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
@@ -216,11 +219,19 @@ def _pipeline(
     workers: int | None,
     folder: MapFolder | None,
     begun: WorkerProcess,
+    addresses: bool,
 ) -> Pipeline[Score]:
     from dgqa_infer.pipeline.pipeline import Pipeline
 
     preview = folder.side if folder is not None else 0
-    return Pipeline(scorer, workers=workers, limits=options.worker_limits, preview=preview, begun=begun)
+    return Pipeline(
+        scorer,
+        workers=workers,
+        limits=options.worker_limits,
+        preview=preview,
+        begun=begun,
+        addresses=addresses,
+    )
 
 
 def _write_beside(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dgqa_infer.errors import ImageError
 
@@ -26,6 +27,11 @@ _VALUE = re.compile(
 def is_remote(name: str) -> bool:
     """Whether a name is an address and not a path."""
     return _ADDRESS.match(name) is not None
+
+
+def may_be_addresses(names: Iterable[str]) -> bool:
+    """Whether one of these names is an address, or "-" for a list that may hold one."""
+    return any(name == "-" or is_remote(name) for name in names)
 
 
 def scheme_of(address: str) -> str:

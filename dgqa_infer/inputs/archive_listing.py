@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from dgqa_infer import system
+from dgqa_infer.confinement import confine, environment
 from dgqa_infer.errors import ERROR_CODES, ImageError
+from dgqa_infer.inputs.addresses import is_remote
 from dgqa_infer.inputs.archive_files import open_archive_file
 from dgqa_infer.inputs.archives import DAMAGED, Archive, Member
 
@@ -49,6 +51,7 @@ def list_archive(scheme: str, archive: str, *, allow_private: bool = False) -> I
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=environment(os.environ, addresses=is_remote(archive)),
         **system.apart(),
     ) as process:
         try:
@@ -93,6 +96,7 @@ def main(scheme: str, archive: str, private: str) -> None:
         archive: a path, or an address.
         private: not empty where private addresses may be asked.
     """
+    confine(addresses=is_remote(archive))
     system.limit_itself(memory=_MEMORY_BYTES, cpu_seconds=_CPU_SECONDS)
     out = sys.stdout.buffer
     with suppress(BrokenPipeError):

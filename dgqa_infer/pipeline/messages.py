@@ -41,6 +41,7 @@ class WorkerSettings:
         memory_bytes: address space of the worker, beside the slots.
         free_bytes: a photograph that needs more memory asks before it is decoded.
         most_bytes: one that needs more is not decoded.
+        addresses: whether a file may be an address, which takes a network.
     """
 
     preprocessing: Preprocessing
@@ -55,6 +56,7 @@ class WorkerSettings:
     memory_bytes: int
     free_bytes: int
     most_bytes: int
+    addresses: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Pipeline(Generic[R]):
         seed: int | None = None,
         preview: int = 0,
         begun: WorkerProcess | None = None,
+        addresses: bool = True,
     ) -> None:
         """Prepare; processes start when there is work for them.
 
@@ -65,8 +66,8 @@ class Pipeline(Generic[R]):
             limits: what decoding may take.
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
             preview: longest side of the picture that comes with each outcome, in pixels; 0 for none.
-            begun: the first of the processes, if one was begun before; whoever began it ends it if no file
-                ever needs it.
+            begun: the first of the processes, begun before; whoever began it ends it if no file needs it.
+            addresses: whether an input may be an address: if not, the processes have no network, and no keys.
 
         Raises:
             UsageError: an argument is out of range, or the memory of all processes together is too little for
@@ -87,7 +88,7 @@ class Pipeline(Generic[R]):
             total, model=model, workers=count, slots=(self._schedule.slots + 2 * predictor.batch_size) * one
         )
         self._settings = _worker_settings(
-            predictor, limits, self._memory, self._schedule.slots, seed, preview
+            predictor, limits, self._memory, self._schedule.slots, seed, preview, addresses
         )
         self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
@@ -353,6 +354,7 @@ def _worker_settings(
     slots: int,
     seed: int | None,
     preview: int,
+    addresses: bool,
 ) -> WorkerSettings:
     return WorkerSettings(
         preprocessing=predictor.preprocessing,
@@ -368,6 +370,7 @@ def _worker_settings(
         memory_bytes=limits.memory_bytes,
         free_bytes=memory.free,
         most_bytes=memory.most,
+        addresses=addresses,
     )
 
 

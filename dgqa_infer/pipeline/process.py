@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from dgqa_infer import system
+from dgqa_infer.confinement import environment
 from dgqa_infer.errors import BackendError
 
 _ENDING_SECONDS = 0.5
@@ -36,8 +37,11 @@ class WorkerProcess:
         pid: its number in the system.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, addresses: bool = True) -> None:
         """Begin it; it imports what it needs and waits for its settings.
+
+        Args:
+            addresses: whether it may be asked to read addresses, and so needs the keys of stores.
 
         Raises:
             OSError: the system has no room for another process.
@@ -63,7 +67,7 @@ class WorkerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 pass_fds=(theirs.fileno(),),
-                env={**_without_libheif_switch(), **_ONE_THREAD},
+                env={**environment(os.environ, addresses=addresses), **_ONE_THREAD},
                 **system.apart(),
             )
         self.pid = self._process.pid
@@ -128,8 +132,3 @@ class WorkerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-
-
-def _without_libheif_switch() -> dict[str, str]:
-    # It turns libheif's own limits off.
-    return {name: value for name, value in os.environ.items() if name != "LIBHEIF_SECURITY_LIMITS"}

@@ -31,6 +31,7 @@ class SharedSlots:
         """
         self.descriptor = system.memory_file("dgqa-crops")
         os.ftruncate(self.descriptor, count * slot_bytes(preprocessing, preview))
+        system.keep_size(self.descriptor)
         self.pixels, self._previews = views(self.descriptor, count, preprocessing, preview)
 
     def preview(self, slot: int, width: int, height: int) -> Pixels:

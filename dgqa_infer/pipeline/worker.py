@@ -55,7 +55,7 @@ class Worker:
         self.ready = False
         self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
         self._settings = settings
-        self._process = process or WorkerProcess()
+        self._process = process or WorkerProcess(addresses=settings.addresses)
         self._connection = Connection(self._process.connect(memory))
         self._send(encode(settings))
 

@@ -1,7 +1,8 @@
 """The process that decodes: a file's path comes in, its crops go into shared memory.
 
-It holds nothing worth stealing and may die of any file. What it sends home is JSON, never a pickle: a decoder
-that a hostile file has taken over must not reach the process that scores.
+It may die of any file. What it sends home is JSON, never a pickle: a decoder that a hostile file has taken
+over must not reach the process that scores. It could still read what this user may read; so its environment
+holds no other program's secrets, and it gives up what decoding does not need: see `dgqa_infer.confinement`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from dgqa_infer import system
+from dgqa_infer.confinement import confine
 from dgqa_infer.errors import ErrorCode, ImageError
 from dgqa_infer.images.attributes import attributes
 from dgqa_infer.images.crops import crops, random_crops, shrink
@@ -217,6 +219,9 @@ def _confine(settings: WorkerSettings) -> None:
     system.limit_itself(memory=memory, file_bytes=0)
     # Decoders' own complaints go nowhere; until now stderr was kept, in case this process could not start.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if settings.jpeg_device is None:
+        # CUDA's driver needs more than it had until now.
+        confine(addresses=settings.addresses)
     # Our own limit is checked before any pixel. Pillow's, within its decoders, shall be no stricter; it
     # raises at twice this number.
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels // 2 + 1

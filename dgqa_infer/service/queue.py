@@ -77,7 +77,7 @@ class ScoringQueue:
         self.capacity = capacity
         self.failure: BaseException | None = None
         self._on_failure = on_failure
-        self._pipeline = Pipeline(predictor, workers=workers, limits=limits)
+        self._pipeline = Pipeline(predictor, workers=workers, limits=limits, addresses=False)
         # What the pipeline has taken cannot be called back, so it is given no more than it can work on.
         self._room = threading.Semaphore(self._pipeline.slots)
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

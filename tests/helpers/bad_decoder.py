@@ -21,8 +21,9 @@ def decode_jpeg(data, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     if b"QUIT" in data:
         os._exit(3)
-    if b"ONCE" in data and not os.path.exists(MARK):
-        open(MARK, "x").close()
+    if b"ONCE" in data and os.stat(MARK).st_mode & 0o100:
+        # All that a process that decodes may change of a file.
+        os.chmod(MARK, 0o600)
         os._exit(1)
     if b"BOMB" in data:
         hoard = bytes(10**12)
@@ -37,7 +38,9 @@ def decode_jpeg(data, **options):
 def write_bad_decoder(folder: Path) -> Path:
     """Make a folder with the stand-in in it, to be put on the path."""
     folder.mkdir()
-    (folder / "simplejpeg.py").write_text(_SOURCE.replace("MARK", repr(str(folder / "mark"))))
+    mark = folder / "mark"
+    mark.touch(0o700)
+    (folder / "simplejpeg.py").write_text(_SOURCE.replace("MARK", repr(str(mark))))
     return folder
 
 

@@ -135,3 +135,13 @@ def test_models_warns_of_a_cache_that_is_open_to_others(cli: Any) -> None:
     assert ran.code == 0
     assert "is open to other users" in ran.stderr
     assert said(ran)["engines"] == []
+
+
+def test_doctor_says_which_protections_hold_here(cli: Any, tiny_bundle: Path) -> None:
+    rows = said(cli("doctor", "--model", tiny_bundle, "--json"))["protections"]
+    held = {row["protection"]: row["holds"] for row in rows}
+    assert list(held) == ["no_new_privileges", "no_changes", "no_network", "ends_first", "sealed_memory"]
+    assert set(held.values()) <= {True, False}
+    if sys.platform == "linux" and Path("/proc/self/oom_score_adj").exists():
+        assert held["ends_first"]
+        assert held["sealed_memory"]

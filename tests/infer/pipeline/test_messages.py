@@ -22,6 +22,7 @@ from dgqa_infer.pipeline.messages import (
     Decoded,
     Failed,
     Order,
+    Read,
     Ready,
     WorkerSettings,
     decode_answer,
@@ -54,6 +55,7 @@ SETTINGS = WorkerSettings(
     10**9,
     10**6,
     10**8,
+    False,
 )
 
 small = st.integers(1, 2**62)
@@ -62,6 +64,7 @@ times = st.none() | st.floats(-1e12, 1e12)
 sizes = st.none() | st.integers(0, 2**62)
 answers = st.one_of(
     st.just(Ready()),
+    st.builds(Read, st.integers(0, 2**62), times),
     st.builds(Ask, small),
     st.builds(
         Decoded,
