@@ -185,9 +185,7 @@ def score(
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
         target = replace(target, classes=scorer.probability_classes)
-        pipeline = stack.enter_context(
-            _pipeline(scorer, options, workers, folder, begun, may_be_addresses(paths))
-        )
+        pipeline = stack.enter_context(_pipeline(scorer, options, workers, folder, begun, paths))
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
@@ -219,7 +217,7 @@ def _pipeline(
     workers: int | None,
     folder: MapFolder | None,
     begun: WorkerProcess,
-    addresses: bool,
+    paths: list[str],
 ) -> Pipeline[Score]:
     from dgqa_infer.pipeline.pipeline import Pipeline
 
@@ -230,7 +228,7 @@ def _pipeline(
         limits=options.worker_limits,
         preview=preview,
         begun=begun,
-        addresses=addresses,
+        addresses=may_be_addresses(paths),
     )
 
 

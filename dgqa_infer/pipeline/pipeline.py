@@ -93,9 +93,7 @@ class Pipeline(Generic[R]):
         self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
         self._selector = selectors.DefaultSelector()
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._wake, self._woken = _waker(self._selector)
         self._begun = begun
         self._startup_failures = 0
         self._asking: deque[Worker] = deque()
@@ -372,6 +370,14 @@ def _worker_settings(
         most_bytes=memory.most,
         addresses=addresses,
     )
+
+
+def _waker(selector: selectors.BaseSelector) -> tuple[socket.socket, socket.socket]:
+    """What wakes a selector, without waiting for it, and what then has something to read."""
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    selector.register(woken, selectors.EVENT_READ)
+    return wake, woken
 
 
 def _failed(code: ErrorCode, words: str, read: Read | None) -> Failed:
