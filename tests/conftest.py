@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SLOW = (
     "attacks",
+    "deploy",
     "docs/test_blocks.py",
     "docs/test_schemas.py",
     "examples",
