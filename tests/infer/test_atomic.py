@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 import stat
+import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,10 +117,12 @@ def test_through_a_pipe_bytes_go_as_they_come(tmp_path: Path, through_a_link: bo
         named = tmp_path / "link"
         named.symlink_to(pipe)
     check_output(named, overwrite=False)
-    with ThreadPoolExecutor(1) as reader:
-        read = reader.submit(pipe.read_bytes)
-        write_whole(named, b"rows", overwrite=False)
-        assert read.result() == b"rows"
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        try:
+            write_whole(named, b"rows", overwrite=False)
+            assert reader.communicate(timeout=20)[0] == b"rows"
+        finally:
+            reader.kill()
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert sorted(tmp_path.iterdir()) == sorted({pipe, named})
 

@@ -7,7 +7,8 @@ import os
 import signal
 import stat
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +137,23 @@ def test_two_outputs_may_not_be_one_file(score: Any, photo: Path, tmp_path: Path
     assert "are the same file: one would replace the other" in ran.stderr
 
 
+@contextmanager
+def reading(pipe: Path) -> Iterator[Callable[[], bytes]]:
+    """A reader of a pipe in a process of its own, which ends with the test even where nobody writes."""
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as process:
+        try:
+            yield lambda: process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("format", ["jsonl", "csv", "html", "parquet", "table"])
 def test_rows_go_through_a_pipe(score: Any, photo: Path, tmp_path: Path, format: str) -> None:
     pipe, file = tmp_path / "pipe", tmp_path / f"rows.{format}"
     os.mkfifo(pipe)
-    with ThreadPoolExecutor(1) as reader:
-        read = reader.submit(pipe.read_bytes)
+    with reading(pipe) as read:
         ran = score(photo, "-o", pipe, "-f", format, "-q")
-        through = read.result(60)
+        through = read()
     assert (ran.code, ran.stderr) == (0, "")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert score(photo, "-o", file, "-f", format).code == 0
@@ -156,13 +166,11 @@ def test_what_is_written_beside_the_rows_goes_through_pipes_too(
     pipes = [tmp_path / "summary", tmp_path / "junit"]
     for pipe in pipes:
         os.mkfifo(pipe)
-    with ThreadPoolExecutor(2) as readers:
-        read = [readers.submit(pipe.read_bytes) for pipe in pipes]
+    with reading(pipes[0]) as summary, reading(pipes[1]) as junit:
         ran = score(photo, "--summary", pipes[0], "--gate", gate, "--junit", pipes[1])
-        found = [each.result(60) for each in read]
-    assert ran.code == 0, ran.stderr
-    assert json.loads(found[0])["scored"] == 1
-    assert b"<testsuite" in found[1]
+        assert ran.code == 0, ran.stderr
+        assert json.loads(summary())["scored"] == 1
+        assert b"<testsuite" in junit()
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,30 @@ def test_a_log_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
         RecoveryLog(tmp_path / "none" / "rows.jsonl", resume=False)
     with pytest.raises(OutputError, match="directory"):
         RecoveryLog(tmp_path, resume=False)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_pipe_in_the_place_of_a_log_is_not_read(tmp_path: Path, resume: bool) -> None:
+    """Nor is a device: a log in the place of /dev/full was read for ever."""
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(OutputError, match="is not a file, and is left alone"):
+        RecoveryLog(tmp_path / "rows.jsonl", resume=resume)
+
+
+def test_rows_that_are_begun_anew_stay_until_there_is_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    written(path, ROWS)
+    with suppress(ZeroDivisionError), RecoveryLog(path, resume=False, overwrite=True) as log:
+        assert log.rows_before == 0
+        raise ZeroDivisionError
+    assert read(path) == ROWS
+    with RecoveryLog(path, resume=False, overwrite=True) as log:
+        log.write(ROWS[2])  # type: ignore[arg-type]
+    assert read(path) == [ROWS[2]]
+    with RecoveryLog(path, resume=False, overwrite=True) as log:
+        assert list(log.rows()) == []
+    assert path.read_bytes() == b""
 
 
 def test_a_folder_that_may_not_be_written_to_is_an_output_error(tmp_path: Path) -> None:

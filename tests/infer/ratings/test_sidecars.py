@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -187,3 +188,12 @@ def test_a_dry_run_writes_nothing(photo: Path) -> None:
     sidecar = Sidecar.of(photo)
     assert sidecar.rate(5, FACTS, dry_run=True) is Outcome.WRITTEN
     assert not sidecar.path.exists()
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_sidecar_is_not_waited_for(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(photo)
+    os.mkfifo(tmp_path / "a.jpg.xmp")
+    with pytest.raises(OutputError, match="is left as it is: it is not a file"):
+        Sidecar.of(photo).rate(3, FACTS)
