@@ -89,6 +89,8 @@ OPERATORS: dict[str, Callable[[Sequence[torch.Tensor], dict[str, Any]], torch.Te
     "Concat": lambda given, attributes: torch.cat(list(given), attributes["axis"]),
     "Conv": convolution,
     "Div": lambda given, _: given[0] / given[1],
+    "Exp": lambda given, _: torch.exp(given[0]),
+    "Mul": lambda given, _: given[0] * given[1],
     "ReduceMean": lambda given, attributes: given[0].mean(attributes["numbers"][0]),
     "Squeeze": lambda given, attributes: given[0].squeeze(attributes["numbers"][0]),
     "Sub": lambda given, _: given[0] - given[1],
