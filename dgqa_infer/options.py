@@ -25,6 +25,10 @@ Explain: TypeAlias = bool | Literal["all"]
 """Whether it is said what is wrong with a photograph; "all": with the probability of each class."""
 
 
+# A week and a half; and what a system's numbers hold.
+_MOST = {"seconds": 1_000_000, "memory_bytes": 2**62, "total_bytes": 2**62}
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
     """What decoding may take.
@@ -42,8 +46,8 @@ class WorkerLimits:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is not None and value <= 0:
-                raise UsageError(f"the limit {name} is {value}, not above 0")
+            if value is not None and not 0 < value <= _MOST[name]:
+                raise UsageError(f"the limit {name} is {value}, not above 0 and at most {_MOST[name]:,}")
 
 
 class ScoringKeywords(TypedDict, total=False):

@@ -278,6 +278,7 @@ class Scorer:
         grid = self.preprocessing.grid
         quality_backend, domains_backend = self._loaded.result()
         outputs = infer_photographs(quality_backend, crops, grid)
+        _require_values(outputs["quality"], 1)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
         if self.options.maps:
@@ -289,6 +290,7 @@ class Scorer:
         shares: Sequence[Mapping[str, float] | None] = [None] * len(quality)
         if domains_backend is not None and self.bundle.card.domains is not None:
             logits = infer_photographs(domains_backend, crops, grid)["domain_logits"].astype(np.float64)
+            _require_values(logits, len(self.bundle.card.domains.classes))
             means = logits.reshape(len(quality), grid, -1).mean(axis=1)
             # A classifier without an answer must not pass for one that found nothing.
             quality[~np.isfinite(means).all(axis=1)] = np.nan
@@ -379,6 +381,13 @@ class Scorer:
         except ImageError as error:
             return path, error, None, None
         return path, photograph.seen(more), cut, attributes(picture) if self.measure else None
+
+
+def _require_values(output: NDArray[Any], count: int) -> None:
+    if output.size != len(output) * count:
+        raise BackendError(
+            f"an output of the model has the shape {list(output.shape)}: not {count} for each crop"
+        )
 
 
 def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> tuple[Backend, Backend | None]:

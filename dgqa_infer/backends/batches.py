@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dgqa_infer import system
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.bundle.graph_memory import GraphMemory
+from dgqa_infer.errors import BackendError
 
 # More are no faster and take memory in proportion: measured with EfficientNet-Lite0 on one core, ONNX Runtime
 # takes 770 MB for 40 crops in fp32 and 270 MB for 10, OpenVINO 440 MB and 220 MB in int8.
@@ -52,8 +53,20 @@ def infer_photographs(
 
     Returns:
         The graph's outputs for all crops.
+
+    Raises:
+        BackendError: the runtime failed, or an output has not one value, or one row of them, for each crop.
     """
-    return in_parts(backend.infer, crops, grid if backend.device == "cpu" else len(crops))
+
+    def infer(part: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        outputs = backend.infer(part)
+        for name, values in outputs.items():
+            if values.shape[:1] != (len(part),):
+                shape = list(values.shape)
+                raise BackendError(f"the model's output {name} has the shape {shape} for {len(part)} crops")
+        return outputs
+
+    return in_parts(infer, crops, grid if backend.device == "cpu" else len(crops))
 
 
 def in_parts(

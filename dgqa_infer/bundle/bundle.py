@@ -5,13 +5,17 @@ What is loaded into a runtime is exactly the bytes whose hash was checked, never
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 
+from dgqa_infer import system
 from dgqa_infer.atomic import write_folder
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.bundle.card import (
@@ -40,6 +44,7 @@ __all__ = [
 _MODELS = Path(__file__).parent.parent / "models"
 _CARD = "card.json"
 _FILES = (_CARD, QUALITY_GRAPH, DOMAIN_GRAPH)
+_MOST_DIGITS = 20
 _MAX_CARD_BYTES = 4_000_000
 
 MAX_GRAPH_BYTES = 2**31 - 1
@@ -75,8 +80,7 @@ class Bundle:
         """
         folder = _find(name_or_path)
         try:
-            with (folder / _CARD).open("rb") as file:
-                text = file.read(_MAX_CARD_BYTES + 1)
+            text = _read(folder / _CARD, _MAX_CARD_BYTES)
         except OSError as error:
             raise ModelError(
                 f"{folder} is no bundle: its {_CARD} cannot be read ({error.strerror})"
@@ -84,7 +88,7 @@ class Bundle:
         try:
             if len(text) > _MAX_CARD_BYTES:
                 raise ModelError(f"the card is longer than {_MAX_CARD_BYTES} bytes")
-            bundle = cls(folder, Card.from_json(json.loads(text)))
+            bundle = cls(folder, Card.from_json(json.loads(text, parse_int=_whole_number)))
             for graph in bundle.card.files:
                 bundle.graph_bytes(graph)
         except (ValueError, RecursionError) as error:
@@ -124,8 +128,7 @@ class Bundle:
         if record.bytes > MAX_GRAPH_BYTES:
             raise ModelError(f"{name} has {record.bytes} bytes, which no ONNX file can have")
         try:
-            with (self.path / name).open("rb") as file:
-                data = file.read(record.bytes + 1)
+            data = _read(self.path / name, record.bytes)
         except OSError as error:
             raise ModelError(f"{name} cannot be read ({error.strerror})") from error
         if len(data) != record.bytes:
@@ -149,6 +152,29 @@ class Bundle:
         if record is not None and (facts := _KNOWN.get(record.sha256)) is not None:
             return facts.memory
         return _facts(self.graph_bytes(name), self.card.files[name].sha256).memory
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file's bytes, and at most one more than so many.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a pipe would be waited for, for ever.
+    """
+    with FileIO(system.open_to_read(str(path))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        parts = []
+        while most >= 0 and (part := file.read(most + 1)):
+            parts.append(part)
+            most -= len(part)
+    return b"".join(parts)
+
+
+def _whole_number(text: str) -> int:
+    """A whole number of JSON; none that a computer's numbers do not hold."""
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
 
 
 def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], card: Card) -> Bundle:

@@ -124,6 +124,8 @@ TotalMemoryLimit = Annotated[
     _limit("--limit-total-memory", "Most memory of all processes together.", default="3/4 of the machine's"),
 ]
 
+# What a system's numbers hold.
+_MOST = 2**62
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BYTES = (
@@ -213,4 +215,6 @@ def _amount(option: str, text: str, units: dict[str, float] | dict[str, int], ex
     factor = units.get(match.group(2).lower()) if match else None
     if match is None or factor is None or (value := float(match.group(1)) * factor) <= 0:
         raise UsageError(f"invalid {option} {text!r}: expected e.g. {example}")
+    if value > _MOST:
+        raise UsageError(f"{option} is too much: expected e.g. {example}")
     return value

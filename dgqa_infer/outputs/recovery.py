@@ -13,7 +13,8 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from types import UnionType
+from typing import Self, cast
 
 from dgqa_infer import system
 from dgqa_infer.atomic import whole_file
@@ -216,10 +217,24 @@ def _row(line: bytes) -> Row | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        row: Row = json.loads(line)
+        row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and "path" in row and "model" in row else None
+    return cast("Row", row) if isinstance(row, dict) and _is_row(row) else None
+
+
+def _is_row(row: dict[str, object]) -> bool:
+    """Whether an object has the keys that this program reads again, each with a value of its kind."""
+    error = row.get("error")
+    kinds: dict[str, type | UnionType] = dict.fromkeys(("score", "raw", "spread"), int | float)
+    kinds |= {"width": int, "height": int, "size": int | None, "mtime": int | float | None}
+    kinds |= {"path": str | None, "model": str, "warnings": list}
+    return (
+        {"path", "model"} <= set(row)
+        and ("score" in row) != (error is not None)
+        and all(isinstance(row[key], kind) for key, kind in kinds.items() if key in row)
+        and (error is None or (isinstance(error, dict) and isinstance(error.get("code"), str)))
+    )
 
 
 def _torn(rest: bytes) -> bool:

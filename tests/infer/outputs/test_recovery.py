@@ -265,7 +265,7 @@ names = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=20)
 def test_any_names_cut_anywhere_come_out_once_each_and_in_order(
     path: Path, paths: list[str], cut: int
 ) -> None:
-    rows = [{"path": name, "model": "m", "size": 1, "mtime": 1.0} for name in paths]
+    rows = [{"path": name, "score": 1.0, "model": "m", "size": 1, "mtime": 1.0} for name in paths]
     path.unlink(missing_ok=True)
     written(path, rows)
     os.truncate(path, cut % (path.stat().st_size + 1))
