@@ -20,6 +20,8 @@ _PER_PIXEL: Final[Mapping[Format, int]] = {
 
 _ALPHA: Final = 6
 _PROFILE: Final = 3
+_BLACK: Final = 4
+"""Of a picture in CMYK."""
 _PART: Final = 4
 """Of a JPEG that is decoded at a half of its size or less."""
 _COEFFICIENT: Final = 2
@@ -38,6 +40,8 @@ def decoding_bytes(kind: Format, image: Image.Image, file_bytes: int, *, part: b
     each = _PART if part else _PER_PIXEL[kind]
     if "A" in image.mode or "transparency" in image.info:
         each += _ALPHA
+    if image.mode == "CMYK":
+        each += _BLACK
     if image.info.get("icc_profile"):
         each += _PROFILE
     if image.info.get("progressive"):
