@@ -3,10 +3,10 @@
     python -m benchmarks recovery [--kills 120] [--photographs 150] [--seed 0] [--model dgqa-lite0]
 
 Small photographs are made, one in ten of them cut off, and scored without disturbance. Then the same is done
-in runs in which something is killed (SIGKILL) after a random number of rows, in turn the program and one of
-the processes that decode, and which are continued with --resume, and again, until so many kills have been done:
-a third each for JSONL, CSV and Parquet. Every finished file must have the undisturbed one's rows, in its order,
-digit by digit. The figures go to `results/recovery.json`; the exit code is 1 if a row differs.
+in runs in which something is killed (SIGKILL) after a random number of rows, in turn the program and one
+of the processes that decode, and which are continued with --resume, and again, until so many kills have been
+done: a third each for JSONL, CSV and Parquet. Every finished file must have the undisturbed one's rows, in
+its order, digit by digit. The figures go to `results/recovery.json`; the exit code is 1 if a row differs.
 """
 
 from __future__ import annotations
