@@ -156,7 +156,7 @@ def compare(found: list[dict[str, Any]], expected: list[dict[str, Any]], counts:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a file."""
-    return [row for _, row in read_rows(str(path), print)]  # type: ignore[misc]
+    return [row for _, row in read_rows(str(path), print)]
 
 
 if __name__ == "__main__":
