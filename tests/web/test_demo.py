@@ -125,7 +125,7 @@ def test_a_map_shows_where_a_score_comes_from(driver: Any, server: Server, tmp_p
            };
            return [red(0), red(half)]"""
     )
-    assert right > left + 30
+    assert right > left + 15
 
 
 def asked(log: Path, page: str) -> set[str]:
