@@ -45,7 +45,6 @@ def main() -> None:
             driver.find_element("id", "files").send_keys("\n".join(map(str, paths)))
             done = f"{len(paths)} scored"
             waiting.until(lambda _: driver.find_element("id", "status").text == done)
-            driver.find_element("id", "maps").click()
             height = driver.execute_script(
                 "return document.querySelector('main').getBoundingClientRect().bottom"
             )
