@@ -8,7 +8,7 @@ export interface Ask {
   readonly side: number;
 }
 
-/** float32 [height, width] on the label scale; NaN where nothing is known. */
+/** float32 [height, width], scores 0–100; NaN where nothing is known. */
 export interface Field {
   readonly width: number;
   readonly height: number;

@@ -62,18 +62,15 @@ function show(figure: HTMLElement, found: Extract<Answer, { id: number }>): void
   if (after !== figure) list.insertBefore(figure, after ?? null);
 }
 
-/** Blue where it is good and orange where it is bad, from the worst to the best place of this photograph. */
+/** Orange for a score of 0 to blue for 100: the colour of a photograph that is like the place all over. */
 function paint(canvas: HTMLCanvasElement, { width, height, values }: Field): void {
   canvas.width = width;
   canvas.height = height;
   canvas.hidden = !maps.checked;
-  const known = values.filter((each) => !Number.isNaN(each));
-  const least = known.reduce((a, b) => Math.min(a, b), Infinity);
-  const range = known.reduce((a, b) => Math.max(a, b), -Infinity) - least || 1;
   const picture = new ImageData(width, height);
   values.forEach((value, i) => {
     if (Number.isNaN(value)) return;
-    const share = (value - least) / range;
+    const share = value / 100;
     picture.data.set([235 - 193 * share, 104 + 16 * share, 52 + 162 * share, 150], i * 4);
   });
   canvas.getContext("2d")!.putImageData(picture, 0, 0);

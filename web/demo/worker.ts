@@ -15,7 +15,8 @@ async function score({ id, file, side }: Ask): Promise<void> {
     const { score, raw, distortions = [], warnings, map, width, height } = await scorer.score(file);
     const scale = Math.min(1, side / Math.max(width, height));
     const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-    const field = { ...size, values: map.over(size.width, size.height) };
+    const values = map.over(size.width, size.height).map((raw) => scorer.scoreOf(raw));
+    const field = { ...size, values };
     answer({ kind: "scored", id, score, raw, distortions, warnings, map: field });
   } catch (error) {
     const code = error instanceof ImageError ? error.code : "failed";

@@ -9,7 +9,7 @@ const LEAST_WEIGHT = 1e-3;
 /** The quality of each part of a photograph that the network looked at. */
 export class QualityMap {
   constructor(
-    /** Of each crop, [cells, cells] on the label scale. The mean of all is the photograph's raw quality. */
+    /** Of each crop, [cells, cells] 0–10. The mean of all is the photograph's raw quality. */
     readonly cells: readonly Float32Array[],
     /** Where each crop lies. */
     readonly places: readonly Box[],

@@ -79,6 +79,11 @@ export class Scorer<Extra> {
     return `${this.card.name}@${this.card.files["model.onnx"].sha256.slice(0, 8)}`;
   }
 
+  /** The score, 0–100, of a raw quality, such as a place of a map: that of a photograph that is like it all over. */
+  scoreOf(raw: number): number {
+    return interpolate(this.card.calibration, raw);
+  }
+
   /** @throws ImageError where the photograph cannot be scored; `code` says why. */
   async score(source: Source | Extra): Promise<Score> {
     const image = await this.decoded(source);
@@ -93,7 +98,7 @@ export class Scorer<Extra> {
     if (!Number.isFinite(raw)) throw new ImageError("not_finite", `the model gave ${raw} for it`);
     const distortions = await this.explained(input);
     return {
-      score: interpolate(this.card.calibration, raw),
+      score: this.scoreOf(raw),
       raw,
       spread: Math.sqrt(mean(quality.map((each) => (each - raw) ** 2))),
       width: image.width,
