@@ -191,13 +191,18 @@ def chosen(table: FeatureTable, variant: Variant, generator: np.random.Generator
         distorted = distorted[thin_clusters(features, labels_of(table)[distorted], generator)]
     rows = [pristine, distorted]
     if variant.add:
-        references, candidates = (
-            table.features[rows_of(table, part, (0,))].astype(np.float64) for part in (base, others)
-        )
+        references, candidates = (undistorted(table, part) for part in (base, others))
         added = others[choose_contents(references, candidates).kept]
         extra = rows_of(table, added, variant.types)
         rows.append(extra[np.isin(table.levels[extra], (1, 3, 5))])
     return np.concatenate(rows)
+
+
+def undistorted(table: FeatureTable, contents: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Features of each content without a distortion, the mean over its views; float64 [contents, d]."""
+    return np.stack(
+        [table.features[rows_of(table, content, (0,))].mean(0, np.float64) for content in contents[:, None]]
+    )
 
 
 def labels_of(table: FeatureTable) -> NDArray[np.float64]:
