@@ -15,9 +15,9 @@ from dgqa_infer.pipeline.process import WorkerProcess
 
 begin = WorkerProcess.__init__
 
-def watched(self):
+def watched(self, **options):
     print("begun", *sorted({"typer", "numpy"} & set(sys.modules)), file=sys.stderr)
-    begin(self)
+    begin(self, **options)
 
 WorkerProcess.__init__ = watched
 sys.argv = ["dgqa-infer", *sys.argv[1:]]
@@ -50,7 +50,7 @@ def test_other_commands_are_run_as_well(arguments: list[str]) -> None:
 def test_without_room_for_a_process_the_error_is_the_usual_one(
     tiny_bundle: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse() -> None:
+    def refuse(**_: object) -> None:
         raise OSError("no room")
 
     monkeypatch.setattr(entry, "WorkerProcess", refuse)

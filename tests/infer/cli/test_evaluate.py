@@ -172,7 +172,7 @@ def test_a_person_gets_the_comparison_as_a_table_too(
     code, out, err = run("--labels", *rated, "--table", "--versus", other.path)
     assert code == 0
     words = out.split()
-    assert f"less {other.model_id}" in " ".join(words)
+    assert f"minus {other.model_id}" in " ".join(words)
     assert "ahead in 0.0% of draws" not in err
     for word in ("SRCC", "KRCC", "PLCC", "0%", "draws"):
         assert word in words

@@ -24,7 +24,7 @@ SOUND = COMMENTS.count("")
 @pytest.fixture
 def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a photograph, for commands that have no option for it."""
-    monkeypatch.setattr(WorkerLimits.__init__, "__defaults__", (2.0, 4_000_000_000, 600_000_000))
+    monkeypatch.setattr(WorkerLimits.__init__, "__defaults__", (2.0, 4_000_000_000, None))
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def run(
 def test_it_works_or_says_why_not(folder: Path, situation: str, command: str) -> None:
     if situation == "no home" and (os.geteuid() != 0 or shutil.which("setpriv") is None):
         pytest.skip("only root can be anybody")
-    if situation == "nowhere to write" and Path(sys.prefix).is_relative_to("/tmp"):
-        pytest.skip("this Python is in the folder that is hidden")
+    if situation == "nowhere to write":
+        skip_where_python_is_hidden()
     if "full" in situation and not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     before = 'import sys; sys.executable = ""' if situation == "no interpreter" else ""
@@ -108,6 +108,11 @@ def test_it_works_or_says_why_not(folder: Path, situation: str, command: str) ->
     said = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
     heard = situation not in ("stderr closed", "all closed", "stderr full")
     assert len(said) == (heard and (situation, command) in REFUSED)
+
+
+def skip_where_python_is_hidden() -> None:
+    if Path(sys.prefix).is_relative_to("/tmp"):
+        pytest.skip("this Python is in the folder that is hidden")
 
 
 @pytest.mark.parametrize("arguments", [["score", "-"], ["report", "-", "-o", "-.html"]], ids=" ".join)
@@ -124,6 +129,7 @@ def test_words_for_a_closed_stderr_do_not_go_into_the_next_file_that_is_opened(f
 
 
 def test_rows_from_stdin_need_no_folder_for_temporary_files(folder: Path) -> None:
+    skip_where_python_is_hidden()
     with (folder / "rows.jsonl").open() as rows:
         ran = run(folder, SITUATIONS["nowhere to write"], "report", "-", "-o", "/dev/stdout", stdin=rows)
     if ran.returncode == CANNOT_BE_MADE or "unshare" in ran.stderr:
@@ -133,6 +139,7 @@ def test_rows_from_stdin_need_no_folder_for_temporary_files(folder: Path) -> Non
 
 
 def test_what_needs_a_folder_for_temporary_files_names_the_variable(folder: Path) -> None:
+    skip_where_python_is_hidden()
     ran = run(folder, SITUATIONS["nowhere to write"], "bench", "--rounds", "1")
     if ran.returncode == CANNOT_BE_MADE or "unshare" in ran.stderr:
         pytest.skip(f"a file system cannot be hidden here: {ran.stderr.strip()}")

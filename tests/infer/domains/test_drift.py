@@ -274,8 +274,8 @@ def test_a_run_says_how_far_its_photographs_are_even_when_it_continues_another(
     ran = cli("score", folder, *fixed)
     assert json.loads(summary.read_text())["drift"] is None
     rows.unlink()
-    cli("score", *sorted(folder.iterdir())[:15], *fixed, "--explain")
-    ran = cli("score", folder, *fixed, "--explain", "--resume")
+    cli("score", *sorted(folder.iterdir())[:15], *fixed, "--explain", "--overwrite")
+    ran = cli("score", folder, *fixed, "--explain", "--resume", "--overwrite")
     found = json.loads(summary.read_text())["drift"]
     assert (found["distance"], found["far"], found["photos"]) == (1, True, 20)
     assert "the domain profile is 1.00 from that of the 100 photographs that colours@" in ran.stderr

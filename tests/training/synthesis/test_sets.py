@@ -119,10 +119,10 @@ def test_a_set_that_was_broken_off_is_finished_to_the_same_bytes(make, tmp_path,
 def test_a_full_disk_is_said_leaves_no_half_file_and_can_be_resumed(make, tmp_path, monkeypatch, files):
     real = os.replace
 
-    def fills_up(part, whole):
+    def fills_up(part, whole, **folders):
         if "_10_" in Path(whole).name:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(part, whole)
+        return real(part, whole, **folders)
 
     monkeypatch.setattr(os, "replace", fills_up)
     with pytest.raises(OutputError, match=r"the disk is full at .*run the same command again"):
