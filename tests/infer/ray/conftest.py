@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,21 +14,31 @@ from typing import Any
 import pytest
 
 # Found by the processes that decode, before the real one; misbehaves on files that say so in a comment, and
-# leaves all of them to Pillow.
+# leaves all of them to Pillow. A process that decodes may neither make a file nor end another process: it
+# marks files that are there with a time, the number of its actor's process, and the test ends an actor that is
+# marked.
 DECODER = """
 import os, signal, time
+
+ACTORS = [f"{MARKS}/actor-{number}" for number in range(2)]
+
+def marked(path):
+    return int(os.stat(path).st_mtime)
+
+def mark(path):
+    os.utime(path, (os.getppid(), os.getppid()))
 
 def decode_jpeg(data, **options):
     if b"SEGV" in data:
         os.kill(os.getpid(), signal.SIGSEGV)
-    if b"ACTOR" in data and not os.path.exists(MARKS + "/killed"):
-        open(MARKS + "/killed", "x").close()
-        os.kill(os.getppid(), signal.SIGKILL)
+    if b"ACTOR" in data and not marked(MARKS + "/killed"):
+        mark(MARKS + "/killed")
         time.sleep(10)
     if b"BOTH" in data:
-        open(f"{MARKS}/actor-{os.getppid()}", "w").close()
         until = time.monotonic() + 60
-        while sum(name.startswith("actor-") for name in os.listdir(MARKS)) < 2 and time.monotonic() < until:
+        while not all(map(marked, ACTORS)) and time.monotonic() < until:
+            if os.getppid() not in map(marked, ACTORS):
+                mark(next((path for path in ACTORS if not marked(path)), ACTORS[1]))
             time.sleep(0.05)
     if b"SLOW" in data:
         time.sleep(0.3)
@@ -55,8 +68,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def marks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the stand-in remembers what it has done: killed an actor once, waited for two."""
-    return tmp_path_factory.mktemp("marks")
+    """A folder in which the stand-in remembers what it has done: had an actor killed once, waited for two."""
+    folder = tmp_path_factory.mktemp("marks")
+    for name in ("killed", "actor-0", "actor-1"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+
+    def kill() -> None:
+        while not (process := int((folder / "killed").stat().st_mtime)):
+            time.sleep(0.05)
+        os.kill(process, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    return folder
 
 
 @pytest.fixture(scope="session")
