@@ -15,8 +15,8 @@ import pytest
 
 # Found by the processes that decode, before the real one; misbehaves on files that say so in a comment, and
 # leaves all of them to Pillow. A process that decodes may neither make a file nor end another process: it
-# marks files that are there with a time, the number of its actor's process, and the test ends an actor that is
-# marked.
+# marks files that are there with a time, the number of its actor's process, and the test ends an actor that
+# is marked.
 DECODER = """
 import os, signal, time
 
