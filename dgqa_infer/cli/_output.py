@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dgqa_infer.cli._streams import say, writing_stdout
+from dgqa_infer.cli._streams import say, writing_stream
 from dgqa_infer.text import as_json, printable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Output:
             table.add_column(str(column), overflow="fold")
         for row in rows:
             table.add_row(*(Text(_cell(value)) for value in row.values()))
-        with writing_stdout():
+        with writing_stream():
             Console().print(table)
 
     def document(self, data: object) -> None:
@@ -62,7 +62,7 @@ class Output:
 
     def text(self, line: str) -> None:
         """Write a line of data to stdout."""
-        with writing_stdout():
+        with writing_stream():
             sys.stdout.write(line + "\n")
 
     def note(self, message: str) -> None:

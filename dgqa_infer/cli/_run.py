@@ -16,6 +16,7 @@ from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._stopping import StopSignals
+from dgqa_infer.cli._streams import writing_stream
 from dgqa_infer.errors import PASSING_CODES, OutputError, UsageError
 from dgqa_infer.outputs import FORMATS, Sink, open_sink
 from dgqa_infer.outputs.table import Order, SortedTableSink
@@ -148,21 +149,9 @@ class Target:
             raise UsageError(f"--worst lists the worst first: leave out --sort {order}")
         return replace(self, order=order or Order.WORST, most=worst)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Around what writes to a stream: its errors are the output's.
-
-        Raises:
-            OutputError: it could not be written.
-            BrokenPipeError: its reader has left.
-        """
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            name = "stdout" if self.path is None else self.path
-            raise OutputError(f"{name} cannot be written: {error.strerror or error}") from error
+    def writing(self) -> AbstractContextManager[None]:
+        """Around what writes to a stream; see `dgqa_infer.cli._streams.writing_stream`."""
+        return writing_stream("stdout" if self.path is None else self.path)
 
     def open_sink(self, stream: BinaryIO) -> Sink:
         """What writes the rows in their format."""

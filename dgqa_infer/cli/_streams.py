@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from dgqa_infer.errors import OutputError
@@ -23,8 +24,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def writing_stdout() -> Iterator[None]:
-    """Around what writes to stdout.
+def writing_stream(name: Path | str = "stdout") -> Iterator[None]:
+    """Around what writes to a stream: its errors are the output's.
+
+    Args:
+        name: of the stream, for errors.
 
     Raises:
         OutputError: it could not be written.
@@ -35,7 +39,7 @@ def writing_stdout() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"stdout cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{name} cannot be written: {error.strerror or error}") from error
 
 
 def mute(stream: TextIO) -> None:

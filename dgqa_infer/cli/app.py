@@ -10,7 +10,7 @@ import typer
 
 from dgqa_infer.cli._commands import SETTINGS, Commands
 from dgqa_infer.cli._errors import ExitCode, report
-from dgqa_infer.cli._streams import writing_stdout
+from dgqa_infer.cli._streams import writing_stream
 from dgqa_infer.errors import OutputError
 from dgqa_infer.patience import calls_left
 
@@ -30,7 +30,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        with writing_stdout():
+        with writing_stream():
             print(f"dgqa-infer {version('dgqa-infer')}")
         raise typer.Exit
 
@@ -59,7 +59,7 @@ def main(begun: WorkerProcess | None = None) -> None:
         code = report(error)
     try:
         # What is in the buffer would else be written when nobody can be told any more that it could not.
-        with writing_stdout():
+        with writing_stream():
             sys.stdout.flush()
     except (OutputError, BrokenPipeError) as error:
         code = code or report(error)
