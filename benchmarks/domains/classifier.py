@@ -28,7 +28,7 @@ from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.images.arrays import Pixels
 from dgqa_training.classifier.figures import confusion_picture
-from dgqa_training.classifier.held_out import CASES, HeldOut, judge_with
+from dgqa_training.classifier.held_out import CASES, HeldOut, judge
 from dgqa_training.classifier.report import as_csv, confusion, figures, pristine_saved_as
 from dgqa_training.loop.crop_sources import PRISTINE
 
@@ -53,7 +53,7 @@ def main() -> int:
             return backend.infer(crops)["domain_logits"].copy()
 
         with Output(json=False).progress("held-out contents", len(kept) * len(CASES)) as bar:
-            seen = judge_with(classify, way, kept, workers=given.workers, advance=bar.advance)
+            seen = judge(classify, way, kept, workers=given.workers, advance=bar.advance)
         saved = pristine_saved_as(classify, way, kept)
 
     result: dict[str, Any] = {

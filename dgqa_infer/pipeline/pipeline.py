@@ -1,7 +1,8 @@
 """Inputs in, results out: worker processes decode, full batches are predicted, and one file harms no other.
 
 One thread does the talking and never waits for the model, which has a thread of its own. What is in memory at
-once is bounded by slots for crops, by pixels in flight, and by how far results may run ahead of a slow file.
+once is bounded by slots for crops, by the memory of what is decoded, and by how far results may run ahead of
+a slow file.
 `Schedule` knows where each input is; this module moves it on.
 """
 

@@ -12,7 +12,7 @@ from PIL import Image
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.crops import crops
-from dgqa_training.classifier.held_out import CASES, HeldOut, held_out_contents, judge
+from dgqa_training.classifier.held_out import CASES, HeldOut, classifier_of, held_out_contents, judge
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
@@ -51,7 +51,15 @@ def checkpoint() -> Checkpoint:
 def test_logits_are_means_over_the_grid_of_each_image_in_turn(checkpoint: Checkpoint, tmp_path: Path) -> None:
     Image.fromarray(photograph(0)).save(tmp_path / "a.png")
     seen: list[int] = []
-    found = judge(checkpoint, [tmp_path / "a.png"], seed=5, batch=60, views=False, advance=seen.append)
+    found = judge(
+        classifier_of(checkpoint, "cpu"),
+        SMALL,
+        [tmp_path / "a.png"],
+        seed=5,
+        batch=60,
+        views=False,
+        advance=seen.append,
+    )
 
     assert seen == [60, 60, 6]
     assert found.logits.shape == (126, 26)
@@ -85,7 +93,7 @@ def test_identities_leave_an_image_as_it_is_and_nothing_else_does() -> None:
 
 def test_a_checkpoint_of_another_task_is_refused(checkpoint: Checkpoint) -> None:
     with pytest.raises(ModelError, match="quality, not a domain classifier"):
-        judge(replace(checkpoint, task="quality"), [])
+        classifier_of(replace(checkpoint, task="quality"), "cpu")
 
 
 def test_held_out_photographs_are_those_of_the_training_record(
@@ -118,7 +126,10 @@ def test_images_are_looked_at_as_users_have_them_unless_asked_otherwise(
 ) -> None:
     Image.fromarray(photograph(0)).save(tmp_path / "a.png")
     (seen, again), plain = (
-        [judge(checkpoint, [tmp_path / "a.png"], batch=63, views=views) for _ in range(2 if views else 1)]
+        [
+            judge(classifier_of(checkpoint, "cpu"), SMALL, [tmp_path / "a.png"], batch=63, views=views)
+            for _ in range(2 if views else 1)
+        ]
         for views in (True, False)
     )
     np.testing.assert_array_equal(seen.logits, again.logits)

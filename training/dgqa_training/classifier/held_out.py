@@ -115,46 +115,6 @@ def classifier_of(checkpoint: Checkpoint, device: str) -> Callable[[Pixels], NDA
 
 
 def judge(
-    checkpoint: Checkpoint,
-    contents: Sequence[Path],
-    *,
-    device: str = "cpu",
-    workers: int = 0,
-    seed: int = 0,
-    batch: int = 8,
-    views: bool = True,
-    advance: Callable[[int], None] = lambda _: None,
-) -> HeldOut:
-    """Make all images of some contents, one after another, and let a classifier look at them.
-
-    Args:
-        checkpoint: of a domain classifier.
-        contents: photographs that it was not trained on.
-        device: "cpu" or "cuda".
-        workers: processes that make images; 0 makes them here.
-        seed: of the distortions; an image depends on it, its content's place, its type and its level.
-        batch: images that are judged at once.
-        views: whether each image is seen through a view that is no fault, as users' photographs are.
-        advance: called with the number of further images done.
-
-    Raises:
-        ModelError: the checkpoint is none of a domain classifier.
-        ImageError: a photograph cannot be read.
-    """
-    classify = classifier_of(checkpoint, device)
-    return judge_with(
-        classify,
-        checkpoint.preprocessing,
-        contents,
-        workers=workers,
-        seed=seed,
-        batch=batch,
-        views=views,
-        advance=advance,
-    )
-
-
-def judge_with(
     classify: Callable[[Pixels], NDArray[np.floating]],
     preprocessing: Preprocessing,
     contents: Sequence[Path],
@@ -165,16 +125,16 @@ def judge_with(
     views: bool = True,
     advance: Callable[[int], None] = lambda _: None,
 ) -> HeldOut:
-    """As `judge`, with a classifier of any kind.
+    """Make all images of some contents, one after another, and let a classifier look at them.
 
     Args:
-        classify: uint8 [n, crop, crop, 3] → logits [n, 26].
+        classify: uint8 [n, crop, crop, 3] → logits [n, 26], such as `classifier_of` a checkpoint.
         preprocessing: how images become crops.
         contents: photographs that it was not trained on.
         workers: processes that make images; 0 makes them here.
-        seed: as for `judge`.
+        seed: of the distortions; an image depends on it, its content's place, its type and its level.
         batch: images that are judged at once.
-        views: as for `judge`.
+        views: whether each image is seen through a view that is no fault, as users' photographs are.
         advance: called with the number of further images done.
 
     Raises:

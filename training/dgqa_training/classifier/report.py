@@ -77,15 +77,14 @@ def write(
     file = run / "domains.safetensors"
     checkpoint = checkpoints.load(file)
     contents = held_out_contents(checkpoint, source)
-    held_out = judge(checkpoint, contents, device=device, workers=workers, advance=advance)
+    classify, preprocessing = classifier_of(checkpoint, device), checkpoint.preprocessing
+    held_out = judge(classify, preprocessing, contents, workers=workers, advance=advance)
     found = {"backbone": checkpoint.backbone, "preprocessing": checkpoint.preprocessing.id} | figures(
         held_out
     )
     found["top1_pristine_saved_as"] = {
         name: _share(seen.logits.argmax(1) == PRISTINE)
-        for name, seen in pristine_saved_as(
-            classifier_of(checkpoint, device), checkpoint.preprocessing, contents
-        ).items()
+        for name, seen in pristine_saved_as(classify, preprocessing, contents).items()
     }
     named: dict[str, Any] = {}
     if len(contents) >= faults.FEWEST_CONTENTS:
