@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgqa_infer.backends.base import Backend
-from dgqa_infer.backends.batches import infer_photographs, memory_bytes
+from dgqa_infer.backends.batches import infer_photographs, memory_bytes, require_values
 from dgqa_infer.backends.choice import open_backend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.domains.classes import is_kadid
-from dgqa_infer.domains.explanation import explain as name_distortions
-from dgqa_infer.domains.explanation import probabilities_by_class
-from dgqa_infer.domains.profile import votes_of
+from dgqa_infer.domains.explainer import Explanation, explain_photographs
 from dgqa_infer.errors import BackendError, ImageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.attributes import Attributes, attributes
@@ -36,7 +33,7 @@ from dgqa_infer.options import ScoringKeywords, ScoringOptions
 from dgqa_infer.patience import DaemonThread
 from dgqa_infer.pipeline.predictor import Photo
 from dgqa_infer.quality_map import QualityMap
-from dgqa_infer.results import Distortion, Failure, Result, Score
+from dgqa_infer.results import Failure, Result, Score
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
@@ -56,17 +53,13 @@ class Prediction:
     Attributes:
         raw: quality, 0–10, the mean over crops; may be NaN.
         spread: its standard deviation over crops.
-        distortions: as in `Score`.
-        votes: as in `Score`.
-        probabilities: as in `Score`.
+        explanation: what the classifier says; None where it was not asked.
         cells: of its quality map, float32 [grid, h, w]; None where not requested.
     """
 
     raw: float
     spread: float
-    distortions: tuple[Distortion, ...] | None
-    votes: tuple[int, ...] | None = None
-    probabilities: Mapping[str, float] | None = None
+    explanation: Explanation | None
     cells: NDArray[np.float32] | None = None
 
 
@@ -278,39 +271,30 @@ class Scorer:
         grid = self.preprocessing.grid
         quality_backend, domains_backend = self._loaded.result()
         outputs = infer_photographs(quality_backend, crops, grid)
-        _require_values(outputs["quality"], 1)
+        require_values(outputs["quality"], 1)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
         cells: Sequence[NDArray[np.float32] | None] = [None] * len(quality)
         if self.options.maps:
             # A copy: a backend may use the same memory for the next batch.
             found_cells = np.array(outputs["quality_map"], np.float32)
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
-        found: Sequence[tuple[Distortion, ...] | None] = [None] * len(quality)
-        votes: Sequence[tuple[int, ...] | None] = [None] * len(quality)
-        shares: Sequence[Mapping[str, float] | None] = [None] * len(quality)
-        if domains_backend is not None and self.bundle.card.domains is not None:
-            logits = infer_photographs(domains_backend, crops, grid)["domain_logits"].astype(np.float64)
-            _require_values(logits, len(self.bundle.card.domains.classes))
-            means = logits.reshape(len(quality), grid, -1).mean(axis=1)
+        found: Sequence[Explanation | None] = [None] * len(quality)
+        domains = self.bundle.card.domains
+        if domains_backend is not None and domains is not None:
+            found = explain_photographs(domains_backend, crops, grid, domains)
             # A classifier without an answer must not pass for one that found nothing.
-            quality[~np.isfinite(means).all(axis=1)] = np.nan
-            domains = self.bundle.card.domains
-            found = [name_distortions(row, domains) for row in means]
-            if is_kadid(domains):
-                votes = [votes_of(row) for row in means]
-            if self.options.explain == "all":
-                shares = [probabilities_by_class(row, domains) for row in means]
+            quality[[each is None for each in found]] = np.nan
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
         return [
-            Prediction(float(raw), float(spread), *more)
-            for raw, spread, *more in zip(raws, spreads, found, votes, shares, cells, strict=True)
+            Prediction(float(raw), float(spread), explanation, of_map)
+            for raw, spread, explanation, of_map in zip(raws, spreads, found, cells, strict=True)
         ]
 
     def _result(self, photo: Photo, prediction: Prediction) -> Result:
         if not (math.isfinite(prediction.raw) and math.isfinite(prediction.spread)):
             return Failure(photo.path, "not_finite", f"the model gave {prediction.raw} for it", self.model_id)
-        quality_map = None
+        said, quality_map = prediction.explanation, None
         if prediction.cells is not None:
             where = places(photo.height, photo.width, self.preprocessing)
             quality_map = QualityMap(prediction.cells, where)
@@ -323,10 +307,10 @@ class Scorer:
             height=photo.height,
             warnings=photo.warnings,
             model=self.model_id,
-            distortions=prediction.distortions,
+            distortions=said.distortions if said else None,
             attributes=photo.attributes,
-            votes=prediction.votes,
-            probabilities=prediction.probabilities,
+            votes=said.votes if said else None,
+            probabilities=said.probabilities if said and self.options.explain == "all" else None,
             quality_map=quality_map,
         )
 
@@ -381,13 +365,6 @@ class Scorer:
         except ImageError as error:
             return path, error, None, None
         return path, photograph.seen(more), cut, attributes(picture) if self.measure else None
-
-
-def _require_values(output: NDArray[Any], count: int) -> None:
-    if output.size != len(output) * count:
-        raise BackendError(
-            f"an output of the model has the shape {list(output.shape)}: not {count} for each crop"
-        )
 
 
 def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> tuple[Backend, Backend | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +85,19 @@ def in_parts(
     """
     parts = [infer(crops[start : start + most]) for start in range(0, len(crops), most)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def require_values(output: NDArray[Any], count: int) -> None:
+    """Refuse an output of another shape than it should have.
+
+    Args:
+        output: [crops, ...].
+        count: values for each crop.
+
+    Raises:
+        BackendError: it has more or fewer.
+    """
+    if output.size != len(output) * count:
+        raise BackendError(
+            f"an output of the model has the shape {list(output.shape)}: not {count} for each crop"
+        )

@@ -152,12 +152,15 @@ class Domains:
         profile: domain profile of the photographs that the model was trained for, as
             `dgqa_infer.domains.profile.DomainProfile.from_card` reads it; empty without one.
         faults: class → when it is named; of every class but the first, or empty where not measured.
+        crops: which of the grid's crops explanations rest on, ascending; empty for all. Domains are selected
+            by all of them.
     """
 
     classes: tuple[str, ...]
     temperature: float
     profile: Mapping[str, Any] = field(default_factory=dict)
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    crops: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,11 @@ class Card:
             raise ModelError(
                 f"the card must have both, {DOMAIN_GRAPH} among its files and domains, or neither"
             )
+        if result.domains is not None and max(result.domains.crops, default=0) >= result.preprocessing.grid:
+            raise ModelError(
+                f"the card's domains: crops is {list(result.domains.crops)}, and there are "
+                f"{result.preprocessing.grid}, from 0 on"
+            )
         if result.precision not in result.tolerances:
             raise ModelError(f"the card's tolerances lack its own precision, {result.precision}")
         return result
@@ -267,6 +275,8 @@ class Card:
                 card["domains"]["faults"] = {
                     name: fault.as_card() for name, fault in self.domains.faults.items()
                 }
+            if self.domains.crops:
+                card["domains"]["crops"] = list(self.domains.crops)
         card["training"] = dict(self.training)
         card["figures"] = [dict(figure) for figure in self.figures]
         return card
@@ -297,10 +307,13 @@ def _domains(data: Mapping[str, Any]) -> Domains:
     profile = fields.take("profile", dict, default={})
     found = fields.take("faults", dict, default={})
     faults = {name: Fault.from_card(value, name) for name, value in found.items()}
+    crops = fields.take("crops", list, default=[])
+    if not all(type(place) is int and place >= 0 for place in crops) or sorted(set(crops)) != crops:
+        raise ModelError(f"the card's domains: crops is {crops!r}, not ascending numbers of crops")
     fields.done()
     if faults and set(faults) != set(classes[1:]):
         raise ModelError("the card's domains: faults must have each class but the first, and no other")
-    return Domains(tuple(classes), temperature, profile, faults)
+    return Domains(tuple(classes), temperature, profile, faults, tuple(crops))
 
 
 def _tolerances(data: Mapping[str, Any]) -> dict[str, float]:

@@ -63,16 +63,18 @@ def _sharpness(plane: NDArray[np.float32]) -> float:
     total = float(steps.sum(dtype=np.float64))
     if total == 0:
         return 0.0
-    lost = np.maximum(0, steps - np.abs(np.diff(_moving_average(plane), axis=0)))
+    lost = np.maximum(0, steps - np.abs(_blurred_steps(plane)))
     return float(lost.sum(dtype=np.float64)) / total
 
 
-def _moving_average(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of each pixel and the four on either side in its column; edges are repeated."""
+def _blurred_steps(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The steps down the columns after each pixel became the mean of itself and the four on either side.
+
+    Of two neighbouring means all but the ends are the same pixels; edges are repeated.
+    """
     reach = _BLUR_TAPS // 2
-    padded = np.pad(plane, ((reach + 1, reach), (0, 0)), mode="edge")
-    sums = padded.cumsum(axis=0, dtype=np.float64)
-    return np.asarray((sums[_BLUR_TAPS:] - sums[:-_BLUR_TAPS]) / _BLUR_TAPS, np.float32)
+    padded = np.pad(plane, ((reach, reach), (0, 0)), mode="edge")
+    return (padded[_BLUR_TAPS:] - padded[:-_BLUR_TAPS]) / np.float32(_BLUR_TAPS)
 
 
 def _noise(plane: NDArray[np.float32]) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
@@ -17,6 +19,7 @@ from dgqa_infer.errors import ModelError
 from dgqa_training.classifier.examples import examples, logits_of
 from dgqa_training.classifier.faults import choose
 from dgqa_training.classifier.held_out import HeldOut
+from dgqa_training.classifier.temperature import fit_temperature
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.official_checkpoint import import_classifier
@@ -97,19 +100,21 @@ def look_at_examples(
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.
     """
-    require_kadid(bundle.card.domains, bundle.card.name)
-    preprocessing = bundle.card.preprocessing
+    domains, preprocessing = bundle.card.domains, bundle.card.preprocessing
+    require_kadid(domains, bundle.card.name)
+    assert domains is not None
     with OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as backend:
         return logits_of(
             examples(contents, preprocessing),
             preprocessing,
             lambda crops: backend.infer(crops)["domain_logits"],
+            chosen=domains.crops,
             advance=advance,
         )
 
 
 def with_faults(bundle: Bundle, seen: HeldOut, folder: str | os.PathLike[str]) -> Bundle:
-    """Write a bundle again, with thresholds and severities of explanations chosen for its own graph.
+    """Write a bundle again: temperature, thresholds and severities of explanations, chosen for its own graph.
 
     The training's report chooses them too; this is for a classifier without one.
 
@@ -126,11 +131,12 @@ def with_faults(bundle: Bundle, seen: HeldOut, folder: str | os.PathLike[str]) -
     domains = bundle.card.domains
     require_kadid(domains, bundle.card.name)
     assert domains is not None
-    faults, record = choose(seen, domains.temperature)
+    temperature = round(fit_temperature(seen.logits, np.where(seen.identities, 0, seen.classes)), 5)
+    faults, record = choose(seen, temperature)
     by_name = {name: faults[name.replace("_", "-")] for name in domains.classes[1:]}
     card = replace(
         bundle.card,
-        domains=replace(domains, faults=by_name),
+        domains=replace(domains, temperature=temperature, faults=by_name),
         training={**bundle.card.training, "explanations": record},
     )
     return write_bundle(folder, {name: bundle.graph_bytes(name) for name in card.files}, card)

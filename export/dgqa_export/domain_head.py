@@ -70,7 +70,10 @@ def retrain_head(
     graph = replace_domain_head(graph, fit(statistics, classes, recipe))
     with OnnxRuntimeBackend(graph) as backend:
         seen = logits_of(
-            examples(kept, preprocessing), preprocessing, lambda crops: backend.infer(crops)["domain_logits"]
+            examples(kept, preprocessing),
+            preprocessing,
+            lambda crops: backend.infer(crops)["domain_logits"],
+            chosen=domains.crops,
         )
     temperature = fit_temperature(seen.logits, np.where(seen.identities, 0, seen.classes))
     faults, chosen = choose(seen, temperature)

@@ -22,6 +22,8 @@ export interface Card {
   readonly domains?: {
     readonly classes: readonly string[];
     readonly temperature: number;
+    /** Which of the grid's crops explanations rest on. */
+    readonly crops: readonly number[];
     readonly faults: Readonly<Record<string, Fault>>;
   };
 }
@@ -49,6 +51,7 @@ export function readCard(text: string): Card {
         domains: {
           classes: domains.classes,
           temperature: domains.temperature,
+          crops: domains.crops ?? Array.from({ length: preprocessing.grid }, (_, place) => place),
           faults: Object.fromEntries(Object.entries(domains.faults ?? {}).map(([name, fault]) => [name, faultOf(fault)])),
         },
       }),

@@ -96,7 +96,7 @@ export class Scorer<Extra> {
     const quality = Array.from(found["quality"].data as Float32Array);
     const raw = mean(quality);
     if (!Number.isFinite(raw)) throw new ImageError("not_finite", `the model gave ${raw} for it`);
-    const distortions = await this.explained(input);
+    const distortions = await this.explained(cut.data);
     return {
       score: this.scoreOf(raw),
       raw,
@@ -129,11 +129,17 @@ export class Scorer<Extra> {
     return this.platform.decode(source as Exclude<Extra, Rgba> | Uint8Array, this.limits);
   }
 
-  private async explained(input: Tensor): Promise<Distortion[] | undefined> {
+  private async explained(cut: Uint8Array): Promise<Distortion[] | undefined> {
     if (this.domains === undefined || this.card.domains === undefined) return undefined;
+    const { classes, crops } = this.card.domains;
+    const side = this.card.preprocessing.crop;
+    const length = side * side * 3;
+    const chosen = new Uint8Array(crops.length * length);
+    crops.forEach((from, to) => chosen.set(cut.subarray(from * length, (from + 1) * length), to * length));
+    const input = this.platform.tensor(chosen, [crops.length, side, side, 3]);
     const { domain_logits: found } = await this.domains.run({ crops: input }, ["domain_logits"]);
-    const crops = rows(found.data as Float32Array, this.card.preprocessing.grid);
-    const logits = this.card.domains.classes.map((_, index) => mean(crops.map((crop) => crop[index])));
+    const each = rows(found.data as Float32Array, crops.length);
+    const logits = classes.map((_, index) => mean(each.map((crop) => crop[index])));
     if (!logits.every(Number.isFinite)) throw new ImageError("not_finite", "the classifier gave no finite numbers");
     return explain(logits, this.card.domains);
   }
