@@ -7,8 +7,9 @@ the model runs on the same device for both, and no label is read. What the CPU h
 counted. Then all are scored through worker processes, both ways in turns. The report goes to
 `results/gpu_decoding.json`.
 
-`--device cpu` takes nvImageCodec's own codec without a GPU. It shows how far the shrinking alone is from
-Pillow's; its times would mean nothing and are not taken. On a GPU this has not been run yet.
+`--device cpu` takes nvImageCodec's own codec without a GPU, with `--name gpu_decoding_on_cpu` for the report.
+It shows how far this way's pixels and scores are from the usual one's, which decodes large photographs at a
+part of their size; its times would mean nothing and are not taken. On a GPU this has not been run yet.
 """
 
 from __future__ import annotations
