@@ -60,24 +60,24 @@ class MemoryPlan:
     most: int
 
     @classmethod
-    def of(cls, total: int, *, model: int, workers: int, slots: int) -> MemoryPlan:
+    def of(cls, total: int, *, model: int, workers: int, crops: int) -> MemoryPlan:
         """Share out.
 
         Args:
             total: bytes for all processes.
             model: bytes that the model takes.
             workers: number of worker processes.
-            slots: bytes of the crops that are under way, and of their copies.
+            crops: bytes of the crops that are under way.
 
         Raises:
             UsageError: nothing would be left for photographs; says what takes how much.
         """
-        decoding = total - SCORING_BYTES - model - workers * WORKER_BYTES - slots
+        decoding = total - SCORING_BYTES - model - workers * WORKER_BYTES - crops
         if decoding < workers * WORKER_BYTES:
             raise UsageError(
                 f"--limit-total-memory of {_gb(total)} is too little: {workers} workers take "
                 f"{_gb(workers * WORKER_BYTES)}, the model {_gb(SCORING_BYTES + model)}, and the crops of a "
-                f"batch {_gb(slots)}, which leaves too little for photographs; take fewer --workers, "
+                f"batch {_gb(crops)}, which leaves too little for photographs; take fewer --workers, "
                 "a smaller --batch-size, or raise the limit"
             )
         free = decoding // 2 // workers

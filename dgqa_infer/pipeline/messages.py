@@ -36,9 +36,8 @@ class WorkerSettings:
         preview: longest side of the picture that comes home with the crops, in pixels; 0 for none.
         measure: also measure sharpness, brightness and noise of the picture that crops are cut from.
         jpeg_device: the GPU that decodes plain JPEGs, "cuda:N"; None where the CPU decodes all.
-        slots: number of slots in the shared memory.
         seconds: of wall time, for one file.
-        memory_bytes: address space of the worker, beside the slots.
+        memory_bytes: address space of the worker, beside the memory that crops go into.
         free_bytes: a photograph that needs more memory asks before it is decoded.
         most_bytes: one that needs more is not decoded.
         addresses: whether a file may be an address, which takes a network.
@@ -51,7 +50,6 @@ class WorkerSettings:
     preview: int
     measure: bool
     jpeg_device: str | None
-    slots: int
     seconds: float
     memory_bytes: int
     free_bytes: int
@@ -61,18 +59,16 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """To a worker: decode this file into this slot.
+    """To a worker: decode this file. What was said of the file before has been copied from the shared memory.
 
     Attributes:
         name: path or address of the file; of an encoded photograph in memory, what it is called, or None.
-        slot: where its crops go.
         crashes: how many workers it has ended.
         in_memory: whether a descriptor of the encoded photograph follows this message.
         measure: whether its attributes are measured, where the settings have attributes measured.
     """
 
     name: str | None
-    slot: int
     crashes: int
     in_memory: bool
     measure: bool = True
@@ -120,7 +116,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """From a worker: the crops are in their slot.
+    """From a worker: the crops are in the shared memory.
 
     Attributes:
         size: of the file, in bytes.
@@ -128,7 +124,7 @@ class Decoded:
         width: of the upright photograph, in pixels.
         height: likewise.
         warnings: stable words for what a careful reader should know.
-        preview: width and height of the picture in the slot; None where none was asked for.
+        preview: width and height of the picture beside them; None where none was asked for.
         attributes: what was measured; None where not requested.
         seconds: that decoding, cutting and measuring took, with the wait of a large photograph for its turn.
     """
@@ -156,7 +152,7 @@ class Decoded:
             measure: of the file.
 
         Raises:
-            ValueError: the photograph is larger than the limits, the preview does not fit into its slot, or
+            ValueError: the photograph is larger than the limits, the preview does not fit into its place, or
                 preview or attributes are missing or were not asked for.
         """
         _require(max(self.width, self.height) <= settings.limits.side, "width or height")
@@ -207,7 +203,7 @@ def decode_settings(data: bytes) -> WorkerSettings:
 
 
 def decode_order(data: bytes) -> Order:
-    """Read a worker's settings.
+    """Read what a worker is told.
 
     Raises:
         ValueError: these bytes are no order.

@@ -1,7 +1,7 @@
 """Inputs in, results out: worker processes decode, full batches are predicted, and one file harms no other.
 
 One thread does the talking and never waits for the model, which has a thread of its own. What is in memory at
-once is bounded by slots for crops, by the memory of what is decoded, and by how far results may run ahead of
+once is bounded by places for crops, by the memory of what is decoded, and by how far results may run ahead of
 a slow file.
 `Schedule` knows where each input is; this module moves it on.
 """
@@ -18,21 +18,20 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Generic, Self
 
-import numpy as np
-
 from dgqa_infer.errors import BackendError, ErrorCode, ImageError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.inputs.addresses import shown
 from dgqa_infer.inputs.files import Encoded, Input
 from dgqa_infer.options import WorkerLimits
 from dgqa_infer.patience import DaemonThread
+from dgqa_infer.pipeline.crop_batches import CropBatches
 from dgqa_infer.pipeline.memory import MemoryPlan, default_total, default_workers
 from dgqa_infer.pipeline.messages import Ask, Decoded, Failed, Read, Ready, WorkerSettings
 from dgqa_infer.pipeline.predictor import Outcome, Photo, Predictor, R
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.read_ahead import ReadAhead
-from dgqa_infer.pipeline.schedule import PATIENCE_SECONDS, TASKS_PER_WORKER, Batch, Schedule, Task
-from dgqa_infer.pipeline.shared_memory import SharedSlots, slot_bytes
+from dgqa_infer.pipeline.schedule import PATIENCE_SECONDS, Batch, Schedule, Task
+from dgqa_infer.pipeline.shared_memory import shared_bytes
 from dgqa_infer.pipeline.worker import Worker
 from dgqa_infer.results import Failure
 
@@ -83,15 +82,13 @@ class Pipeline(Generic[R]):
         self._schedule: Schedule[Worker, Outcome[R]] = Schedule(
             workers=count, batch_size=predictor.batch_size
         )
-        one = slot_bytes(predictor.preprocessing, preview)
-        # Two batches are copied: one that the model works on, and the next.
+        # What is decoded, a batch that the model works on and the next, and the memory of each worker.
+        places = self._schedule.places + 2 * predictor.batch_size + count
         self._memory = MemoryPlan.of(
-            total, model=model, workers=count, slots=(self._schedule.slots + 2 * predictor.batch_size) * one
+            total, model=model, workers=count, crops=places * shared_bytes(predictor.preprocessing, preview)
         )
-        self._settings = _worker_settings(
-            predictor, limits, self._memory, self._schedule.slots, seed, preview, addresses
-        )
-        self._slots = SharedSlots(self._schedule.slots, predictor.preprocessing, preview)
+        self._settings = _worker_settings(predictor, limits, self._memory, seed, preview, addresses)
+        self._batches = CropBatches(predictor.batch_size, predictor.preprocessing)
         self._max_ahead = _MAX_AHEAD_WITH_PREVIEWS if preview else _MAX_AHEAD
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = _waker(self._selector)
@@ -108,9 +105,9 @@ class Pipeline(Generic[R]):
         return self._settings.limits.allow_private
 
     @property
-    def slots(self) -> int:
-        """How many inputs have a place for their crops at the same time."""
-        return self._schedule.slots
+    def places(self) -> int:
+        """How many inputs it works on at the same time, at most."""
+        return self._schedule.places
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -140,7 +137,7 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
-        self._schedule.tasks_per_worker, self._schedule.patience = TASKS_PER_WORKER, PATIENCE_SECONDS
+        self._schedule.patience = PATIENCE_SECONDS
         early: dict[int, Outcome[R]] = {}
         given = 0
         # What was taken and not given is early or under way, and what is under way is few.
@@ -163,8 +160,7 @@ class Pipeline(Generic[R]):
         Raises:
             BackendError: the runtime failed, or no worker can be started.
         """
-        # None is handed to a worker that has another in its hands, or waits for a model that has no other.
-        self._schedule.tasks_per_worker, self._schedule.patience = 1, 0.0
+        self._schedule.patience = 0.0
         return self._outcomes(inputs, lambda: True)
 
     def close(self) -> None:
@@ -179,7 +175,6 @@ class Pipeline(Generic[R]):
         self._selector.close()
         self._wake.close()
         self._woken.close()
-        self._slots.close()
 
     def __enter__(self) -> Self:
         return self
@@ -204,12 +199,15 @@ class Pipeline(Generic[R]):
                     taken += 1
                 self._hand_out()
                 self._predict_batches(no_more_inputs=names.idle or self._stopping)
-                if not schedule.has_outcomes:
-                    if schedule.idle and (names.ended or self._stopping):
-                        names.raise_failure()
-                        return
+                if schedule.has_outcomes:
+                    yield schedule.next_outcome()
+                    # Whoever takes an outcome may take long over it: workers get their next file in between.
+                    self._wait(at_most=0.0)
+                elif schedule.idle and (names.ended or self._stopping):
+                    names.raise_failure()
+                    return
+                else:
                     self._wait()
-                yield from schedule.outcomes()
 
     # Inputs and workers
 
@@ -223,7 +221,7 @@ class Pipeline(Generic[R]):
     def _hand_out(self) -> None:
         while True:
             if self._schedule.wants_worker:
-                worker = Worker(self._settings, self._slots.descriptor, self._begun)
+                worker = Worker(self._settings, self._begun)
                 self._begun = None
                 self._schedule.workers.append(worker)
                 self._selector.register(worker, selectors.EVENT_READ)
@@ -232,12 +230,18 @@ class Pipeline(Generic[R]):
             worker, task = given
             worker.give(task)
 
-    def _wait(self) -> None:
-        """Until a worker, the model or the inputs have something to say, or a file's time is up."""
+    def _wait(self, at_most: float | None = None) -> None:
+        """Until a worker, the model or the inputs have something to say, or a file's time is up.
+
+        Args:
+            at_most: seconds; None without end.
+        """
         deadlines = [each.deadline for each in self._schedule.workers if each.deadline is not None]
         if not self._running and (patience := self._schedule.patience_ends()) is not None:
             deadlines.append(patience)
         timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        if at_most is not None:
+            timeout = at_most
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._woken:
                 self._woken.recv(4096)
@@ -266,11 +270,12 @@ class Pipeline(Generic[R]):
             case Ask():
                 self._asking.append(worker)
             case Decoded():
+                # Before it gets another file: that one may take it over.
+                preview = worker.crops.preview(*answer.preview) if answer.preview else None
+                self._batches.add(worker.crops.crops, preview)
                 self._schedule.decoded(worker, answer, time.monotonic())
-                worker.start_clock()
             case Failed():
                 self._fail(self._schedule.failed(worker), answer)
-                worker.start_clock()
 
     def _admit(self) -> None:
         """Let workers decode large photographs while there is room, in their turn."""
@@ -319,12 +324,7 @@ class Pipeline(Generic[R]):
             )
             if batch is None:
                 return
-            crops = np.concatenate([self._slots.pixels[task.slot] for task, _ in batch])
-            previews = [
-                self._slots.preview(task.slot, *found.preview) if found.preview else None
-                for task, found in batch
-            ]
-            self._schedule.copied(batch)
+            crops, previews = self._batches.take()
             future = self._thread.submit(partial(_predict, self._predictor, crops, batch, previews))
             future.add_done_callback(lambda _: self._nudge())
             self._running.append(future)
@@ -350,7 +350,6 @@ def _worker_settings(
     predictor: Predictor[R],
     limits: WorkerLimits,
     memory: MemoryPlan,
-    slots: int,
     seed: int | None,
     preview: int,
     addresses: bool,
@@ -364,7 +363,6 @@ def _worker_settings(
         # Crops at random places are cut from the photograph, not from the picture that is measured.
         measure=predictor.measure and seed is None,
         jpeg_device=predictor.jpeg_device,
-        slots=slots,
         seconds=limits.seconds,
         memory_bytes=limits.memory_bytes,
         free_bytes=memory.free,

@@ -1,4 +1,4 @@
-"""Memory that decoding processes write into and the scoring process reads: crops, and perhaps previews."""
+"""Memory that a decoding process writes into and the scoring process reads: crops, and perhaps a preview."""
 
 from __future__ import annotations
 
@@ -13,51 +13,50 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 
 
-class SharedSlots:
-    """A slot for each file on its way; the memory vanishes with the last process that has it.
+class SharedCrops:
+    """Room for one photograph; the memory vanishes with the last process that has it.
+
+    Each worker process has its own, and the next file is handed to it only once the crops of the one before
+    have been copied. So a decoder that a file has taken over reaches no crops but those of its own file and
+    of files that come to it later.
 
     Attributes:
-        descriptor: of the memory, for a worker to inherit.
-        pixels: uint8 [slots, grid, crop, crop, 3].
+        descriptor: of the memory, for the one process that writes into it.
+        crops: uint8 [grid, crop, crop, 3].
     """
 
-    def __init__(self, count: int, preprocessing: Preprocessing, preview: int = 0) -> None:
+    def __init__(self, preprocessing: Preprocessing, preview: int = 0) -> None:
         """Reserve the memory; the system gives it page by page, as it is used.
 
         Args:
-            count: number of slots.
             preprocessing: says what crops there are.
-            preview: longest side of the previews, in pixels; 0 for none.
+            preview: longest side of the preview, in pixels; 0 for none.
         """
         self.descriptor = system.memory_file("dgqa-crops")
-        os.ftruncate(self.descriptor, count * slot_bytes(preprocessing, preview))
+        os.ftruncate(self.descriptor, shared_bytes(preprocessing, preview))
         system.keep_size(self.descriptor)
-        self.pixels, self._previews = views(self.descriptor, count, preprocessing, preview)
+        self.crops, self._preview = views(self.descriptor, preprocessing, preview)
 
-    def preview(self, slot: int, width: int, height: int) -> Pixels:
-        """A copy of the preview in a slot, uint8 [height, width, 3]."""
-        return self._previews[slot, : height * width * 3].reshape(height, width, 3).copy()
+    def preview(self, width: int, height: int) -> Pixels:
+        """A copy of the preview, uint8 [height, width, 3]."""
+        return self._preview[: height * width * 3].reshape(height, width, 3).copy()
 
     def close(self) -> None:
         """Let go of the memory."""
         os.close(self.descriptor)
-        self.pixels, self._previews = self.pixels[:0].copy(), self._previews[:0].copy()
+        self.crops, self._preview = self.crops[:0].copy(), self._preview[:0].copy()
 
 
-def views(descriptor: int, count: int, preprocessing: Preprocessing, preview: int) -> tuple[Pixels, Pixels]:
-    """The same memory as an array of crops and one of previews.
+def views(descriptor: int, preprocessing: Preprocessing, preview: int) -> tuple[Pixels, Pixels]:
+    """The same memory as an array of crops and one for a preview.
 
     Returns:
-        uint8 [slots, grid, crop, crop, 3] and uint8 [slots, bytes of the largest preview].
+        uint8 [grid, crop, crop, 3] and uint8 [bytes of the largest preview].
     """
     grid, crop = preprocessing.grid, preprocessing.crop
-    crops = count * _crop_bytes(preprocessing)
-    size = crops + count * _preview_bytes(preview)
-    memory = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
-    return (
-        memory[:crops].reshape(count, grid, crop, crop, 3),
-        memory[crops:].reshape(count, _preview_bytes(preview)),
-    )
+    memory = np.frombuffer(mmap.mmap(descriptor, shared_bytes(preprocessing, preview)), np.uint8)
+    crops = crop_bytes(preprocessing)
+    return memory[:crops].reshape(grid, crop, crop, 3), memory[crops:]
 
 
 def shrink_to_preview(image: Pixels, side: int) -> Pixels:
@@ -78,14 +77,11 @@ def shrink_to_preview(image: Pixels, side: int) -> Pixels:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
 
 
-def slot_bytes(preprocessing: Preprocessing, preview: int) -> int:
-    """Size of one slot."""
-    return _crop_bytes(preprocessing) + _preview_bytes(preview)
-
-
-def _crop_bytes(preprocessing: Preprocessing) -> int:
+def crop_bytes(preprocessing: Preprocessing) -> int:
+    """Size of a photograph's crops."""
     return preprocessing.grid * preprocessing.crop**2 * 3
 
 
-def _preview_bytes(side: int) -> int:
-    return side * side * 3
+def shared_bytes(preprocessing: Preprocessing, preview: int) -> int:
+    """Size of a photograph's crops and of the largest preview."""
+    return crop_bytes(preprocessing) + preview * preview * 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from multiprocessing.connection import Connection
 
 from dgqa_infer import system
@@ -24,6 +23,7 @@ from dgqa_infer.pipeline.messages import (
 )
 from dgqa_infer.pipeline.process import WorkerProcess
 from dgqa_infer.pipeline.schedule import Task
+from dgqa_infer.pipeline.shared_memory import SharedCrops
 
 _STARTUP_SECONDS = 120.0
 
@@ -32,23 +32,23 @@ class Worker:
     """One worker process.
 
     Attributes:
-        tasks: what it was given and has not answered, oldest first; `Schedule` sees to them.
-        deadline: `time.monotonic()` at which the start or the first task has had its time; None while idle.
+        task: what it was given and has not answered; `Schedule` sees to it.
+        crops: memory that it writes into; no other process has it.
+        deadline: `time.monotonic()` at which the start or the task has had its time; None while idle.
         asking: bytes that it waits to be admitted with; 0 while it does not.
         admitted: bytes that it was admitted with, for the file in hand.
         read: what it has read of the file in hand; None while it reads.
         ready: whether it has started.
     """
 
-    def __init__(self, settings: WorkerSettings, memory: int, process: WorkerProcess | None = None) -> None:
+    def __init__(self, settings: WorkerSettings, process: WorkerProcess | None = None) -> None:
         """Tell a process what to do.
 
         Args:
             settings: how it decodes.
-            memory: descriptor of the memory that crops go into.
             process: one that was begun before; None for a new one.
         """
-        self.tasks: deque[Task] = deque()
+        self.task: Task | None = None
         self.asking = 0
         self.admitted = 0
         self.read: Read | None = None
@@ -56,7 +56,8 @@ class Worker:
         self.deadline: float | None = time.monotonic() + _STARTUP_SECONDS
         self._settings = settings
         self._process = process or WorkerProcess(addresses=settings.addresses)
-        self._connection = Connection(self._process.connect(memory))
+        self.crops = SharedCrops(settings.preprocessing, settings.preview)
+        self._connection = Connection(self._process.connect(self.crops.descriptor))
         self._send(encode(settings))
 
     @property
@@ -69,22 +70,21 @@ class Worker:
         return self._connection.fileno()
 
     def give(self, task: Task) -> None:
-        """Tell it of the last of its `tasks`."""
-        if len(self.tasks) == 1:
-            self.start_clock()
+        """Tell it of its `task`."""
+        self._start_clock()
         encoded = isinstance(task.source, Encoded)
-        self._send(encode(Decode(task.name, task.slot, task.crashes, encoded, task.measure)))
+        self._send(encode(Decode(task.name, task.crashes, encoded, task.measure)))
         if isinstance(task.source, Encoded):
             self._send_memory(task.source.data)
 
     def admit(self) -> None:
         """Let it decode what it asks for."""
         self.admitted, self.asking = self.asking, 0
-        self.start_clock()
+        self._start_clock()
         self._send(encode(Admit()))
 
     def answer(self) -> Answer:
-        """Read one message. After a `Decoded` or `Failed` its first task is over; then `start_clock`.
+        """Read one message. After a `Decoded` or `Failed` its task is over.
 
         Raises:
             EOFError: the process has ended, or says what our worker would not: it was taken over by a file.
@@ -93,14 +93,16 @@ class Worker:
             found = decode_answer(self._connection.recv_bytes(MAX_BYTES))
             if isinstance(found, Decoded):
                 # Without a task there is nothing to check it against; it is refused below.
-                found.refuse_beyond(self._settings, measure=not self.tasks or self.tasks[0].measure)
+                found.refuse_beyond(self._settings, measure=self.task is None or self.task.measure)
         except (OSError, ValueError) as error:
             raise EOFError from error
-        if isinstance(found, Ready) == self.ready or not (self.tasks or isinstance(found, Ready)):
+        if isinstance(found, Ready) == self.ready or (self.task is None and not isinstance(found, Ready)):
             raise EOFError
         if isinstance(found, Ready):
             self.ready = True
-            self.start_clock()
+            self.deadline = None
+            if self.task is not None:
+                self._start_clock()
         elif isinstance(found, Read):
             # Once for a file, and first: who says so again and again would keep this process busy.
             if self.read or self.asking or self.admitted:
@@ -114,13 +116,8 @@ class Worker:
             self.deadline = None
         else:
             self.asking = self.admitted = 0
-            self.read = None
+            self.read = self.deadline = None
         return found
-
-    def start_clock(self) -> None:
-        """The time of the first task begins now; the start has its own."""
-        if self.ready:
-            self.deadline = time.monotonic() + self._settings.seconds if self.tasks else None
 
     def end(self) -> str:
         """Kill it, if it has not ended by itself.
@@ -129,7 +126,7 @@ class Worker:
             How it ended, in words; for one that never became ready also the last line that it wrote.
         """
         words, said = self._process.end()
-        self._connection.close()
+        self._let_go()
         return words if self.ready or not said else f"{words}: {said}"
 
     def kill(self, *, wait: bool = True) -> None:
@@ -140,7 +137,17 @@ class Worker:
         """
         self._process.kill(wait=wait)
         if wait:
+            self._let_go()
+
+    def _start_clock(self) -> None:
+        """The time of the task begins now; the start has its own."""
+        if self.ready:
+            self.deadline = time.monotonic() + self._settings.seconds
+
+    def _let_go(self) -> None:
+        if not self._connection.closed:
             self._connection.close()
+            self.crops.close()
 
     def _send(self, data: bytes) -> None:
         # If it has ended, the selector will say so, and its tasks are seen to there.

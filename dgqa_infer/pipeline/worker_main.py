@@ -11,7 +11,6 @@ import os
 import signal
 import time
 import zlib
-from collections import deque
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ from dgqa_infer.pipeline.messages import (
     decode_settings,
     encode,
 )
-from dgqa_infer.pipeline.shared_memory import shrink_to_preview, slot_bytes, views
+from dgqa_infer.pipeline.shared_memory import shared_bytes, shrink_to_preview, views
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
@@ -71,34 +70,22 @@ class _Parent:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._later: deque[tuple[Decode, int | None]] = deque()
 
     def say(self, answer: Answer) -> None:
         self._connection.send_bytes(encode(answer))
 
     def next_task(self) -> tuple[Decode, int | None]:
         """A task, and the descriptor of a photograph that is in memory."""
-        while not self._later:
-            self._receive()
-        return self._later.popleft()
+        order = decode_order(self._connection.recv_bytes())
+        if not isinstance(order, Decode):
+            raise ValueError("nothing was asked that could be admitted")
+        return order, system.take_over(self._connection.fileno()) if order.in_memory else None
 
     def ask(self, needed: int) -> None:
         """Wait until there are so many bytes of memory for a photograph."""
         self.say(Ask(needed))
-        # The next task may have been on its way already.
-        while not self._receive():
-            pass
-
-    def _receive(self) -> bool:
-        """Read one message; whether it admits a photograph."""
-        order = decode_order(self._connection.recv_bytes())
-        if isinstance(order, Admit):
-            return True
-        memory = None
-        if order.in_memory:
-            memory = system.take_over(self._connection.fileno())
-        self._later.append((order, memory))
-        return False
+        if not isinstance(decode_order(self._connection.recv_bytes()), Admit):
+            raise ValueError("another file came before this one was decoded")
 
 
 class _Decoder:
@@ -107,7 +94,7 @@ class _Decoder:
     def __init__(self, parent: _Parent, settings: WorkerSettings, memory: int) -> None:
         self._parent = parent
         self._settings = settings
-        self._slots, self._previews = views(memory, settings.slots, settings.preprocessing, settings.preview)
+        self._shared, self._preview = views(memory, settings.preprocessing, settings.preview)
         self._on_device = _on_device(settings)
         self._seconds = int(settings.seconds) + _GRACE_SECONDS
         _confine(settings)
@@ -176,11 +163,11 @@ class _Decoder:
             # Of the file's content, so that neither its name nor its place among others matters.
             generator = np.random.default_rng([settings.seed, zlib.crc32(file.data)])
             cut, more = random_crops(photograph.pixels, preprocessing, generator)
-        self._slots[task.slot] = cut
+        self._shared[:] = cut
         preview = None
         if settings.preview:
             small = shrink_to_preview(photograph.pixels, settings.preview)
-            self._previews[task.slot, : small.size] = small.ravel()
+            self._preview[: small.size] = small.ravel()
             preview = (small.shape[1], small.shape[0])
         warnings = (*photograph.warnings, *more)
         seconds = time.perf_counter() - begun
@@ -211,8 +198,8 @@ def _on_device(settings: WorkerSettings) -> DeviceDecoder | None:
 
 
 def _confine(settings: WorkerSettings) -> None:
-    # The places for crops are no file's.
-    memory = settings.memory_bytes + settings.slots * slot_bytes(settings.preprocessing, settings.preview)
+    # The place for crops is no file's.
+    memory = settings.memory_bytes + shared_bytes(settings.preprocessing, settings.preview)
     if settings.jpeg_device is not None:
         # CUDA has reserved addresses for all memory of all GPUs by now; what files need comes on top of it.
         memory += system.address_space()

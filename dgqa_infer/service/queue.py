@@ -79,7 +79,7 @@ class ScoringQueue:
         self._on_failure = on_failure
         self._pipeline = Pipeline(predictor, workers=workers, limits=limits, addresses=False)
         # What the pipeline has taken cannot be called back, so it is given no more than it can work on.
-        self._room = threading.Semaphore(self._pipeline.slots)
+        self._room = threading.Semaphore(self._pipeline.places)
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._handed: dict[int, _Job] = {}
         self._lock = threading.Lock()

@@ -15,14 +15,14 @@ GB = 1_000_000_000
 @given(
     total=st.integers(1, 100).map(lambda tenths: tenths * GB // 10),
     workers=st.integers(1, 16),
-    slots=st.integers(0, GB),
+    crops=st.integers(0, GB),
     wishes=st.lists(st.integers(1, 20 * GB), max_size=40),
 )
 def test_what_is_admitted_at_once_is_never_more_than_there_is(
-    total: int, workers: int, slots: int, wishes: list[int]
+    total: int, workers: int, crops: int, wishes: list[int]
 ) -> None:
     try:
-        plan = MemoryPlan.of(total, model=50_000_000, workers=workers, slots=slots)
+        plan = MemoryPlan.of(total, model=50_000_000, workers=workers, crops=crops)
     except UsageError:
         return
     admitted = [0] * workers
@@ -37,14 +37,14 @@ def test_what_is_admitted_at_once_is_never_more_than_there_is(
 
 @given(workers=st.integers(1, 32))
 def test_whatever_may_be_decoded_is_admitted_when_nobody_else_asks(workers: int) -> None:
-    plan = MemoryPlan.of(16 * GB, model=0, workers=workers, slots=0)
+    plan = MemoryPlan.of(16 * GB, model=0, workers=workers, crops=0)
     assert plan.admits(plan.most, [0] * (workers - 1))
     assert not plan.admits(plan.most + 1, [0] * (workers - 1))
 
 
 def test_a_batch_that_does_not_fit_is_refused_with_what_takes_how_much() -> None:
     with pytest.raises(UsageError) as error:
-        MemoryPlan.of(4 * GB, model=100_000_000, workers=2, slots=150 * GB)
+        MemoryPlan.of(4 * GB, model=100_000_000, workers=2, crops=150 * GB)
     assert "crops of a batch 150.00 GB" in str(error.value)
     assert "--batch-size" in str(error.value)
 

@@ -50,7 +50,6 @@ SETTINGS = WorkerSettings(
     50,
     True,
     "cuda:1",
-    9,
     1.5,
     10**9,
     10**6,
@@ -81,9 +80,7 @@ answers = st.one_of(
 )
 orders = st.one_of(
     st.just(Admit()),
-    st.builds(
-        Decode, st.none() | st.text(), st.integers(0, 99), st.integers(0, 2), st.booleans(), st.booleans()
-    ),
+    st.builds(Decode, st.none() | st.text(), st.integers(0, 2), st.booleans(), st.booleans()),
 )
 
 
@@ -100,7 +97,7 @@ def test_an_order_arrives_as_it_was_sent(order: Order) -> None:
 def test_settings_arrive_as_they_were_sent_and_names_need_not_be_text() -> None:
     assert decode_settings(encode(SETTINGS)) == SETTINGS
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    assert decode_order(encode(Decode(name, 0, 0, False))) == Decode(name, 0, 0, False)
+    assert decode_order(encode(Decode(name, 0, False))) == Decode(name, 0, False)
 
 
 WRONG: list[Any] = [

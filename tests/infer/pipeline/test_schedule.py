@@ -22,7 +22,7 @@ DECODED = Decoded(1, None, 2, 3, ())
 
 class FakeWorker:
     def __init__(self) -> None:
-        self.tasks: deque[Task] = deque()
+        self.task: Task | None = None
 
 
 class Run(RuleBasedStateMachine):
@@ -31,12 +31,11 @@ class Run(RuleBasedStateMachine):
     @initialize(
         workers=st.integers(1, 3),
         batch_size=st.integers(1, 4),
-        at_once=st.integers(1, 2),
         patience=st.sampled_from([0.0, PATIENCE_SECONDS]),
     )
-    def begin(self, workers: int, batch_size: int, at_once: int, patience: float) -> None:
+    def begin(self, workers: int, batch_size: int, patience: float) -> None:
         self.schedule: Schedule[FakeWorker, str] = Schedule(workers=workers, batch_size=batch_size)
-        self.schedule.tasks_per_worker, self.schedule.patience = at_once, patience
+        self.schedule.patience = patience
         self.workers, self.batch_size = workers, batch_size
         self.now = 0.0
         self.taken = 0
@@ -45,8 +44,8 @@ class Run(RuleBasedStateMachine):
         self.decoded: deque[tuple[int, float]] = deque()
         self.crashes: dict[int, int] = {}
 
-    def held(self) -> list[FakeWorker]:
-        return [worker for worker in self.schedule.workers if worker.tasks]
+    def held(self) -> list[tuple[FakeWorker, Task]]:
+        return [(worker, worker.task) for worker in self.schedule.workers if worker.task is not None]
 
     @rule(seconds=st.floats(0, 2))
     def time_passes(self, seconds: float) -> None:
@@ -69,41 +68,41 @@ class Run(RuleBasedStateMachine):
             self.schedule.workers.append(FakeWorker())
             assert len(self.schedule.workers) <= self.workers
             assert self.schedule.assign() is not None
-        before = {id(worker): len(worker.tasks) for worker in self.schedule.workers}
+        before = self.held()
         while (given := self.schedule.assign()) is not None:
             worker, task = given
-            assert worker.tasks[-1] is task
-        assert all(len(worker.tasks) >= before[id(worker)] for worker in self.schedule.workers)
+            assert worker.task is task
+            assert worker not in [each for each, _ in before]
+        assert set(before) <= set(self.held())
 
     @precondition(lambda self: self.held())
     @rule(data=st.data())
     def a_worker_decodes(self, data: st.DataObject) -> None:
-        worker = data.draw(st.sampled_from(self.held()))
-        self.decoded.append((worker.tasks[0].index, self.now))
+        worker, task = data.draw(st.sampled_from(self.held()))
+        self.decoded.append((task.index, self.now))
         self.schedule.decoded(worker, DECODED, self.now)
 
     @precondition(lambda self: self.held())
     @rule(data=st.data())
     def a_file_fails(self, data: st.DataObject) -> None:
-        worker = data.draw(st.sampled_from(self.held()))
-        first = worker.tasks[0]
-        assert self.schedule.failed(worker) is first
-        self.schedule.end(first.index, "failed")
+        worker, task = data.draw(st.sampled_from(self.held()))
+        assert self.schedule.failed(worker) is task
+        assert worker.task is None
+        self.schedule.end(task.index, "failed")
 
     @precondition(lambda self: self.held())
     @rule(data=st.data())
     def a_file_takes_too_long(self, data: st.DataObject) -> None:
-        worker = data.draw(st.sampled_from(self.held()))
-        first = worker.tasks[0]
-        assert self.schedule.timed_out(worker) is first
+        worker, task = data.draw(st.sampled_from(self.held()))
+        assert self.schedule.timed_out(worker) is task
         assert worker not in self.schedule.workers
-        self.schedule.end(first.index, "timed out")
+        self.schedule.end(task.index, "timed out")
 
     @precondition(lambda self: self.schedule.workers)
     @rule(data=st.data(), ready=st.booleans())
     def a_worker_ends(self, data: st.DataObject, ready: bool) -> None:
         worker = data.draw(st.sampled_from(self.schedule.workers))
-        suspect = worker.tasks[0].index if ready and worker.tasks else None
+        suspect = worker.task.index if ready and worker.task else None
         given_up = self.schedule.lost(worker, ready=ready)
         assert worker not in self.schedule.workers
         if suspect is not None:
@@ -128,8 +127,6 @@ class Run(RuleBasedStateMachine):
             return
         self.check_order(batch)
         assert full or (not self.running and (waited or useless))
-        self.schedule.check()
-        self.schedule.copied(batch)
         self.running.append([task.index for task, _ in batch])
 
     def check_order(self, batch: Batch) -> None:
@@ -145,7 +142,8 @@ class Run(RuleBasedStateMachine):
 
     @rule()
     def outcomes_are_taken(self) -> None:
-        for index, outcome in self.schedule.outcomes():
+        while self.schedule.has_outcomes:
+            index, outcome = self.schedule.next_outcome()
             assert index not in self.ended
             self.ended[index] = outcome
 
@@ -154,15 +152,14 @@ class Run(RuleBasedStateMachine):
         self.schedule.check()
 
     def teardown(self) -> None:
-        """Let everything come to its end: each input has exactly one outcome, and every slot is free."""
+        """Let everything come to its end: each input has exactly one outcome, and every place is free."""
         if not hasattr(self, "schedule"):
             return
         while True:
             self.work_is_handed_out()
-            for worker in self.schedule.workers:
-                while worker.tasks:
-                    self.decoded.append((worker.tasks[0].index, self.now))
-                    self.schedule.decoded(worker, DECODED, self.now)
+            for worker, task in self.held():
+                self.decoded.append((task.index, self.now))
+                self.schedule.decoded(worker, DECODED, self.now)
             while self.running:
                 self.the_model_has_finished()
             self.the_model_asks_for_a_batch(no_more_inputs=True)
@@ -171,7 +168,7 @@ class Run(RuleBasedStateMachine):
                 break
         assert sorted(self.ended) == list(range(self.taken))
         self.schedule.check()
-        assert sorted(self.schedule._free) == list(range(self.schedule.slots))
+        assert self.schedule.has_room
 
 
 TestRun = Run.TestCase

@@ -14,7 +14,7 @@ from PIL import Image
 from dgqa_infer import Scorer
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.pipeline.pipeline import Pipeline
-from dgqa_infer.pipeline.shared_memory import SharedSlots, shrink_to_preview, views
+from dgqa_infer.pipeline.shared_memory import SharedCrops, shrink_to_preview, views
 
 SMALL = Preprocessing(id="small", short_side=64, crop=32, grid=5)
 
@@ -28,15 +28,15 @@ def test_a_preview_fits_and_keeps_its_shape(height: int, width: int, side: int) 
 
 
 def test_what_one_process_writes_the_other_reads() -> None:
-    slots = SharedSlots(3, SMALL, preview=50)
-    crops, previews = views(slots.descriptor, 3, SMALL, 50)
-    crops[1] = 7
+    shared = SharedCrops(SMALL, preview=50)
+    crops, preview = views(shared.descriptor, SMALL, 50)
+    crops[1:] = 7
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    previews[2, : picture.size] = picture.ravel()
-    assert (slots.pixels[1] == 7).all()
-    assert (slots.pixels[[0, 2]] == 0).all()
-    assert (slots.preview(2, 30, 20) == picture).all()
-    slots.close()
+    preview[: picture.size] = picture.ravel()
+    assert (shared.crops[1:] == 7).all()
+    assert (shared.crops[0] == 0).all()
+    assert (shared.preview(30, 20) == picture).all()
+    shared.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
