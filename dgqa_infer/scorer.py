@@ -224,11 +224,10 @@ class Scorer:
         named: Iterable[Input] = map(name_of, paths)
         if isinstance(paths, Sequence):
             named = list(named)
-        local = isinstance(named, list) and not may_be_addresses(
-            name for name in named if isinstance(name, str)
-        )
+        # Names that come later may be anything.
+        addresses = not isinstance(named, list) or may_be_addresses(named)
         limits = self.options.worker_limits
-        with Pipeline(self, workers=workers, limits=limits, addresses=not local) as pipeline:
+        with Pipeline(self, workers=workers, limits=limits, addresses=addresses) as pipeline:
             finder = InputFinder(recursive=recursive, allow_private=self.limits.allow_private)
             found = finder.find(named, patterns=False)
             for outcome in pipeline.run(found):

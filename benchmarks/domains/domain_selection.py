@@ -73,7 +73,7 @@ def features_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features float64 [m, d] of the photographs that can be read, and which those are, bool [n]."""
     rows, here = [], np.zeros(len(paths), bool)
-    for index, outcome in enumerate(read_crops(map(str, paths), way)):
+    for index, outcome in enumerate(read_crops([str(path) for path in paths], way)):
         if not isinstance(outcome.result, Failure):
             rows.append(reader(outcome.result.crops))
             here[index] = True

@@ -14,6 +14,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
 from dgqa_infer.images.decode import decode
+from dgqa_infer.inputs.addresses import may_be_addresses
 from dgqa_infer.inputs.files import read_file
 from dgqa_infer.pipeline.crops import CropsPredictor, read_crops
 from dgqa_infer.pipeline.pipeline import Pipeline
@@ -63,11 +64,11 @@ def end_to_end(paths: Sequence[str], scorer: Scorer, workers: int | None, effort
     way, size = scorer.bundle.card.preprocessing, scorer.batch_size
     stack = _stack(paths[:_STACKS], way, workers)
     step = size * way.grid
+    nothing = CropsPredictor(scorer.preprocessing, scorer.model_id, batch_size=size)
+    addresses = may_be_addresses(paths)
     with (
-        Pipeline(
-            CropsPredictor(scorer.preprocessing, scorer.model_id, batch_size=size), workers=workers
-        ) as decoding,
-        Pipeline(scorer, workers=workers) as whole,
+        Pipeline(nothing, workers=workers, addresses=addresses) as decoding,
+        Pipeline(scorer, workers=workers, addresses=addresses) as whole,
     ):
         ways: dict[str, Way] = {
             "decode only": lambda: _drained(decoding, paths),

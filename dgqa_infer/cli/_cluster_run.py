@@ -16,8 +16,8 @@ from dgqa_infer.cli._cluster import ClusterTarget
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._summary import Summary
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs.addresses import is_remote, may_be_addresses
 from dgqa_infer.inputs.finder import InputFinder
-from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.options import ScoringOptions
 from dgqa_infer.ray.connection import check_nodes, connected
 from dgqa_infer.ray.destination import Destination
@@ -111,7 +111,7 @@ def run(
     destination = Destination(where)
     sources = list(names) if isinstance(names, Sequence) else ["-"]
     folder = os.getcwd()  # noqa: PTH109
-    settings = Settings.of(bundle, options)
+    settings = Settings.of(bundle, options, addresses=may_be_addresses(sources))
     as_scored = options.bundle_for(bundle)
     found = ClusterSummary.of(as_scored)
     found.backend = found.device = "none"

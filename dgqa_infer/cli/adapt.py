@@ -134,6 +134,7 @@ def _survey(
     from dgqa_export.survey import Survey, SurveyPredictor
     from dgqa_infer.bundle.bundle import QUALITY_GRAPH
     from dgqa_infer.cli._domain_votes import Vote, VoteFile, count_votes
+    from dgqa_infer.inputs.addresses import may_be_addresses
     from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
@@ -144,7 +145,8 @@ def _survey(
         output.note(f"going on after {vote.photographs:,} photographs, which {file.path} remembers")
     survey = Survey(found, rated.paths if rated is not None else (), vote.photographs)
     reader = FeatureReader(classifier.bundle.graph_bytes(QUALITY_GRAPH))
-    with Pipeline(SurveyPredictor(classifier, reader, survey), workers=workers) as pipeline:
+    predictor = SurveyPredictor(classifier, reader, survey)
+    with Pipeline(predictor, workers=workers, addresses=may_be_addresses(paths)) as pipeline:
         count_votes(survey.votes(pipeline), vote, output, len(found), file.save)
     return survey, vote, file
 

@@ -154,7 +154,9 @@ def score(
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
-        begun: WorkerProcess = ctx.obj or stack.enter_context(WorkerProcess())
+        begun: WorkerProcess = ctx.obj or stack.enter_context(
+            WorkerProcess(addresses=may_be_addresses(paths))
+        )
         # Only now what takes time to import: a wrong option is told at once.
         from dgqa_infer.bundle.bundle import Bundle
         from dgqa_infer.cli._summary import Summary

@@ -98,6 +98,7 @@ def select(
     from dgqa_infer.cli._domain_votes import Vote, count_votes, no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
     from dgqa_infer.domains.drift import drift
+    from dgqa_infer.inputs.addresses import may_be_addresses
     from dgqa_infer.inputs.finder import InputFinder
     from dgqa_infer.pipeline.pipeline import Pipeline
 
@@ -105,7 +106,12 @@ def select(
     target = None if against is None else _target(against)
     with (
         DomainClassifier(model, device=device, batch_size=batch_size) as classifier,
-        Pipeline(classifier, workers=workers, seed=seed if crops is Crops.RANDOM else None) as pipeline,
+        Pipeline(
+            classifier,
+            workers=workers,
+            seed=seed if crops is Crops.RANDOM else None,
+            addresses=may_be_addresses(paths),
+        ) as pipeline,
     ):
         vote = Vote()
         count_votes(pipeline.run(files.find(paths)), vote, out)

@@ -29,9 +29,9 @@ def is_remote(name: str) -> bool:
     return _ADDRESS.match(name) is not None
 
 
-def may_be_addresses(names: Iterable[str]) -> bool:
+def may_be_addresses(names: Iterable[str | ImageError]) -> bool:
     """Whether one of these names is an address, or "-" for a list that may hold one."""
-    return any(name == "-" or is_remote(name) for name in names)
+    return any(isinstance(name, str) and (name == "-" or is_remote(name)) for name in names)
 
 
 def scheme_of(address: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.decode import DecodeLimits
+from dgqa_infer.inputs.addresses import may_be_addresses
 from dgqa_infer.inputs.files import Input
 from dgqa_infer.pipeline.pipeline import Pipeline
 from dgqa_infer.pipeline.predictor import Outcome, Photo
@@ -65,17 +66,18 @@ class CropsPredictor:
 
 
 def read_crops(
-    paths: Iterable[Input], preprocessing: Preprocessing, workers: int | None = None
+    paths: Sequence[Input], preprocessing: Preprocessing, workers: int | None = None
 ) -> Iterator[Outcome[PhotoCrops]]:
     """The crops of files, decoded by other processes within the usual limits.
 
     Args:
-        paths: of the files.
+        paths: of the files, or their addresses.
         preprocessing: how they become crops.
         workers: number of processes that decode; None for one a core.
 
     Yields:
         One outcome a file, in order.
     """
-    with Pipeline(CropsPredictor(preprocessing, preprocessing.id), workers=workers) as pipeline:
+    predictor, addresses = CropsPredictor(preprocessing, preprocessing.id), may_be_addresses(paths)
+    with Pipeline(predictor, workers=workers, addresses=addresses) as pipeline:
         yield from pipeline.run(paths)

@@ -56,7 +56,7 @@ class Pipeline(Generic[R]):
         seed: int | None = None,
         preview: int = 0,
         begun: WorkerProcess | None = None,
-        addresses: bool = True,
+        addresses: bool = False,
     ) -> None:
         """Prepare; processes start when there is work for them.
 
@@ -67,7 +67,7 @@ class Pipeline(Generic[R]):
             seed: of crops at random places, as DGQA's authors have them; None for the fixed grid.
             preview: longest side of the picture that comes with each outcome, in pixels; 0 for none.
             begun: the first of the processes, begun before; whoever began it ends it if no file needs it.
-            addresses: whether an input may be an address: if not, the processes have no network, and no keys.
+            addresses: whether an input may be an address: only then have the processes a network, and keys.
 
         Raises:
             UsageError: an argument is out of range, or the memory of all processes together is too little for

@@ -37,7 +37,7 @@ class WorkerProcess:
         pid: its number in the system.
     """
 
-    def __init__(self, *, addresses: bool = True) -> None:
+    def __init__(self, *, addresses: bool = False) -> None:
         """Begin it; it imports what it needs and waits for its settings.
 
         Args:

@@ -30,6 +30,7 @@ class Settings:
         cpus: processes that decode in one actor, and threads of the model on a CPU.
         share: actors on one node, which share its memory.
         setup: `dgqa_infer.setup.setup_of` the run, which every failure bears.
+        addresses: whether photographs may be addresses, which takes a network and keys.
     """
 
     files: Mapping[str, bytes] = field(repr=False)
@@ -37,21 +38,23 @@ class Settings:
     cpus: int = 1
     share: int = 1
     setup: str = ""
+    addresses: bool = False
 
     @classmethod
-    def of(cls, bundle: Bundle, options: ScoringOptions) -> Self:
+    def of(cls, bundle: Bundle, options: ScoringOptions, *, addresses: bool = False) -> Self:
         """Settings with a bundle's files.
 
         Args:
             bundle: verified when it was loaded, and again by each actor.
             options: how photographs are scored.
+            addresses: whether they may be addresses.
 
         Raises:
             ModelError: a file has changed since the bundle was loaded.
         """
         files = {name: bundle.graph_bytes(name) for name in bundle.card.files}
         files[_CARD] = (bundle.path / _CARD).read_bytes()
-        return cls(files, options, setup=setup_of(options))
+        return cls(files, options, setup=setup_of(options), addresses=addresses)
 
     def on(self, cpus: int, actors_a_node: int) -> Self:
         """The same for actors of so many cores, several of which share a node and its memory."""
@@ -85,7 +88,9 @@ class Settings:
             limits = self.options.worker_limits
             # Only here is it known how much memory the node has.
             limits = replace(limits, total_bytes=(limits.total_bytes or default_total()) // self.share)
-            pipeline = stack.enter_context(Pipeline(scorer, workers=self.cpus, limits=limits))
+            pipeline = stack.enter_context(
+                Pipeline(scorer, workers=self.cpus, limits=limits, addresses=self.addresses)
+            )
             yield scorer, pipeline
 
 

@@ -133,7 +133,12 @@ class Decoder:
         )
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(
-            Pipeline(predictor, workers=told.cpus, limits=told.options.worker_limits)
+            Pipeline(
+                predictor,
+                workers=told.cpus,
+                limits=told.options.worker_limits,
+                addresses=told.addresses,
+            )
         )
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:

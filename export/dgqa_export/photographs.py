@@ -87,7 +87,7 @@ def read(paths: Sequence[Path], preprocessing: Preprocessing, workers: int | Non
         preprocessing: how they become crops.
         workers: number of processes that decode; None for one a core.
     """
-    for outcome in read_crops(map(str, paths), preprocessing, workers):
+    for outcome in read_crops([str(path) for path in paths], preprocessing, workers):
         if not isinstance(outcome.result, Failure):
             yield outcome.result.crops
 

@@ -28,7 +28,7 @@ def thumbnails(
     """Decode photographs, small.
 
     Args:
-        files: what each is asked for by → its file.
+        files: what each is asked for by → its file on this machine.
         side: longest side, in pixels.
         workers: number of processes; None for one a core.
         wanted: called with the key and the file's size in bytes; false leaves the photograph out.
