@@ -16,6 +16,9 @@ from typing import BinaryIO, Final
 
 from dgqa_infer import system
 
+STDOUT: Final = Path("/dev/stdout")
+"""This program's output, on systems without such a file too."""
+
 _LINKS: Final = 40  # that are followed, as Linux does
 _STANDARD: Final = 2  # the last of the descriptors that every program is given
 
@@ -69,6 +72,8 @@ def open_stream(path: Path) -> Iterator[BinaryIO]:
 
 def _descriptor(path: Path) -> int | None:
     """The number of a descriptor of this process that a path names."""
+    if path == STDOUT:
+        return 1
     ours = re.compile(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd")
     for _ in range(_LINKS):
         folder = os.path.realpath(path.parent)

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dgqa_infer.errors import UsageError
+from dgqa_infer.streams import STDOUT
 
 if TYPE_CHECKING:
     from dgqa_infer.images.decode import DecodeLimits
     from dgqa_infer.options import Decoding, WorkerLimits
 
 _STDIN = 0
+
+
+def output_path(name: str) -> Path:
+    """What an option names that is written beside a command's own output.
+
+    Raises:
+        typer.BadParameter: it is "-", which would be stdout.
+    """
+    if name == "-":
+        raise typer.BadParameter(
+            "- is stdout, and this cannot go there: name a file or folder (./- if need be)"
+        )
+    return Path(name)
+
+
+def output_or_stdout(name: str) -> Path:
+    """The file that a command writes, or stdout for "-"."""
+    return STDOUT if name == "-" else Path(name)
+
 
 ModelOption = Annotated[
     str,
@@ -97,9 +118,10 @@ GpuDecodeOption = Annotated[
     ),
 ]
 SummaryOption = Annotated[
-    str | None,
+    Path | None,
     typer.Option(
         "--summary",
+        parser=output_path,
         metavar="FILE.json",
         help="Also write the run's counts, mean score, percentiles and faults, by folder too.",
     ),

@@ -228,7 +228,8 @@ class Run:
                         self._score(inputs, sink, ticker)
                     self._tell(sink.sink)
         except (OutputError, BrokenPipeError) as error:
-            return max(report(error), ExitCode.SOME_FAILED)
+            self._summary.unwritten = max(report(error), ExitCode.SOME_FAILED)
+            return self._summary.unwritten
         if self._gate is not None:
             self._summary.gate = self._gate.verdict()
         self._summary.compare()

@@ -37,6 +37,7 @@ class Summary:
         passed_over: what folders hold besides, by reason.
         gate: the gate's verdict on the set; None without a gate.
         interrupted: whether the run was stopped before its end.
+        unwritten: exit code of a run whose rows could not all be written; None where they could.
         target: domain profile of the photographs that the model was trained for; None where unknown.
         profile: that of the photographs of this run and of those that it continues.
         drift: how far the two are from each other; None until `compare`, and where one of them is not known.
@@ -54,6 +55,7 @@ class Summary:
     passed_over: Mapping[str, int] = field(default_factory=Counter)
     gate: Mapping[str, Any] | None = None
     interrupted: bool = False
+    unwritten: ExitCode | None = None
     target: DomainProfile | None = None
     profile: DomainProfile = field(default_factory=DomainProfile)
     drift: DomainDrift | None = None
@@ -115,6 +117,8 @@ class Summary:
 
     def exit_code(self) -> ExitCode:
         """What the run's end means."""
+        if self.unwritten is not None:
+            return self.unwritten
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if self.gate is not None and not self.gate["passed"]:
@@ -145,7 +149,7 @@ class Summary:
             "exit_code": int(self.exit_code()),
         }
 
-    def report(self, out: Output, path: str | None, *, overwrite: bool) -> None:
+    def report(self, out: Output, path: Path | None, *, overwrite: bool) -> None:
         """Tell a person the result of the run, and write `as_json` to a file if one is named.
 
         Raises:
@@ -156,12 +160,14 @@ class Summary:
         if path is None:
             return
         data = json.dumps(self.as_json(), indent=2).encode() + b"\n"
-        write_whole(Path(path), data, overwrite=overwrite)
+        write_whole(path, data, overwrite=overwrite)
 
     def sentences(self) -> list[str]:
         """For a person, a line each."""
         data = self.as_json()
-        if self.inputs == 0:
+        if self.inputs == 0 and (self.unwritten is not None or self.interrupted):
+            lines = ["the run ended before the first photograph had its row"]
+        elif self.inputs == 0:
             lines = ["no photographs were found"]
         else:
             lines = [

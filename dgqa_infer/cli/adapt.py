@@ -16,6 +16,7 @@ from dgqa_infer.cli._options import (
     ModelOption,
     QuietOption,
     WorkersOption,
+    output_path,
 )
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import types_of
@@ -41,7 +42,10 @@ class Rule(StrEnum):
 def adapt(
     paths: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders, photographs, patterns.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the model that is written.")
+        Path,
+        typer.Option(
+            "--out", "-o", parser=output_path, metavar="DIR", help="Folder of the model that is written."
+        ),
     ] = Path("adapted"),
     model: ModelOption = "dgqa-lite0",
     moments: Annotated[

@@ -18,6 +18,7 @@ from dgqa_infer.cli._options import (
     OverwriteOption,
     QuietOption,
     WorkersOption,
+    output_path,
 )
 from dgqa_infer.cli._output import Output
 from dgqa_infer.comparison.pairing import PairBy
@@ -54,12 +55,12 @@ def compare(
     page: Annotated[
         Path | None,
         typer.Option(
-            "--page", metavar="FILE.html", readable=False, help="Also write a page with the worst pairs."
+            "--page", metavar="FILE.html", parser=output_path, help="Also write a page with the worst pairs."
         ),
     ] = None,
     junit: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.xml", readable=False, help="Also write the verdict as JUnit XML."),
+        typer.Option(metavar="FILE.xml", parser=output_path, help="Also write the verdict as JUnit XML."),
     ] = None,
     overwrite: OverwriteOption = False,
     model: ModelOption = "dgqa-lite0",

@@ -10,7 +10,7 @@ import typer
 
 from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.cli._errors import ExitCode, extra
-from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption, bytes_of
+from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption, bytes_of, output_path
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.errors import BackendError, UsageError
 
@@ -38,7 +38,8 @@ def export(
         bool, typer.Option("--int8", help="Write it in int8; needs --photos to calibrate on.")
     ] = False,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder in which each model gets its folder.")
+        Path,
+        typer.Option(metavar="DIR", parser=output_path, help="Folder in which each model gets its folder."),
     ] = Path("exported"),
     name: Annotated[
         str | None, typer.Option(help="Name of the model.", show_default="its own, or the checkpoint's")
@@ -101,7 +102,8 @@ def export(
         ),
     ] = False,
     triton: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write a Triton model repository.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=output_path, help="Also write a Triton model repository."),
     ] = None,
     workers: WorkersOption = None,
     json: JsonOption = None,

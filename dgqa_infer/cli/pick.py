@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._options import JsonOption, QuietOption
+from dgqa_infer.cli._options import JsonOption, QuietOption, output_path
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.picking import How
@@ -23,7 +23,9 @@ def pick(
     rows: Annotated[
         str, typer.Argument(metavar="ROWS", help="What `score` wrote: .jsonl, .csv or .parquet.")
     ],
-    into: Annotated[Path, typer.Option(metavar="DIR", help="Where they go; made if it is not there.")],
+    into: Annotated[
+        Path, typer.Option(metavar="DIR", parser=output_path, help="Where they go; made if it is not there.")
+    ],
     worst: Annotated[int | None, typer.Option(min=1, metavar="N", help="The N lowest scores.")] = None,
     best: Annotated[int | None, typer.Option(min=1, metavar="N", help="The N highest scores.")] = None,
     below: Annotated[

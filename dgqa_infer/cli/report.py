@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from dgqa_infer.cli._files import check_outputs
-from dgqa_infer.cli._options import ModelOption, OverwriteOption, QuietOption, bytes_of
+from dgqa_infer.cli._options import ModelOption, OverwriteOption, QuietOption, bytes_of, output_or_stdout
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import UsageError
+from dgqa_infer.streams import STDOUT
 
 
 def report(
@@ -18,7 +19,10 @@ def report(
         str, typer.Argument(metavar="ROWS|-", help="What `score` wrote: .jsonl, .csv, .parquet; - is stdin.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.html", readable=False, help="The page.")
+        Path,
+        typer.Option(
+            "--output", "-o", parser=output_or_stdout, metavar="FILE.html|-", help="The page; - is stdout."
+        ),
     ] = Path("report.html"),
     photos: Annotated[
         Path | None,
@@ -67,4 +71,4 @@ def report(
                 raise UsageError(f"{rows}: line {number} is not a row of `score`: {error}") from error
     for note in sink.notes:
         out.note(note)
-    out.note(f"{sink.rows:,} rows are in {output}")
+    out.note(f"{sink.rows:,} rows are in {'stdout' if output == STDOUT else output}")

@@ -40,6 +40,7 @@ from dgqa_infer.cli._options import (
     decode_limits,
     decoding_of,
     named,
+    output_path,
     worker_limits,
 )
 from dgqa_infer.cli._output import Output
@@ -98,7 +99,9 @@ def score(
     maps: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also draw where in each photograph its score comes from: PNG files in DIR."
+            metavar="DIR",
+            parser=output_path,
+            help="Also draw where in each photograph its score comes from: PNG files in DIR.",
         ),
     ] = None,
     strict: StrictOption = False,
@@ -112,7 +115,9 @@ def score(
     ] = None,
     junit: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.xml", readable=False, help="Also write the gate's verdict as JUnit XML."),
+        typer.Option(
+            metavar="FILE.xml", parser=output_path, help="Also write the gate's verdict as JUnit XML."
+        ),
     ] = None,
     summary: SummaryOption = None,
     overwrite: OverwriteOption = False,
@@ -154,9 +159,7 @@ def score(
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
         # Its imports and ours take longer than a photograph: they go on side by side.
-        begun: WorkerProcess = ctx.obj or stack.enter_context(
-            WorkerProcess(addresses=may_be_addresses(paths))
-        )
+        begun = ctx.obj or stack.enter_context(WorkerProcess(addresses=may_be_addresses(paths)))
         # Only now what takes time to import: a wrong option is told at once.
         from dgqa_infer.bundle.bundle import Bundle
         from dgqa_infer.cli._summary import Summary

@@ -20,6 +20,7 @@ from dgqa_infer.cli._options import (
     OverwriteOption,
     QuietOption,
     WorkersOption,
+    output_path,
 )
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import ModelError, UsageError
@@ -59,7 +60,7 @@ def select(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            readable=False,
+            parser=output_path,
             help="Also draw the types' shares of the votes, and the threshold.",
         ),
     ] = None,

@@ -12,7 +12,7 @@ from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._files import check_outputs
-from dgqa_infer.cli._options import OverwriteOption, QuietOption
+from dgqa_infer.cli._options import OverwriteOption, QuietOption, output_path
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
 from dgqa_infer.inputs.finder import photographs_in
@@ -224,13 +224,13 @@ def domains(
 def moments(
     source: SourceArgument,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.npz", readable=False, help="Where the moments are written.")
+        Path, typer.Argument(metavar="FILE.npz", parser=output_path, help="Where the moments are written.")
     ],
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
     features: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.npz", readable=False, help="Also keep the features of every image."),
+        typer.Option(metavar="FILE.npz", parser=output_path, help="Also keep the features of every image."),
     ] = None,
     photos: Annotated[
         Path | None,

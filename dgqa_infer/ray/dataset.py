@@ -72,10 +72,7 @@ def score_dataset(
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     resources = share_out(alive, device=scoring.device, cpus=cpus, gpus=gpus)
     resources = replace(resources, actors=actors or resources.actors)
-    # What the column will hold is not known.
-    settings = Settings.of(
-        model if isinstance(model, Bundle) else Bundle.load(model), scoring, addresses=True
-    )
+    settings = Settings.of(model if isinstance(model, Bundle) else Bundle.load(model), scoring)
     if separate_decoding:
         return in_two_stages(dataset, settings, resources, alive, column=column, prefix=prefix)
     return dataset.map_batches(

@@ -38,16 +38,16 @@ class Settings:
     cpus: int = 1
     share: int = 1
     setup: str = ""
-    addresses: bool = False
+    addresses: bool = True
 
     @classmethod
-    def of(cls, bundle: Bundle, options: ScoringOptions, *, addresses: bool = False) -> Self:
+    def of(cls, bundle: Bundle, options: ScoringOptions, *, addresses: bool = True) -> Self:
         """Settings with a bundle's files.
 
         Args:
             bundle: verified when it was loaded, and again by each actor.
             options: how photographs are scored.
-            addresses: whether they may be addresses.
+            addresses: whether they may be addresses; so may what a column of photographs holds.
 
         Raises:
             ModelError: a file has changed since the bundle was loaded.

@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,48 @@ def test_what_cannot_be_written_is_told_before_any_work(
     ran = cli(*(f"none/{each}" if each == name else each for each in arguments), "--overwrite")
     assert ran.code == 2
     assert ran.stderr.startswith(f"error: none/{name} cannot be written: No such file or directory")
+
+
+BESIDE = [each for each in WRITING if each[-2] != "-o"] + [
+    ("adapt", "photos", "-o", "there.folder"),
+    ("export", "tiny", "--out", "there.folder"),
+    ("export", "tiny", "--triton", "there.folder"),
+    ("pick", "rows.jsonl", "--worst", "1", "--into", "there.folder"),
+    ("score", "photo.png", "--maps", "there.folder"),
+    ("score-cluster", "photo.png", "-o", "there.folder"),
+]
+
+
+@pytest.mark.parametrize("arguments", BESIDE, ids=" ".join)
+def test_what_cannot_go_to_stdout_is_refused_and_no_file_is_called_so(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = cli(*("-" if each.startswith("there.") else each for each in arguments))
+    assert ran.code == 2
+    assert "name a f" in " ".join(ran.stderr.split())
+    assert ran.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "html"])
+def test_rows_and_reports_go_to_stdout_where_that_is_named(
+    score: Any, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    starts = {"jsonl": b'{"path"', "csv": b"path,score,", "html": b"<!DOCTYPE html>"}
+    assert score(photo, "-f", format, "-o", "-").stdout.startswith(starts[format])
+    assert [path.name for path in tmp_path.iterdir()] == [photo.name]
+
+
+def test_a_report_goes_to_stdout_where_that_is_named(score: Any, photo: Path, tmp_path: Path) -> None:
+    assert score(photo, "-o", tmp_path / "rows.jsonl").code == 0
+    command = (sys.executable, "-m", "dgqa_infer", "report", "rows.jsonl", "-o", "-")
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("<!DOCTYPE html>")
+    assert ran.stdout.rstrip().endswith("</html>")
+    assert "1 rows are in stdout" in ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "rows.jsonl"]
 
 
 def test_with_overwrite_files_are_replaced(score: Any, photo: Path, gate: Path, tmp_path: Path) -> None:

@@ -157,12 +157,19 @@ def test_when_the_reader_leaves_it_ends_quietly(program: Start, many: Path) -> N
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_disk_behind_stdout_is_told_in_one_sentence(program: Start, many: Path) -> None:
+def test_a_full_disk_behind_stdout_is_told_and_not_taken_for_a_folder_without_photographs(
+    program: Start, many: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.json"
     with Path("/dev/full").open("wb") as full:
-        code, _, said = ended(program(many, stdout=full))
+        code, _, said = ended(program(many, "--summary", summary, stdout=full))
     assert code == 3
-    assert said.splitlines()[0] == "error: stdout cannot be written: No space left on device"
-    assert "Traceback" not in said
+    assert said.splitlines() == [
+        "error: stdout cannot be written: No space left on device",
+        "the run ended before the first photograph had its row",
+    ]
+    found = json.loads(summary.read_text())
+    assert (found["inputs"], found["exit_code"]) == (0, 3)
 
 
 def test_a_full_disk_leaves_valid_rows_that_can_be_continued(
