@@ -84,11 +84,12 @@ def table(result: dict[str, Any]) -> str:
 
 def trials(result: dict[str, Any]) -> str:
     """What was tried for int8, as Markdown."""
-    lines = ["| calibration | nodes in fp32 | mean | max | SRCC | |", "|---" * 6 + "|"]
+    lines = ["| calibration | weights | nodes in fp32 | mean | max | SRCC | |", "|---" * 7 + "|"]
     for row in result["int8_trials"]:
         figures = f"{row['mean_abs']:.3f} | {row['max_abs']:.3f} | {row['srcc']:.4f}"
         lines.append(
-            f"| {row['method']} | {row['left_out']} | {figures} | {'kept' if row['chosen'] else ''} |"
+            f"| {row['method']} | {row['rounding']} | {row['left_out']} | {figures} | "
+            f"{'kept' if row['chosen'] else ''} |"
         )
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from dgqa_infer.backends.batches import crops_a_call, in_parts
 from dgqa_infer.backends.bound_session import LARGEST, BoundSession
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.errors import BackendError, UsageError
+from dgqa_infer.processor import multiplies_int8
 
 _DEVICE = re.compile(r"cpu|cuda(?::\d+)?")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -121,6 +122,9 @@ def open_session(
         options.intra_op_num_threads = threads
     # Waiting threads that spin would take the cores from the workers that decode the next photographs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not multiplies_int8():
+        # Its int8 kernels for such processors would add up products in 16 bits; these are slower, and exact.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if every_node and kind == "cuda":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     providers: list[tuple[str, dict[str, Any]]] = [(_PROVIDERS[kind], {})]

@@ -1,14 +1,15 @@
-"""A graph becomes int8, as much of it as keeps the scores: three calibrations, sensitive nodes left out one
-by one.
+"""A graph becomes int8, as much of it as keeps the scores: three calibrations, two ways to round the weights,
+and sensitive nodes left out one by one.
 
-The nodes are ranked by the harm that each does alone. Then the worst are left out, more and more, until a
-calibration keeps the scores of photographs that it has not seen; of those that do, the closest is kept.
+All of it is tried first. If no trial keeps the scores of photographs that it was not calibrated on, the nodes
+are ranked by the harm that each does alone, and the worst are left out, more and more. Of the trials that
+keep them with the fewest nodes left out, the closest is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy.stats import spearmanr
 from dgqa_export.calibration import METHODS, calibrate
 from dgqa_export.packing import unpack
 from dgqa_export.quantization import Ranges, quantizable, quantize
+from dgqa_export.rounding import Rounded, measure, round_weights
 from dgqa_export.verification import MIN_SRCC
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError, UsageError
@@ -29,6 +31,8 @@ MIN_PHOTOGRAPHS = 16
 _LEFT_OUT = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
 _MARGIN = 0.75  # of the tolerance: the photographs that choose are not those that verify
 _RANKING_CROPS = 16
+_CALIBRATION_CROPS = 160
+_COMPENSATED = "compensated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Trial:
 
     Attributes:
         method: of the calibration, one of `dgqa_export.calibration.METHODS`.
+        rounding: of the weights: "nearest", or "compensated" as in `dgqa_export.rounding`.
         left_out: number of nodes that stay in float32, worst first.
         mean_abs: mean absolute difference of the raw quality to the float32 graph's.
         max_abs: the largest.
@@ -45,6 +50,7 @@ class Trial:
     """
 
     method: str
+    rounding: str
     left_out: int
     mean_abs: float
     max_abs: float
@@ -96,42 +102,88 @@ def to_int8(
             f"int8 needs at least {4 * MIN_PHOTOGRAPHS} photographs to calibrate and verify on: "
             "give it a folder with more"
         )
-    graph = unpack(graph)
-    # One crop of each photograph, from another place each time: more contents for the same work.
-    crops = np.stack([photograph[place % len(photograph)] for place, photograph in enumerate(calibration)])
-    ranges = {}
-    for method in METHODS:
-        report(f"calibrating: {method}")
-        ranges[method] = calibrate(graph, crops, method)
-    ranking = _rank(graph, ranges[METHODS[0]], choosing, report)
-    right = _predict(graph, choosing)
-    trials: list[Trial] = []
+    search = _Search(unpack(graph), calibration, choosing, report)
+    nodes: Sequence[str] = quantizable(search.graph)
     for count in _LEFT_OUT:
-        if count > len(ranking) // 2:
+        if count > len(nodes) // 2:
             break
-        kept = ranking[count:]
-        passed: list[tuple[Trial, bytes]] = []
-        for method in METHODS:
-            report(f"trying {method} with {count} nodes in fp32")
-            candidate = quantize(graph, ranges[method], kept)
-            trial = _trial(method, count, right, _predict(candidate, choosing))
-            trials.append(trial)
-            if _passes(trial, tolerance):
-                passed.append((trial, candidate))
-        if passed:
-            best, candidate = min(passed, key=lambda pair: pair[0].mean_abs)
-            place = trials.index(best)
-            trials[place] = Trial(**{**asdict(best), "chosen": True})
-            return Int8Graph(candidate, tuple(ranking[:count]), tuple(trials))
-    closest = min(trials, key=lambda trial: trial.mean_abs)
+        if count == 1:
+            nodes = search.ranking()
+        # The nearest codes are what others would try; from then on only the better way is.
+        roundings = ("nearest", _COMPENSATED) if count == 0 else (_COMPENSATED,)
+        candidates = search.trials(nodes[count:], count, roundings)
+        if passed := [trial for trial in candidates if _passes(trial, tolerance)]:
+            best = min(passed, key=lambda trial: trial.mean_abs)
+            tried = tuple(replace(trial, chosen=trial is best) for trial in search.tried)
+            return Int8Graph(candidates[best], tuple(nodes[:count]), tried)
+    closest = min(search.tried, key=lambda trial: trial.mean_abs)
     raise ModelError(
         f"int8 moves this model's scores by {closest.mean_abs:.3f} in the mean with {closest.left_out} of "
-        f"{len(ranking)} nodes in fp32, and {tolerance} is allowed; use fp16"
+        f"{len(nodes)} nodes in fp32, and {tolerance} is allowed; use fp16"
+    )
+
+
+class _Search:
+    """What trials have in common.
+
+    Attributes:
+        graph: in float32.
+        tried: so far.
+    """
+
+    def __init__(
+        self,
+        graph: bytes,
+        calibration: Sequence[Pixels],
+        choosing: Sequence[Pixels],
+        report: Callable[[str], None],
+    ) -> None:
+        self.graph, self.tried = graph, list[Trial]()
+        self._choosing, self._report = choosing, report
+        crops = _spread(calibration)
+        self._ranges: dict[str, Ranges] = {}
+        for method in METHODS:
+            report(f"calibrating: {method}")
+            self._ranges[method] = calibrate(graph, crops, method)
+        report("rounding weights")
+        self._weights: dict[str, Mapping[str, Rounded]] = {
+            "nearest": round_weights(graph),
+            _COMPENSATED: round_weights(graph, measure(graph, crops)),
+        }
+        self._right = _predict(graph, choosing)
+
+    def trials(self, nodes: Sequence[str], left_out: int, roundings: Sequence[str]) -> dict[Trial, bytes]:
+        """Every calibration of these nodes with every rounding, each with its graph."""
+        found = {}
+        for rounding in roundings:
+            for method, ranges in self._ranges.items():
+                self._report(f"trying {method}, {rounding}, with {left_out} nodes in fp32")
+                candidate = quantize(self.graph, ranges, nodes, self._weights[rounding])
+                trial = _trial(method, rounding, left_out, self._right, _predict(candidate, self._choosing))
+                self.tried.append(trial)
+                found[trial] = candidate
+        return found
+
+    def ranking(self) -> list[str]:
+        """The quantizable nodes, the one that does most harm alone first."""
+        ranges, weights = self._ranges[METHODS[0]], self._weights[_COMPENSATED]
+        return _rank(self.graph, ranges, weights, self._choosing, self._report)
+
+
+def _spread(photographs: Sequence[Pixels]) -> Pixels:
+    """Crops of every photograph, as many of each as are affordable, from another place each time."""
+    most = max(1, _CALIBRATION_CROPS // len(photographs))
+    return np.concatenate(
+        [np.roll(crops, -place, axis=0)[: min(most, len(crops))] for place, crops in enumerate(photographs)]
     )
 
 
 def _rank(
-    graph: bytes, ranges: Ranges, photographs: Sequence[Pixels], report: Callable[[str], None]
+    graph: bytes,
+    ranges: Ranges,
+    weights: Mapping[str, Rounded],
+    photographs: Sequence[Pixels],
+    report: Callable[[str], None],
 ) -> list[str]:
     """The quantizable nodes, the one that does most harm alone first."""
     crops = [photograph[:1] for photograph in photographs[:_RANKING_CROPS]]
@@ -140,7 +192,7 @@ def _rank(
     nodes = quantizable(graph)
     for number, node in enumerate(nodes, 1):
         report(f"ranking nodes: {number} of {len(nodes)}")
-        found = _predict(quantize(graph, ranges, [node]), crops)
+        found = _predict(quantize(graph, ranges, [node], weights), crops)
         harm[node] = float(np.abs(found - right).mean())
     return sorted(harm, key=lambda node: -harm[node])
 
@@ -151,11 +203,13 @@ def _predict(graph: bytes, photographs: Sequence[Pixels]) -> NDArray[np.float64]
         return np.array([backend.infer(crops)["quality"].mean(dtype=np.float64) for crops in photographs])
 
 
-def _trial(method: str, left_out: int, right: NDArray[np.float64], found: NDArray[np.float64]) -> Trial:
+def _trial(
+    method: str, rounding: str, left_out: int, right: NDArray[np.float64], found: NDArray[np.float64]
+) -> Trial:
     difference = np.abs(found - right)
     constant = np.ptp(found) == 0 or np.ptp(right) == 0
     srcc = 0.0 if constant else float(spearmanr(right, found).statistic)
-    return Trial(method, left_out, float(difference.mean()), float(difference.max()), srcc)
+    return Trial(method, rounding, left_out, float(difference.mean()), float(difference.max()), srcc)
 
 
 def _passes(trial: Trial, tolerance: float) -> bool:

@@ -1,9 +1,9 @@
 """int8 in the graph: QuantizeLinear and DequantizeLinear around the backbone's convolutions and additions.
 
-Weights are symmetric with a scale per output channel. Activations are uint8 with a zero point, which ONNX
-Runtime and OpenVINO run in integers, and which swallows a ReLU6 whole; TensorRT wants zero points of zero,
-see `symmetric`. A tensor is quantised once, whoever reads it. Nodes that are left out compute in float32
-from what was never quantised.
+Weights are symmetric with a scale per output channel, see `dgqa_export.rounding`. Activations are uint8
+with a zero point, which ONNX Runtime and OpenVINO run in integers, and which swallows a ReLU6 whole;
+TensorRT wants zero points of zero, see `symmetric`. A tensor is quantised once, whoever reads it. Nodes
+that are left out compute in float32 from what was never quantised.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.contract import check, parse
 from dgqa_export.precision import convertible, float_tensors, replace_nodes
+from dgqa_export.rounding import Rounded, round_weights
 from dgqa_infer.errors import ModelError
 
 Ranges: TypeAlias = Mapping[str, tuple[float, float]]
@@ -42,13 +43,16 @@ def quantizable(graph: bytes) -> tuple[str, ...]:
     )
 
 
-def quantize(graph: bytes, ranges: Ranges, nodes: Collection[str]) -> bytes:
+def quantize(
+    graph: bytes, ranges: Ranges, nodes: Collection[str], weights: Mapping[str, Rounded] | None = None
+) -> bytes:
     """Compute some nodes in int8.
 
     Args:
         graph: an ONNX model in float32 that keeps `dgqa_export.contract`.
         ranges: of every tensor that one of the nodes reads or, with nothing but a ReLU between, writes.
         nodes: some of `quantizable(graph)`.
+        weights: of their convolutions, of `rounding.round_weights`; None for the nearest codes.
 
     Returns:
         The model with Q/DQ pairs.
@@ -63,7 +67,8 @@ def quantize(graph: bytes, ranges: Ranges, nodes: Collection[str]) -> bytes:
     tensors = _tensors_to_quantize(model, region, nodes)
     if lacking := [name for name in tensors if name not in ranges]:
         raise ModelError(f"calibration has no range for {lacking}")
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    if weights is None:
+        weights = round_weights(graph)
     ordered: list[onnx.NodeProto] = []
     for node in model.graph.node:
         chosen = node.output[0] in nodes
@@ -74,7 +79,7 @@ def quantize(graph: bytes, ranges: Ranges, nodes: Collection[str]) -> bytes:
             ):
                 node.input[place] = f"{name}_dequantized"
         if chosen and node.op_type == "Conv":
-            ordered.append(_quantize_weight(model.graph, node, numpy_helper.to_array(weights[node.input[1]])))
+            ordered.append(_set_weight(model.graph, node, weights[node.output[0]]))
         ordered.append(node)
         for name in node.output:
             if name in tensors:
@@ -146,16 +151,16 @@ def _quantize_tensor(graph: onnx.GraphProto, name: str, low: float, high: float)
     ]
 
 
-def _quantize_weight(
-    graph: onnx.GraphProto, node: onnx.NodeProto, weight: NDArray[np.float32]
-) -> onnx.NodeProto:
-    name = node.input[1]
-    largest = np.abs(weight).reshape(len(weight), -1).max(1)
-    scale = np.where(largest / 127 >= np.finfo(np.float32).tiny, largest / 127, 1.0).astype(np.float32)
-    codes = np.round(weight / scale.reshape(-1, 1, 1, 1)).astype(np.int8)
-    parameters = _parameters(graph, name, scale, np.zeros(len(scale), np.int8))
-    graph.initializer.append(numpy_helper.from_array(codes, f"{name}_codes"))
-    node.input[1] = f"{name}_dequantized"
+def _set_weight(graph: onnx.GraphProto, node: onnx.NodeProto, weight: Rounded) -> onnx.NodeProto:
+    name, bias = node.input[1], f"{node.output[0]}_bias"
+    parameters = _parameters(graph, name, weight.scale, np.zeros(len(weight.scale), np.int8))
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(weight.codes, f"{name}_codes"),
+            numpy_helper.from_array(weight.bias, bias),
+        ]
+    )
+    node.input[1:] = [f"{name}_dequantized", bias]
     return helper.make_node(
         "DequantizeLinear", [f"{name}_codes", *parameters], [node.input[1]], name=f"Dequantize_{name}", axis=0
     )

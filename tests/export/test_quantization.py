@@ -15,9 +15,11 @@ from dgqa_export.calibration import METHODS, calibrate
 from dgqa_export.contract import check, parse
 from dgqa_export.precision import precision_of
 from dgqa_export.quantization import Ranges, quantizable, quantize, symmetric
+from dgqa_infer.backends import onnx_runtime
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
 from dgqa_infer.images.arrays import Pixels
+from dgqa_infer.processor import multiplies_int8
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +192,17 @@ def test_the_minmax_range_of_the_first_convolution_is_that_of_the_normalised_pix
 def test_calibration_needs_photographs(small_graph: bytes) -> None:
     with pytest.raises(ModelError, match="no photographs to calibrate on"):
         calibrate(small_graph, np.zeros((0, 64, 64, 3), np.uint8), "minmax")
+
+
+def test_a_processor_without_dot_products_gives_the_same_qualities(
+    int8_graph: bytes, sample_crops: list[Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime's kernels for such processors add up in 16 bits, unless they are told not to."""
+    if not multiplies_int8():
+        pytest.skip("this processor has no dot products, so it cannot say what is right")
+    crops = np.concatenate(sample_crops)
+    with OnnxRuntimeBackend(int8_graph) as backend:
+        right = backend.infer(crops)["quality"]
+    monkeypatch.setattr(onnx_runtime, "multiplies_int8", lambda: False)
+    with OnnxRuntimeBackend(int8_graph) as backend:
+        assert backend.infer(crops)["quality"].tolist() == right.tolist()
