@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, Unpack
 
-from dgqa_infer.errors import UsageError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.decode import DecodeLimits
+from dgqa_infer.processor import multiplies_int8
 
 if TYPE_CHECKING:
     from dgqa_infer.bundle.bundle import Bundle
@@ -19,6 +20,12 @@ scaled: large ones at a part of their size, and shrunk faster, where the card sa
     that were made for `short512-grid5-224`. Their rows say "+scaled".
 gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG that the CPU decoded
     nevertheless carries the warning "cpu_decoded". Experimental, see docs/speed.md.
+"""
+
+Precision: TypeAlias = Literal["auto", "fp32", "int8"]
+"""What the quality graph computes in; each gives the model a name of its own, as scores differ a little.
+
+auto: int8 on processors that multiply 8-bit integers fast, if the model has such a graph; else its own.
 """
 
 Explain: TypeAlias = bool | Literal["all"]
@@ -59,6 +66,7 @@ class ScoringKeywords(TypedDict, total=False):
     maps: bool
     strict: bool
     decoding: Decoding
+    precision: Precision
     batch_size: int
     limits: DecodeLimits
     worker_limits: WorkerLimits
@@ -76,6 +84,7 @@ class ScoringOptions:
         maps: also say where in each photograph its score comes from: `Score.quality_map`.
         strict: refuse a JPEG whose data is damaged, even if a picture can be made of it.
         decoding: how JPEGs are decoded.
+        precision: what the quality graph computes in.
         batch_size: photographs that are scored at once; changes speed and memory, not scores.
         limits: what an input may ask for.
         worker_limits: what decoding in other processes may take.
@@ -87,6 +96,7 @@ class ScoringOptions:
     maps: bool = False
     strict: bool = False
     decoding: Decoding = "model"
+    precision: Precision = "auto"
     batch_size: int = 8
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     worker_limits: WorkerLimits = field(default_factory=WorkerLimits)
@@ -98,6 +108,8 @@ class ScoringOptions:
             raise UsageError(f'explain is {self.explain!r}, not True, False or "all"')
         if self.decoding not in ("model", "scaled", "gpu"):
             raise UsageError(f"decoding is {self.decoding!r}, not model, scaled or gpu")
+        if self.precision not in ("auto", "fp32", "int8"):
+            raise UsageError(f"precision is {self.precision!r}, not auto, fp32 or int8")
         if self.decoding == "gpu" and self.strict:
             raise UsageError(
                 "a GPU's decoder does not report damaged data: leave out strict, or decode on the CPU"
@@ -112,7 +124,47 @@ class ScoringOptions:
         return replace(self, **changes)
 
     def bundle_for(self, bundle: Bundle) -> Bundle:
-        """The bundle as it scores with these options: other pixels are another preprocessing."""
+        """The bundle as it scores with these options: another graph or other pixels are another model.
+
+        Raises:
+            ModelError: it is not to be had in this precision.
+        """
+        bundle = self.in_precision(bundle)
         if self.decoding == "scaled":
             return bundle.with_scaled_decoding()
         return bundle.with_gpu_decoding() if self.decoding == "gpu" else bundle
+
+    def in_precision(self, bundle: Bundle) -> Bundle:
+        """The bundle with the graph that these options ask for on this machine.
+
+        Raises:
+            ModelError: it has none.
+        """
+        if self.precision == "auto":
+            return bundle.in_int8() if bundle.has_int8 and self._favours_int8() else bundle
+        if bundle.card.precision == self.precision:
+            return bundle
+        if self.precision == "int8" and bundle.card.precision == "fp32":
+            return bundle.in_int8()
+        raise ModelError(f"{bundle.card.name} is in {bundle.card.precision}, not in {self.precision}")
+
+    def decided_for(self, bundle: Bundle, *, gpus: bool) -> Self:
+        """The same options with a precision that is the same on every machine of a cluster.
+
+        Args:
+            bundle: that scores.
+            gpus: whether it runs on GPUs there.
+        """
+        if self.precision != "auto" or not bundle.has_int8:
+            return self
+        return replace(self, precision="int8" if not gpus and self._favours_int8() else "fp32")
+
+    def _favours_int8(self) -> bool:
+        """Whether int8 is the faster one where the model will run."""
+        if self.device == "auto":
+            from dgqa_infer.backends.gpu import has_gpu
+
+            here = not has_gpu()
+        else:
+            here = self.device in ("cpu", "openvino")
+        return here and multiplies_int8()

@@ -117,7 +117,8 @@ class Scorer:
 
             # First: it is quick to say no.
             self.jpeg_device = nvjpeg.device_beside(options.device)
-        # The graphs, and what is built of them, are those of the bundle as it is on disk.
+        # The graphs, and what is built of them, are those of the bundle whatever its photographs' decoding.
+        verified = options.in_precision(verified)
         self._loaded = _in_thread(partial(_load, verified, options, self.jpeg_device))
         self.bundle = options.bundle_for(verified)
 

@@ -17,7 +17,7 @@ _READERS = (
     *("fsspec", "aiohttp", "s3fs", "gcsfs", "adlfs", "nvidia-nvimgcodec-cu13"),
 )
 # These have no part in whether there is a score.
-_IRRELEVANT = ("explain", "maps", "threads", "batch_size")
+_IRRELEVANT = ("explain", "maps", "threads", "batch_size", "precision")
 
 
 def setup_of(options: ScoringOptions) -> str:

@@ -31,7 +31,7 @@ def main() -> None:
 
     labelled = read_table(arguments.labels, arguments.folder)
     groups = group_by_prefix(labelled.samples, arguments.prefix) if arguments.prefix else None
-    with Scorer(arguments.model, device="cpu") as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32") as scorer:
         result = report(predict([scorer], labelled.samples)[0], labelled, groups).as_dict()
     write_result(f"accuracy_{arguments.name}", {"machine": machine("onnxruntime"), **result})
     print(table(result))

@@ -57,7 +57,7 @@ def main() -> None:
 
     files = sorted(path for path in arguments.pristine.iterdir() if path.is_file())
     drawn = np.random.default_rng(arguments.seed).permutation(len(files))[: arguments.contents]
-    with Scorer(arguments.model, device="cpu") as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32") as scorer:
         types = tuple(scorer.bundle.card.training["plan"]["types"])
         examples = [
             Example(files[place].name, kind, level, scorer.score(image(files[place], kind, level)).score)

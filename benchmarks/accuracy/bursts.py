@@ -50,7 +50,7 @@ def main() -> int:
     generator = np.random.default_rng(arguments.seed)
     right: dict[str, list[bool]] = defaultdict(list)
     beaten_by: dict[str, int] = defaultdict(int)
-    with Scorer(arguments.model, device=arguments.device) as scorer:
+    with Scorer(arguments.model, device=arguments.device, precision="fp32") as scorer:
         for source, photograph in photographs(arguments.bursts):
             for kind in (*SIZES, "mixed"):
                 names, frames = burst(photograph, kind, generator)

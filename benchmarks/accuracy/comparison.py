@@ -44,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     paths = sorted(PHOTOGRAPHS.glob("*.jpg"))
     chosen = np.random.default_rng(arguments.seed).permutation(len(paths))[: arguments.photographs]
-    with Scorer(arguments.model, device=arguments.device) as scorer:
+    with Scorer(arguments.model, device=arguments.device, precision="fp32") as scorer:
         before = scores(scorer, (paths[place].read_bytes() for place in chosen))
         changed = {
             name: scores(scorer, (saved(paths[place], change) for place in chosen)) - before

@@ -41,7 +41,7 @@ def main() -> None:
     samples = read_table(arguments.labels, arguments.folder).samples
     best = sorted(samples, key=lambda sample: -float(sample.score or 0))[: arguments.photographs]
     changes: dict[str, list[float]] = {name: [] for name in VIEWS}
-    with Scorer(arguments.model, device="cpu") as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32") as scorer:
         for sample in best:
             image = shrink(decode(sample.path).pixels, scorer.bundle.card.preprocessing)
             before = score_of(scorer, image)

@@ -76,7 +76,7 @@ def _cell_contrasts(luma: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def figures(model: str, files: list[Path], chosen: dict[str, list[int]]) -> dict[str, Any]:
     """Scores of the chosen photographs by kind, and of all others."""
-    with Scorer(model, device="cpu") as scorer:
+    with Scorer(model, device="cpu", precision="fp32") as scorer:
         results = list(scorer.score_files(files))
         name = scorer.model_id
     scores = np.array([each.score if isinstance(each, Score) else np.nan for each in results])

@@ -40,7 +40,7 @@ def main() -> None:
 
     files = sorted(path for path in arguments.photos.iterdir() if path.is_file())
     size = Preprocessing("levels", arguments.short_side, 224, 5)
-    with Scorer(arguments.model, device="cpu") as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32") as scorer:
         raw = np.stack([judge(scorer, file, size, arguments.seed) for file in files])
         model, types = scorer.model_id, tuple(scorer.bundle.card.training["plan"]["types"])
     right = rightly_ordered(raw)

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.machine import RESULTS
 from benchmarks.options import new_parser
-from dgqa_export.bundles import describe
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_export.bundles import describe, in_precision
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, INT8_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.preprocessing import STANDARD
 
 SOURCES = {
@@ -61,6 +61,8 @@ def main() -> None:
     files = {QUALITY_GRAPH: describe(bundle.graph_bytes(QUALITY_GRAPH), card)}
     if DOMAIN_GRAPH in bundle.card.files:
         files[DOMAIN_GRAPH] = bundle.graph_bytes(DOMAIN_GRAPH)
+    if INT8_GRAPH in bundle.card.files:
+        files[INT8_GRAPH] = describe(bundle.graph_bytes(INT8_GRAPH), in_precision(card, "int8", []))
     described = write_bundle(bundle.path, files, card)
     figures = tuple(figures_of(described.model_id))
     write_bundle(bundle.path, files, replace(card, figures=(*others, *figures)))

@@ -36,7 +36,7 @@ def main() -> None:
 
     files = sorted(path for path in arguments.folder.iterdir() if path.is_file())
     drawn = np.random.default_rng(arguments.seed).permutation(len(files))[: arguments.contents]
-    with Scorer(arguments.model, device="cpu") as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32") as scorer:
         rows = [ladders(scorer, files[index]) for index in sorted(drawn)]
         model = scorer.model_id
     ordered = {name: sum(falls(row[name]) for row in rows) for name in ("blur", "jpeg")}

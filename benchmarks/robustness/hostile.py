@@ -57,7 +57,7 @@ def replay(corpus: Path, model: str) -> dict[str, Any]:
     warnings: Counter[str] = Counter()
     paths, gaps = [], []
     with (
-        Scorer(model, device="cpu", batch_size=1) as scorer,
+        Scorer(model, device="cpu", precision="fp32", batch_size=1) as scorer,
         Pipeline(scorer, workers=1) as pipeline,
     ):
         began = before = time.perf_counter()

@@ -42,7 +42,7 @@ def main() -> int:
     arguments = parser.parse_args()
     began = time.perf_counter()
     with (
-        Scorer(arguments.model, device="cpu") as scorer,
+        Scorer(arguments.model, device="cpu", precision="fp32") as scorer,
         Pipeline(scorer, workers=arguments.workers) as pipeline,
     ):
         found = replay(pipeline, arguments.count, arguments.seed)

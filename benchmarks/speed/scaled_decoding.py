@@ -45,7 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     large = [path.read_bytes() for path in sorted(arguments.large.iterdir())]
-    with Scorer(arguments.model, device="cpu", threads=1) as scorer:
+    with Scorer(arguments.model, device="cpu", precision="fp32", threads=1) as scorer:
         smallest = 2 * (STANDARD.decoded_side or 0)
         sets: dict[str, Iterable[bytes]] = {
             "small": (path.read_bytes() for path in sorted(arguments.small.iterdir())),

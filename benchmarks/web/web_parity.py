@@ -100,7 +100,7 @@ def windows(path: Path, work: Path) -> list[Path]:
 
 
 def by_library(photographs: Sequence[Path]) -> Iterator[Row]:
-    with Scorer(device="cpu", explain=True) as scorer:
+    with Scorer(device="cpu", precision="fp32", explain=True) as scorer:
         for path in photographs:
             yield dict(scorer.score(path).row())
 

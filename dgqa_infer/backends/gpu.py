@@ -58,6 +58,14 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu(driver, index) for index in range(count.value))
 
 
+def has_gpu() -> bool:
+    """Whether the driver shows a GPU to this process."""
+    try:
+        return bool(gpus())
+    except BackendError:
+        return False
+
+
 def gpu(index: int) -> Gpu:
     """One GPU.
 

@@ -1,4 +1,5 @@
-"""A model on disk: a folder with `model.onnx`, perhaps `domains.onnx`, and `card.json` that vouches for both.
+"""A model on disk: a folder with `model.onnx`, perhaps `domains.onnx` and `model-int8.onnx`, and `card.json`
+that vouches for all.
 
 What is loaded into a runtime is exactly the bytes whose hash was checked, never a path.
 """
@@ -20,6 +21,7 @@ from dgqa_infer.atomic import write_folder
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.bundle.card import (
     DOMAIN_GRAPH,
+    INT8_GRAPH,
     QUALITY_GRAPH,
     Calibration,
     Card,
@@ -31,6 +33,7 @@ from dgqa_infer.errors import ModelError, OutputError
 
 __all__ = [
     "DOMAIN_GRAPH",
+    "INT8_GRAPH",
     "QUALITY_GRAPH",
     "Bundle",
     "Calibration",
@@ -43,7 +46,7 @@ __all__ = [
 
 _MODELS = Path(__file__).parent.parent / "models"
 _CARD = "card.json"
-_FILES = (_CARD, QUALITY_GRAPH, DOMAIN_GRAPH)
+_FILES = (_CARD, QUALITY_GRAPH, INT8_GRAPH, DOMAIN_GRAPH)
 _MOST_DIGITS = 20
 _MAX_CARD_BYTES = 4_000_000
 
@@ -63,10 +66,13 @@ class Bundle:
     Attributes:
         path: its folder.
         card: what it is and how it is used.
+        quality_file: that holds "model.onnx" as the card means it: another file where the bundle is used in
+            int8.
     """
 
     path: Path
     card: Card
+    quality_file: str = QUALITY_GRAPH
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str]) -> Bundle:
@@ -106,6 +112,26 @@ class Bundle:
         """
         return f"{self.card.name}@{self.card.files[QUALITY_GRAPH].sha256[:8]}{self.card.preprocessing.suffix}"
 
+    @property
+    def has_int8(self) -> bool:
+        """Whether there is a graph in int8 beside the one in fp32."""
+        return INT8_GRAPH in self.card.files
+
+    def in_int8(self) -> Bundle:
+        """The same model with its int8 graph, under a name of its own: "dgqa-lite0-int8".
+
+        Raises:
+            ModelError: it has none.
+        """
+        if not self.has_int8:
+            raise ModelError(
+                f"{self.card.name} has no int8 graph: make one with `dgqa-infer export --int8 --photos DIR`"
+            )
+        files = {name: record for name, record in self.card.files.items() if name != INT8_GRAPH}
+        files[QUALITY_GRAPH] = self.card.files[INT8_GRAPH]
+        card = replace(self.card, name=f"{self.card.name}-int8", precision="int8", files=files)
+        return replace(self, card=card, quality_file=INT8_GRAPH)
+
     def with_scaled_decoding(self) -> Bundle:
         """The same model for photographs that are decoded faster, under a preprocessing id of its own."""
         return replace(self, card=replace(self.card, preprocessing=self.card.preprocessing.scaled()))
@@ -118,7 +144,7 @@ class Bundle:
         """The bytes of one graph, checked against the card.
 
         Args:
-            name: "model.onnx" or "domains.onnx".
+            name: one of the card's files.
 
         Raises:
             ModelError: the bundle has no such graph, or its bytes are not those that the card vouches for.
@@ -128,11 +154,12 @@ class Bundle:
         if record.bytes > MAX_GRAPH_BYTES:
             raise ModelError(f"{name} has {record.bytes} bytes, which no ONNX file can have")
         try:
-            data = _read(self.path / name, record.bytes)
+            file = self.path / (self.quality_file if name == QUALITY_GRAPH else name)
+            data = _read(file, record.bytes)
         except OSError as error:
             raise ModelError(f"{name} cannot be read ({error.strerror})") from error
         if len(data) != record.bytes:
-            size = (self.path / name).stat().st_size
+            size = file.stat().st_size
             raise ModelError(f"{name} has {size} bytes, its card says {record.bytes}")
         if (found := hashlib.sha256(data).hexdigest()) != record.sha256:
             raise ModelError(f"{name} has the sha256 {found[:12]}…, its card says {record.sha256[:12]}…")
@@ -143,7 +170,7 @@ class Bundle:
         """What one of the graphs needs of memory.
 
         Args:
-            name: "model.onnx" or "domains.onnx".
+            name: one of the card's files.
 
         Raises:
             ModelError: as `graph_bytes`.
@@ -182,7 +209,8 @@ def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], ca
 
     Args:
         folder: where; its parent must exist.
-        graphs: the bytes of "model.onnx" and, where the card has domains, of "domains.onnx".
+        graphs: the bytes of "model.onnx", of "model-int8.onnx" if there is one, and, where the card has
+            domains, of "domains.onnx".
         card: its `files` are computed here, whatever they hold.
 
     Returns:
@@ -252,7 +280,7 @@ def _facts(data: bytes, sha256: str) -> _Facts:
 def _check_graph(data: bytes, sha256: str, name: str, card: Card) -> None:
     graph = _facts(data, sha256)
     crop = card.preprocessing.crop
-    if name == QUALITY_GRAPH:
+    if name in (QUALITY_GRAPH, INT8_GRAPH):
         outputs: dict[str, tuple[int | None, ...]] = {"quality": (None,), "quality_map": (None, None, None)}
     else:
         outputs = {"domain_logits": (None, len(card.domains.classes) if card.domains else None)}

@@ -14,6 +14,7 @@ from dgqa_infer.errors import ModelError
 
 CARD_FORMAT = 1
 QUALITY_GRAPH = "model.onnx"
+INT8_GRAPH = "model-int8.onnx"
 DOMAIN_GRAPH = "domains.onnx"
 PRISTINE = "pristine"
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -172,7 +173,8 @@ class Card:
         version: of the bundle, in the maker's words.
         licence: of the weights, as an SPDX expression.
         precision: of the graph: fp32, fp16 or int8.
-        files: what each file of the bundle must be; holds "model.onnx".
+        files: what each file of the bundle must be; holds "model.onnx", and perhaps "model-int8.onnx", the
+            same in int8.
         preprocessing: how photographs become crops.
         raw_range: lower and upper end of the label scale.
         calibration: raw quality → score.
@@ -242,6 +244,8 @@ class Card:
                 f"the card's domains: crops is {list(result.domains.crops)}, and there are "
                 f"{result.preprocessing.grid}, from 0 on"
             )
+        if INT8_GRAPH in result.files and (result.precision != "fp32" or "int8" not in result.tolerances):
+            raise ModelError(f"{INT8_GRAPH} stands beside a graph in fp32, with a tolerance for int8")
         if result.precision not in result.tolerances:
             raise ModelError(f"the card's tolerances lack its own precision, {result.precision}")
         return result
@@ -285,7 +289,7 @@ class Card:
 def _files(data: Mapping[str, Any]) -> dict[str, FileRecord]:
     records = {}
     for name, value in data.items():
-        if name not in (QUALITY_GRAPH, DOMAIN_GRAPH):
+        if name not in (QUALITY_GRAPH, INT8_GRAPH, DOMAIN_GRAPH):
             raise ModelError(f"the card's files: {name!r} is no file of a bundle")
         record = _Fields(value, f"the card's files: {name}")
         records[name] = FileRecord(

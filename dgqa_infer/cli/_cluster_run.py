@@ -111,14 +111,16 @@ def run(
     destination = Destination(where)
     sources = list(names) if isinstance(names, Sequence) else ["-"]
     folder = os.getcwd()  # noqa: PTH109
-    settings = Settings.of(bundle, options, addresses=may_be_addresses(sources))
-    as_scored = options.bundle_for(bundle)
-    found = ClusterSummary.of(as_scored)
-    found.backend = found.device = "none"
     with connected(target.address, progress=not out.quiet and os.isatty(1)) as nodes:
         each = [node["Resources"] for node in nodes]
         resources = share_out(each, device=options.device, cpus=target.cores, gpus=target.gpus)
         check_stores(sources, allow_private=options.limits.allow_private)
+        settings = Settings.of(
+            bundle, options, gpus=resources.gpus > 0, addresses=may_be_addresses(sources)
+        )
+        as_scored = settings.options.bundle_for(bundle)
+        found = ClusterSummary.of(as_scored)
+        found.backend = found.device = "none"
         wanted = manifest(as_scored, settings, target.format, sources, finder)
         _claim(destination, wanted, target.resume, nodes, sources, folder)
         plan, secrets = _planned(target, names, patterns, finder, destination, resources.actors, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,14 @@ def output_or_stdout(name: str) -> Path:
     return STDOUT if name == "-" else Path(name)
 
 
+class Precisions(StrEnum):
+    """What the model computes in, as the command line calls it."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -51,6 +60,13 @@ DeviceOption = Annotated[
     typer.Option(
         metavar="auto|cpu|cuda[:N]|tensorrt[:N]|openvino",
         help="Where the model runs; auto takes a GPU that works. `dgqa-infer doctor` shows what does.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precisions,
+    typer.Option(
+        "--precision",
+        help="What the model computes in; auto is int8 on CPUs that are faster in it. Moves scores a little.",
     ),
 ]
 BatchSizeOption = Annotated[

@@ -10,6 +10,7 @@ from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
     from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.options import ScoringOptions
     from dgqa_infer.results import Row
 
 
@@ -45,9 +46,9 @@ def check(row: object, where: str) -> None:
 
 
 def score_folder(
-    folder: Path, bundle: Bundle, out: Output, *, device: str = "auto", workers: int | None = None
+    folder: Path, bundle: Bundle, out: Output, options: ScoringOptions, *, workers: int | None = None
 ) -> list[Row]:
-    """Score the photographs in a folder as `score --explain` does.
+    """Score the photographs in a folder as `score` does.
 
     Raises:
         BackendError: the device or its runtime is missing or fails.
@@ -57,7 +58,7 @@ def score_folder(
     from dgqa_infer.scorer import Scorer
 
     with (
-        Scorer(bundle, device=device, explain=bundle.card.domains is not None) as scorer,
+        Scorer(bundle, options) as scorer,
         Pipeline(scorer, workers=workers, addresses=False) as pipeline,
         out.progress(f"scoring {folder.name}") as bar,
     ):

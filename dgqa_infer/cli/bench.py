@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer import system
-from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption
+from dgqa_infer.cli._options import JsonOption, PrecisionOption, Precisions, QuietOption, WorkersOption
 from dgqa_infer.cli._output import Output
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dgqa_infer.bench.photographs import Sample
     from dgqa_infer.bench.rounds import Effort
     from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.options import ScoringOptions
 
 _SIZES = (1, 2, 4, 8, 16)
 _SIZES_GPU = (*_SIZES, 32, 64)
@@ -44,6 +45,7 @@ def bench(
         list[str] | None,
         typer.Option(metavar="NAME", help="As in `score`; repeat it.", show_default="all that work"),
     ] = None,
+    precision: PrecisionOption = Precisions.AUTO,
     batch_size: Annotated[
         list[int] | None,
         typer.Option(min=1, help="Photographs inferred at once; repeat it.", show_default="1 to 16, GPU 64"),
@@ -69,10 +71,16 @@ def bench(
     from dgqa_infer.bench.conditions import conditions
     from dgqa_infer.bench.rounds import Effort
     from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.options import ScoringOptions
 
     effort = Effort(rounds, seconds)
     before, earlier = figures.read(compare) if compare is not None else ({}, [])
-    bundles = [Bundle.load(name) for name in model or ["dgqa-lite0"]]
+    options = ScoringOptions(
+        device=device[0] if device else "auto",
+        precision=precision.value,
+        decoding="scaled" if fast_decode else "model",
+    )
+    bundles = [options.in_precision(Bundle.load(name)) for name in model or ["dgqa-lite0"]]
     found: list[Figure] = []
     missing: dict[str, str] = {}
     around = conditions()
@@ -88,9 +96,7 @@ def bench(
             "megabytes": sample.megabytes,
         }
         ticker = stack.enter_context(output.progress("measuring"))
-        for figure in _measured(
-            bundles, device or [], batch_size, workers, fast_decode, sample, effort, missing
-        ):
+        for figure in _measured(bundles, device or [], batch_size, workers, options, sample, effort, missing):
             found.append(figure)
             ticker.advance(note=f"{figure.group}: {figure.subject}")
     for name, reason in missing.items():
@@ -118,7 +124,7 @@ def _measured(
     devices: Sequence[str],
     sizes: Sequence[int] | None,
     workers: int | None,
-    fast_decode: bool,
+    options: ScoringOptions,
     sample: Sample,
     effort: Effort,
     missing: dict[str, str],
@@ -130,12 +136,12 @@ def _measured(
         yield from inference.latency(found, effort)
         on_gpu = any(place.backend.device != "cpu" for place in found)
         yield from inference.throughput(found, sizes or (_SIZES_GPU if on_gpu else _SIZES), effort)
-    device = devices[0] if devices else "auto"
-    with Scorer(bundles[0], device=device, decoding="scaled" if fast_decode else "model") as scorer:
+    with Scorer(bundles[0], options) as scorer:
         yield from whole.parts(sample.paths, scorer, effort)
         yield from whole.end_to_end(sample.paths, scorer, workers, effort)
-    scoring = ["--quiet", "--model", str(bundles[0].path), "--device", device]
-    scoring += ["--fast-decode"] if fast_decode else []
+    scoring = ["--quiet", "--model", str(bundles[0].path), "--device", options.device]
+    scoring += ["--precision", options.precision]
+    scoring += ["--fast-decode"] if options.decoding == "scaled" else []
     scoring += ["--workers", str(workers)] if workers else []
     yield from startup.starts(scoring, sample.paths[0], min(effort.rounds, _STARTS))
     yield from startup.memory(scoring, sample.paths)

@@ -16,6 +16,8 @@ from dgqa_infer.cli._options import (
     JsonOption,
     ModelOption,
     OverwriteOption,
+    PrecisionOption,
+    Precisions,
     QuietOption,
     WorkersOption,
     output_path,
@@ -65,6 +67,7 @@ def compare(
     overwrite: OverwriteOption = False,
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
+    precision: PrecisionOption = Precisions.AUTO,
     workers: WorkersOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
@@ -86,7 +89,7 @@ def compare(
     from dgqa_infer.comparison.pairing import pair, read_pairs
 
     by = pair_by if pairs is None else read_pairs(pairs)
-    before, after = (_rows(name, model, device, workers, out) for name in (old, new))
+    before, after = (_rows(name, model, device, precision, workers, out) for name in (old, new))
     found = compared(pair(before, after, by), max_drop)
     if out.json:
         out.document(found.as_json())
@@ -121,14 +124,21 @@ def compare(
     raise typer.Exit(ExitCode.SOME_FAILED if found.new_failures else ExitCode.OK)
 
 
-def _rows(name: str, model: str, device: str, workers: int | None, out: Output) -> list[Row]:
+def _rows(
+    name: str, model: str, device: str, precision: Precisions, workers: int | None, out: Output
+) -> list[Row]:
     from dgqa_infer.cli._rows import rows_in, score_folder
 
     if not Path(name).is_dir():
         return rows_in(name, out)
     from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.options import ScoringOptions
 
-    return score_folder(Path(name), Bundle.load(model), out, device=device, workers=workers)
+    bundle = Bundle.load(model)
+    options = ScoringOptions(
+        device=device, precision=precision.value, explain=bundle.card.domains is not None
+    )
+    return score_folder(Path(name), bundle, out, options, workers=workers)
 
 
 def _print(found: Comparison, out: Output) -> None:

@@ -14,6 +14,8 @@ from dgqa_infer.cli._options import (
     DeviceOption,
     JsonOption,
     ModelOption,
+    PrecisionOption,
+    Precisions,
     QuietOption,
     WorkersOption,
 )
@@ -67,6 +69,7 @@ def evaluate(
         int | None, typer.Option(min=1, metavar="N", help="Groups by the first N letters of the file's name.")
     ] = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = Precisions.AUTO,
     batch_size: BatchSizeOption = 8,
     workers: WorkersOption = None,
     json: JsonOption = None,
@@ -88,7 +91,7 @@ def evaluate(
     from dgqa_infer.options import ScoringOptions
 
     groups = _groups(data, group_by, group_by_prefix)
-    options = ScoringOptions(device=device, batch_size=batch_size)
+    options = ScoringOptions(device=device, precision=precision.value, batch_size=batch_size)
     names = [model] if versus is None else [model, versus]
     first, *others = _predict(names, data, options, workers, out)
     second = others[0] if others else None

@@ -27,6 +27,8 @@ from dgqa_infer.cli._options import (
     NullOption,
     OverwriteOption,
     PixelsLimit,
+    PrecisionOption,
+    Precisions,
     ProfileLimit,
     QuietOption,
     RecursiveOption,
@@ -51,11 +53,13 @@ from dgqa_infer.outputs.table import Order
 from dgqa_infer.pipeline.process import WorkerProcess
 
 if TYPE_CHECKING:
+    from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.bundle.card import Calibration, Card
     from dgqa_infer.cli._summary import Summary
     from dgqa_infer.gate import Gate
-    from dgqa_infer.options import ScoringOptions
+    from dgqa_infer.options import Precision, ScoringOptions
     from dgqa_infer.outputs.maps import MapFolder
+    from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.pipeline.pipeline import Pipeline
     from dgqa_infer.results import Score
     from dgqa_infer.scorer import Scorer
@@ -71,6 +75,7 @@ def score(
     ],
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
+    precision: PrecisionOption = Precisions.AUTO,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the rows go; - is stdout.")
     ] = "-",
@@ -153,8 +158,7 @@ def score(
         format = "table"
     target = Target.choose(
         output, format, resume=resume, overwrite=overwrite, retry=retry_failed, model=model
-    )
-    target = target.sorted(sort, worst)
+    ).sorted(sort, worst)
     target.check(summary, junit)
     names, patterns = named(paths, null=null)
     with ExitStack() as stack:
@@ -172,6 +176,7 @@ def score(
         reported = target.format == "html" and bundle.card.domains is not None
         options = ScoringOptions(
             device=device,
+            precision=precision.value,
             # A report says why as well.
             explain=explain_of(Explained.NAMED if explain is None and reported else explain),
             maps=maps is not None,
@@ -186,7 +191,7 @@ def score(
         folder = _map_folder(maps, bundle.card.calibration)
         finder = InputFinder(include or (), exclude or (), recursive, follow_links, False, allow_private)
         target = target.under(options)
-        log = stack.enter_context(target.open_log())
+        log = _refuse_other_precision(stack.enter_context(target.open_log()), bundle, options)
         # The first photographs are decoded while it is loaded.
         scorer = stack.enter_context(Scorer.in_background(bundle, options))
         target = replace(target, classes=scorer.probability_classes)
@@ -206,6 +211,24 @@ def _criteria(gate: str | None, card: Card) -> Gate | None:
     from dgqa_infer.gate import read_gate
 
     return read_gate(gate, card)
+
+
+def _refuse_other_precision(
+    log: RecoveryLog | None, bundle: Bundle, options: ScoringOptions
+) -> RecoveryLog | None:
+    """The log, unless it has rows of the same model in the other precision: each file would have two."""
+    if log is None or not bundle.has_int8:
+        return log
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    names = {each: options.changed(precision=each).bundle_for(bundle).model_id for each in precisions}
+    now = options.bundle_for(bundle).model_id
+    for precision, name in names.items():
+        if name != now and name in log.models:
+            raise UsageError(
+                f"{log.path} has rows of {name}, and these would be of {now}: continue it with"
+                f" --precision {precision}, or name another file"
+            )
+    return log
 
 
 def _map_folder(maps: Path | None, scale: Calibration) -> MapFolder | None:

@@ -24,6 +24,8 @@ from dgqa_infer.cli._options import (
     NullOption,
     OverwriteOption,
     PixelsLimit,
+    PrecisionOption,
+    Precisions,
     ProfileLimit,
     QuietOption,
     RecursiveOption,
@@ -61,6 +63,7 @@ def score_cluster(
     ] = "local",
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
+    precision: PrecisionOption = Precisions.AUTO,
     format: Annotated[
         str, typer.Option("--format", "-f", metavar="parquet|jsonl", help="How rows are written.")
     ] = "parquet",
@@ -133,6 +136,7 @@ def score_cluster(
 
     options = ScoringOptions(
         device=device,
+        precision=precision.value,
         explain=explain_of(explain),
         strict=strict,
         decoding=decoding_of(fast=fast_decode, gpu=gpu_decode),

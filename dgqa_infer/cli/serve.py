@@ -15,6 +15,8 @@ from dgqa_infer.cli._options import (
     MemoryLimit,
     ModelOption,
     PixelsLimit,
+    PrecisionOption,
+    Precisions,
     ProfileLimit,
     QuietOption,
     SideLimit,
@@ -52,6 +54,7 @@ class _Stop:
 def serve(
     model: ModelOption = "dgqa-lite0",
     device: DeviceOption = "auto",
+    precision: PrecisionOption = Precisions.AUTO,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every IPv4 one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")] = 8080,
     queue: Annotated[
@@ -92,6 +95,7 @@ def serve(
 
     scoring = ScoringOptions(
         device=device,
+        precision=precision.value,
         strict=strict,
         batch_size=batch_size,
         limits=decode_limits(limit_file_size, limit_pixels, limit_side, limit_profile),

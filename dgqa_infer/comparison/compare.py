@@ -153,7 +153,7 @@ def _model(rows: Sequence[Row]) -> str:
     if len(models) > 1:
         raise UsageError(
             f"the rows are of different models ({', '.join(sorted(models))}), and their scores cannot be "
-            "compared: score both sets with one model and the same decoding"
+            "compared: score both sets with one model, the same --precision and the same decoding"
         )
     return next(iter(models))
 

@@ -36,6 +36,7 @@ class RecoveryLog:
     Attributes:
         path: of the file.
         rows_before: how many rows it held when it was opened.
+        models: that those rows are of.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RecoveryLog:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.BINARY, 0o666)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        self.models: set[str] = set()
         self._done: dict[int, int] = {}
         self._superseded = False
         self.rows_before = 0
@@ -186,6 +188,7 @@ class RecoveryLog:
                 self._superseded |= key in self._done
                 self._done[key] = self._end_of(row)
                 self.rows_before += 1
+                self.models.add(row["model"])
                 good += len(line)
         return good
 

@@ -60,19 +60,18 @@ def score_dataset(
         UsageError: Ray is not installed, no node has that much, or the columns do not fit.
         ModelError: there is no such bundle, or it is damaged.
     """
-    scoring = ScoringOptions(**options)
-    if scoring.decoding == "gpu" and separate_decoding:
-        raise UsageError("actors that only decode have no GPU: separate_decoding needs decoding on the CPU")
+    scoring = _scoring(options, separate_decoding)
     import_ray()
     import ray
 
     from dgqa_infer.ray.stages import in_two_stages
 
+    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     at_once = _at_once(dataset, column, prefix)
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     resources = share_out(alive, device=scoring.device, cpus=cpus, gpus=gpus)
     resources = replace(resources, actors=actors or resources.actors)
-    settings = Settings.of(model if isinstance(model, Bundle) else Bundle.load(model), scoring)
+    settings = Settings.of(bundle, scoring, gpus=resources.gpus > 0)
     if separate_decoding:
         return in_two_stages(dataset, settings, resources, alive, column=column, prefix=prefix)
     return dataset.map_batches(
@@ -84,6 +83,13 @@ def score_dataset(
         num_gpus=resources.gpus,
         compute=pool(resources.actors),
     )
+
+
+def _scoring(options: ScoringKeywords, separate_decoding: bool) -> ScoringOptions:
+    scoring = ScoringOptions(**options)
+    if scoring.decoding == "gpu" and separate_decoding:
+        raise UsageError("actors that only decode have no GPU: separate_decoding needs decoding on the CPU")
+    return scoring
 
 
 def _at_once(dataset: Dataset, column: str, prefix: str) -> int:

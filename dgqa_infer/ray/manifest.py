@@ -17,6 +17,7 @@ _OURS = "_dgqa"
 _MANIFEST = f"{_OURS}/run.json"
 _FORMAT = 1
 # What each entry is called when it differs.
+_INSTEAD = {"model": ", or pass the --model and the --precision of then"}
 _WORDS = {
     "format": "layout of the folder",
     "rows": "format of the rows",
@@ -99,7 +100,7 @@ def claim(destination: Destination, wanted: dict[str, Any], *, resume: bool) -> 
             raise UsageError(
                 f"{destination.shown} was begun with another {word}"
                 f" ({_short(have.get(name))}, now {_short(wanted[name])}): its rows are not mixed with"
-                " these; name another destination"
+                f" these; name another destination{_INSTEAD.get(name, '')}"
             )
     return True
 

@@ -41,12 +41,15 @@ class Settings:
     addresses: bool = True
 
     @classmethod
-    def of(cls, bundle: Bundle, options: ScoringOptions, *, addresses: bool = True) -> Self:
-        """Settings with a bundle's files.
+    def of(
+        cls, bundle: Bundle, options: ScoringOptions, *, gpus: bool = False, addresses: bool = True
+    ) -> Self:
+        """Settings with a bundle's files, and a precision that is the same on all machines.
 
         Args:
             bundle: verified when it was loaded, and again by each actor.
             options: how photographs are scored.
+            gpus: whether actors have a GPU.
             addresses: whether they may be addresses; so may what a column of photographs holds.
 
         Raises:
@@ -54,7 +57,9 @@ class Settings:
         """
         files = {name: bundle.graph_bytes(name) for name in bundle.card.files}
         files[_CARD] = (bundle.path / _CARD).read_bytes()
-        return cls(files, options, setup=setup_of(options), addresses=addresses)
+        # Machines may differ in what they would rather have: this one decides for all.
+        decided = options.decided_for(bundle, gpus=gpus)
+        return cls(files, decided, setup=setup_of(options), addresses=addresses)
 
     def on(self, cpus: int, actors_a_node: int) -> Self:
         """The same for actors of so many cores, several of which share a node and its memory."""

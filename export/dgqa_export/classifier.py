@@ -12,7 +12,7 @@ import numpy as np
 from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card, Domains, Fault
 from dgqa_infer.domains.classes import CLASSES, require_kadid
 from dgqa_infer.errors import ModelError
@@ -84,7 +84,8 @@ def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.Path
         OutputError: the folder cannot be written.
     """
     card, graph = with_classifier(bundle.card, checkpoint)
-    return write_bundle(folder, {QUALITY_GRAPH: bundle.graph_bytes(QUALITY_GRAPH), DOMAIN_GRAPH: graph}, card)
+    others = {name: bundle.graph_bytes(name) for name in bundle.card.files if name != DOMAIN_GRAPH}
+    return write_bundle(folder, {**others, DOMAIN_GRAPH: graph}, card)
 
 
 def look_at_examples(

@@ -41,6 +41,8 @@ def ending(
         return nothing | {"profile": None, "drift": None}, {}, notes
     bundle = Bundle.load(name)
     model = ranked(digest.models, 1)[0][0]
+    if bundle.has_int8 and model.startswith(f"{bundle.in_int8().card.name}@"):
+        bundle = bundle.in_int8()
     if model.endswith("+scaled"):
         bundle = bundle.with_scaled_decoding()
     # Decoded on a GPU, a photograph's map is the same but for what the eye does not see.

@@ -170,7 +170,14 @@ def _picture(pixels: Pixels) -> Picture:
 def _map_scorer(bundle: Bundle, notes: list[str]) -> Scorer | None:
     """What says where quality comes from; None where the bundle does not work here."""
     try:
-        return Scorer(bundle, device="cpu", maps=True, batch_size=_BATCH)
+        return Scorer(
+            bundle,
+            device="cpu",
+            # The map of a row that int8 gave is that of the int8 graph, and so of fp32.
+            precision="fp32" if bundle.has_int8 else "auto",
+            maps=True,
+            batch_size=_BATCH,
+        )
     except (BackendError, ModelError) as error:
         notes.append(f"no quality maps: {error}")
         return None

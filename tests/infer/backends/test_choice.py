@@ -47,10 +47,10 @@ def test_the_order_of_auto(bundle: Bundle) -> None:
     assert [found.device for found in choices(bundle, "domains.onnx")] == ["cuda", "cpu", "openvino"]
 
 
-def test_for_int8_openvino_goes_before_onnx_runtime(bundle: Bundle, tmp_path: Path) -> None:
+def test_for_int8_as_for_fp32_onnx_runtime_goes_before_openvino(bundle: Bundle, tmp_path: Path) -> None:
     graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files}
     int8 = write_bundle(tmp_path / "int8", graphs, replace(bundle.card, precision="int8"))
-    assert [found.device for found in choices(int8, "model.onnx")][-2:] == ["openvino", "cpu"]
+    assert [found.device for found in choices(int8, "model.onnx")][-2:] == ["cpu", "openvino"]
 
 
 def test_cpu_is_onnx_runtime_and_openvino_is_itself(bundle: Bundle) -> None:
