@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, Unpack
 
@@ -25,8 +26,10 @@ gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG th
 Precision: TypeAlias = Literal["auto", "fp32", "int8"]
 """What the quality graph computes in; each gives the model a name of its own, as scores differ a little.
 
-auto: int8 on processors that multiply 8-bit integers fast, if the model has such a graph; else its own.
+auto: of a model that has both, int8 on processors that multiply 8-bit integers fast, else fp32; or what the
+    environment variable `DGQA_PRECISION` says, so that machines of several kinds agree.
 """
+PREFERRED = "DGQA_PRECISION"
 
 Explain: TypeAlias = bool | Literal["all"]
 """Whether it is said what is wrong with a photograph; "all": with the probability of each class."""
@@ -160,7 +163,11 @@ class ScoringOptions:
         return replace(self, precision="int8" if not gpus and self._favours_int8() else "fp32")
 
     def _favours_int8(self) -> bool:
-        """Whether int8 is the faster one where the model will run."""
+        """Whether int8 is the faster one where the model will run, or preferred there."""
+        if wish := os.environ.get(PREFERRED):
+            if wish not in ("fp32", "int8"):
+                raise UsageError(f"the environment variable {PREFERRED} is {wish!r}, not fp32 or int8")
+            return wish == "int8"
         if self.device == "auto":
             from dgqa_infer.backends.gpu import has_gpu
 

@@ -86,6 +86,8 @@ def reader(tmp_path: Path, repository: Path) -> Callable[[Path], dict[str, str]]
         paths = [here, here / "training", here / "export"] if (here / "pyproject.toml").exists() else []
         return kept | {
             "COLUMNS": "100",
+            # Pages show what every processor prints.
+            "DGQA_PRECISION": "fp32",
             "PATH": os.pathsep.join([str(programs), str(BIN), kept["PATH"]]),
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "HOME": str(tmp_path),

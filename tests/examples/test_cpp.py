@@ -101,7 +101,7 @@ def test_its_scores_are_pythons(program: Path, model: Path, photos: list[Path]) 
     assert ran.returncode == 0, ran.stderr
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [row["path"] for row in rows] == list(map(str, photos))
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         for path, row in zip(photos, rows, strict=True):
             right = scorer.score(path)
             assert row["raw"] == pytest.approx(right.raw, abs=0.001), path.name

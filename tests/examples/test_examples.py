@@ -53,7 +53,7 @@ def lone_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_lone_graph_gives_the_scores_of_the_library(
     repository: Path, photos: list[Path], lone_graph: Path
 ) -> None:
-    with Scorer(MODEL, device="cpu") as scorer:
+    with Scorer(MODEL, device="cpu", precision="fp32") as scorer:
         for photo in photos:
             ran = run(repository / "examples" / "onnx_only.py", lone_graph, photo)
             assert ran.returncode == 0, ran.stderr
@@ -138,7 +138,7 @@ def test_the_client_gets_the_librarys_scores_from_a_server(
     ran = run(program, "--model", f"{MODEL}-onnx", "--url", server, *photos)
     assert ran.returncode == 0, ran.stderr
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    with Scorer(MODEL, device="cpu") as scorer:
+    with Scorer(MODEL, device="cpu", precision="fp32") as scorer:
         for row, photo in zip(rows, photos, strict=True):
             assert row["path"] == str(photo)
             assert row["raw"] == pytest.approx(scorer.score(photo).raw, abs=1e-4)

@@ -39,6 +39,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Pretend to be on another machine."""
 
     def be(*, dot_products: bool, a_gpu: bool = False) -> None:
+        monkeypatch.delenv(options.PREFERRED, raising=False)
         monkeypatch.setattr(options, "multiplies_int8", lambda: dot_products)
         monkeypatch.setattr(gpu, "has_gpu", lambda: a_gpu)
 
@@ -70,6 +71,33 @@ def test_auto_is_int8_where_the_processor_is_fast_in_it_and_no_gpu_scores(
     processor(dot_products=dot_products, a_gpu=a_gpu)
     chosen = ScoringOptions(device=device, precision=precision).bundle_for(both)
     assert chosen.card.precision == taken
+
+
+@pytest.mark.parametrize("dot_products", [False, True])
+@pytest.mark.parametrize("wish", ["fp32", "int8"])
+def test_the_environment_may_say_so_for_machines_of_several_kinds(
+    both: Bundle,
+    tiny_bundle: Path,
+    processor: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    dot_products: bool,
+    wish: str,
+) -> None:
+    processor(dot_products=dot_products)
+    monkeypatch.setenv("DGQA_PRECISION", wish)
+    assert ScoringOptions().bundle_for(both).card.precision == wish
+    # An option is nearer than the environment, and what a model has not nobody can prefer.
+    assert ScoringOptions(precision="fp32").bundle_for(both).card.precision == "fp32"
+    assert ScoringOptions().bundle_for(Bundle.load(tiny_bundle)).card.precision == "fp32"
+
+
+def test_another_word_in_the_environment_is_refused(
+    both: Bundle, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor(dot_products=True)
+    monkeypatch.setenv("DGQA_PRECISION", "int4")
+    with pytest.raises(UsageError, match="DGQA_PRECISION is 'int4'"):
+        ScoringOptions().bundle_for(both)
 
 
 def test_the_row_names_the_graph_that_gave_the_score(both: Bundle) -> None:

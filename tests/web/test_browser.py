@@ -17,7 +17,7 @@ def test_a_photograph_has_pythons_score_in_whatever_form_it_is_given(
     page: Page, repository: Path, form: str
 ) -> None:
     photo = repository / "examples" / "photos" / "coffee-gaussian-blur.webp"
-    with Scorer("dgqa-lite0", device="cpu", explain=True, maps=True) as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32", explain=True, maps=True) as scorer:
         right = scorer.score(photo)
     found = page.score(f"/photos/{photo.name}", form)
     assert found["raw"] == pytest.approx(right.raw, abs=1e-3)
@@ -34,7 +34,7 @@ def test_a_photograph_has_pythons_score_in_whatever_form_it_is_given(
 def test_pixels_in_other_colours_than_srgb_are_converted(page: Page, repository: Path) -> None:
     """A canvas may be in Display P3: rounding costs 0.003 of this photograph's `raw`, misreading 0.035."""
     photo = repository / "examples" / "photos" / "chelsea-pixelate.webp"
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         right = scorer.score(photo).raw
     found = page.score(f"/photos/{photo.name}", "ImageData in Display P3")
     assert found["raw"] == pytest.approx(right, abs=0.01)
@@ -52,7 +52,7 @@ def test_jpegs_of_every_orientation_and_size_have_pythons_score(
     photo.resize((3461, 2309)).save(pictures / "large.jpg", quality=90)
     photo.resize((150, 101)).save(pictures / "small.jpg")
     photo.convert("L").save(pictures / "grey.jpg")
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         for path in sorted(pictures.glob("*.jpg")):
             right = scorer.score(path)
             found = page.score(f"/pictures/{path.name}")
@@ -67,7 +67,7 @@ def test_transparent_parts_are_laid_over_grey(page: Page, pictures: Path) -> Non
     Image.fromarray(picture).save(pictures / "alpha.png")
     picture[..., 3] = 0
     Image.fromarray(picture).save(pictures / "nothing.png")
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         right = scorer.score(pictures / "alpha.png")
     found = page.score("/pictures/alpha.png")
     # A canvas keeps colours multiplied by their opacity, so that those of faint pixels lose some bits.

@@ -82,7 +82,7 @@ def test_dropped_photographs_are_scored_as_in_python_and_the_worst_stands_first(
     page = Demo(driver, server.address)
     page.drop(*paths, torn)
     rows = page.shown(4)
-    with Scorer("dgqa-lite0", device="cpu", explain=True) as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32", explain=True) as scorer:
         right = {path.name: scorer.score(path) for path in paths}
     assert page.run("return document.body.dataset.model") == right[paths[0].name].model
     assert [row["name"] for row in rows if "score" in row and row["name"] in right] == sorted(
@@ -151,7 +151,7 @@ def test_it_asks_no_other_machine_and_needs_its_own_no_more_once_loaded(
         # The server is gone.
         page.drop(photo)
         (row,) = page.shown(1)
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         assert float(row["raw"]) == pytest.approx(scorer.score(photo).raw, abs=1e-3)
     files = {f"{server.address}/demo/{path.relative_to(demo)}" for path in demo.rglob("*") if path.is_file()}
     # The other page shows that such a request would have been seen.

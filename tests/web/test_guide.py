@@ -44,7 +44,7 @@ def test_its_program_for_node_gives_pythons_score(
     (here / "score.mjs").write_text(program, encoding="utf-8")
     command = blocks(repository, "sh")[2]
     row = json.loads(run(command.split(), here).stdout)
-    with Scorer("dgqa-lite0", device="cpu", explain=True) as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32", explain=True) as scorer:
         right = scorer.score(photo)
     assert row["path"] == "photos/coffee.jpg"
     assert row["raw"] == pytest.approx(right.raw, abs=1e-3)
@@ -62,7 +62,7 @@ def test_its_page_scores_the_file_that_is_chosen(
 
     here = install("onnxruntime-web")
     (html,) = blocks(repository, "html")
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         right = scorer.score(photo)
     folders = {"node_modules": here / "node_modules"}
     profile = tmp_path_factory.mktemp("profile")

@@ -64,7 +64,7 @@ def test_scores_maps_and_faults_are_pythons(node: Node, repository: Path, tmp_pa
     photos += [tmp_path / "large.png", tmp_path / "small.png"]
     size = {"model": repository / MODEL, "explain": True, "over": [90, 60]}
     answers = node([{"do": "score", "file": photo, **size} for photo in photos])
-    with Scorer("dgqa-lite0", device="cpu", explain=True, maps=True) as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32", explain=True, maps=True) as scorer:
         for photo, answer in zip(photos, answers, strict=True):
             right = scorer.score(photo)
             assert answer["raw"] == pytest.approx(right.raw, abs=1e-3), photo.name
@@ -121,7 +121,7 @@ def test_transparent_parts_are_laid_over_grey_as_in_python(
     job = {"do": "pixels", "width": 260, "height": 240, "model": repository / MODEL}
     files = ("alpha.rgba", "nothing.rgba")
     found, nothing = node([job | {"file": tmp_path / file} for file in files])
-    with Scorer("dgqa-lite0", device="cpu") as scorer:
+    with Scorer("dgqa-lite0", device="cpu", precision="fp32") as scorer:
         right = scorer.score(tmp_path / "alpha.png")
     assert found["raw"] == pytest.approx(right.raw, abs=1e-3)
     assert found["warnings"] == ["alpha_over_grey"] == list(right.warnings)
