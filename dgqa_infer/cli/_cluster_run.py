@@ -115,9 +115,7 @@ def run(
         each = [node["Resources"] for node in nodes]
         resources = share_out(each, device=options.device, cpus=target.cores, gpus=target.gpus)
         check_stores(sources, allow_private=options.limits.allow_private)
-        settings = Settings.of(
-            bundle, options, gpus=resources.gpus > 0, addresses=may_be_addresses(sources)
-        )
+        settings = Settings.of(bundle, options, gpus=resources.gpus > 0, addresses=may_be_addresses(sources))
         as_scored = settings.options.bundle_for(bundle)
         found = ClusterSummary.of(as_scored)
         found.backend = found.device = "none"
