@@ -278,14 +278,15 @@ class Scorer:
             # A copy: a backend may use the same memory for the next batch.
             found_cells = np.array(outputs["quality_map"], np.float32)
             cells = list(found_cells.reshape(-1, grid, *found_cells.shape[1:]))
-        found: Sequence[Explanation | None] = [None] * len(quality)
-        domains = self.bundle.card.domains
-        if domains_backend is not None and domains is not None:
-            found = explain_photographs(domains_backend, crops, grid, domains)
-            # A classifier without an answer must not pass for one that found nothing.
-            quality[[each is None for each in found]] = np.nan
         with np.errstate(invalid="ignore"):
             raws, spreads = quality.mean(axis=1), quality.std(axis=1)
+        found: Sequence[Explanation | None] = [None] * len(quality)
+        card = self.bundle.card
+        if domains_backend is not None and card.domains is not None:
+            scores = np.array([card.calibration(raw) for raw in raws.tolist()])
+            found = explain_photographs(domains_backend, crops, scores, grid, card.domains)
+            # A classifier without an answer must not pass for one that found nothing.
+            raws[[each is None for each in found]] = np.nan
         return [
             Prediction(float(raw), float(spread), explanation, of_map)
             for raw, spread, explanation, of_map in zip(raws, spreads, found, cells, strict=True)

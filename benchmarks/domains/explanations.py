@@ -1,7 +1,7 @@
 """Can an explanation be believed? Planted faults, undistorted photographs, and those that people like best.
 
     python -m benchmarks explanations PRISTINE PHOTOS... [--rated LABELS.csv FOLDER]
-        [--choose BUNDLE [--crops N ...]] [--logits FILE.npz]
+        [--choose BUNDLE [--crops N ...]]
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back:
 its card names them. Only the latter are looked at here. Of each some undistorted views are made, as cameras
@@ -9,13 +9,13 @@ and web sites save them, and views of each distortion; see `dgqa_training.classi
 files or folders of other photographs: blur, motion blur, noise, darkness, brightness and JPEG compression are
 planted in each at KADID's levels 3 to 5, and what comes out is saved as a JPEG of quality 75 to 95.
 
-LABELS.csv rates the photographs of FOLDER. In the 100 best-rated nothing should be named; that is looked at
-last, and chooses nothing.
+LABELS.csv rates the photographs of FOLDER. In the 100 best-rated nothing should be named, in the 100
+worst-rated something; that is looked at last, and chooses nothing.
 
-With --choose thresholds are chosen first, and the bundle with them is written to BUNDLE. False alarms are
-then also counted on the views that chose; those on contents that did not stand beside them
-(`false_alarms_on_contents_left_out`). With --crops explanations then rest on these crops of the grid, 0 to 4,
-alone: the fewer, the faster. --logits FILE.npz keeps what the classifier said of the views.
+With --choose thresholds and the weight of the score are chosen first, and the bundle with them is written to
+BUNDLE. False alarms are then also counted on the views that chose; those on contents that did not stand
+beside them (`false_alarms_on_contents_left_out`). With --crops explanations then rest on these crops of the
+grid, 0 to 4, alone: the fewer, the faster.
 
 The figures go to `results/explanations.json`.
 """
@@ -25,7 +25,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +34,18 @@ from scipy.stats import binomtest
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.classifier import look_at_examples, with_faults
-from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
+from dgqa_export.explanations import look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.classes import CLASSES, words
-from dgqa_infer.domains.explainer import explain_photographs
 from dgqa_infer.domains.explanation import explain
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.crops import crops, shrink
+from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import InputFinder
 from dgqa_infer.results import Distortion
+from dgqa_infer.scorer import Scorer
 from dgqa_training.classifier.examples import number_of
-from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.datasets import read_table
 from dgqa_training.distortions import distort, to_bytes
 
@@ -63,7 +60,7 @@ FAULTS = {
 """Fault → the types that are planted, and those whose names say so."""
 
 LEVELS, QUALITIES = (3, 4, 5), (75, 95)
-BEST, SEED, BATCH = 100, 1, 8
+BEST, SEED = 100, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +86,15 @@ class Explainer:
     """Says of images what `dgqa-infer score --explain` would."""
 
     def __init__(self, bundle: Bundle, output: Output) -> None:
-        self._bundle, self._output = bundle, output
-        self._backend = OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH))
+        self._scorer, self._output = Scorer(bundle, device="cpu", explain=True), output
 
     def __call__(self, images: Iterable[tuple[Case, Pixels]], number: int, label: str) -> Found:
         """What is named in each of some images, uint8 [h, w, 3]."""
         found: Found = []
-        way, domains = self._bundle.card.preprocessing, self._bundle.card.domains
-        assert domains is not None
-        left = iter(images)
         with self._output.progress(label, number) as bar:
-            while some := list(islice(left, BATCH)):
-                stack = np.concatenate([crops(pixels, way)[0] for _, pixels in some])
-                said = explain_photographs(self._backend, stack, way.grid, domains)
-                for (case, _), explanation in zip(some, said, strict=True):
-                    assert explanation is not None
-                    found.append((case, explanation.distortions))
-                bar.advance(len(some))
+            for case, pixels in images:
+                found.append((case, self._scorer.score(pixels).distortions or ()))
+                bar.advance(1)
         return found
 
 
@@ -116,7 +105,6 @@ def main() -> None:
     parser.add_argument("--rated", type=Path, nargs=2, metavar=("LABELS.csv", "FOLDER"))
     parser.add_argument("--choose", type=Path, metavar="BUNDLE")
     parser.add_argument("--crops", type=int, nargs="+", metavar="N")
-    parser.add_argument("--logits", type=Path, metavar="FILE.npz")
     given = parser.parse_args()
     output, bundle = Output(json=False), Bundle.load(given.model)
     card, training = bundle.card, bundle.card.training
@@ -126,21 +114,17 @@ def main() -> None:
         bundle = replace(bundle, card=replace(card, domains=domains))
     record = training.get("domain_head", training["classifier"])
     kept = [given.pristine / name for name in record["held_out"]]
-    if given.logits is not None and given.logits.exists():
-        seen = HeldOut.load(given.logits)
-    else:
-        with output.progress("held-out contents", number_of(len(kept))) as bar:
-            seen = look_at_examples(bundle, kept, advance=bar.advance)
-    if given.logits is not None:
-        seen.save(given.logits)
+    with output.progress("held-out contents", number_of(len(kept))) as bar:
+        seen = look_at_examples(bundle, kept, advance=bar.advance)
     if given.choose is not None:
-        bundle = with_faults(bundle, seen, given.choose)
+        bundle = with_explanations(bundle, seen, given.choose)
     explainer, way = Explainer(bundle, output), bundle.card.preprocessing
     photos = [Path(path) for path in InputFinder().find(map(str, given.photos)) if isinstance(path, str)]
     assert bundle.card.domains is not None
+    held_out = seen.weighed(bundle.card.domains.score_weight)
     looked_at = [
         (Case(int(kind), int(level)), explain(logits, bundle.card.domains))
-        for kind, level, logits in zip(seen.classes, seen.levels, seen.logits, strict=True)
+        for kind, level, logits in zip(held_out.classes, held_out.levels, held_out.logits, strict=True)
     ]
     shrunk = (shrink(decode(path).pixels, way) for path in photos)
     per_photo = 1 + len(LEVELS) * sum(len(types) for types, _ in FAULTS.values())
@@ -161,13 +145,14 @@ def main() -> None:
     }
     if given.rated:
         labelled = read_table(*given.rated)
-        order = np.argsort(-labelled.scores, kind="stable")[:BEST]
-        best = ((Case(), decode(labelled.samples[place].path).pixels) for place in order)
-        result["best_rated"] = alarms([found for _, found in explainer(best, BEST, "best-rated")], BEST)
+        order = np.argsort(-labelled.scores, kind="stable")
+        for name, places in (("best_rated", order[:BEST]), ("worst_rated", order[-BEST:])):
+            images = ((Case(), decode(labelled.samples[place].path).pixels) for place in places)
+            result[name] = alarms([found for _, found in explainer(images, BEST, name)], BEST)
     write_result("explanations", result)
     shown = [{k: str(v) for k, v in row.items() if k != "first_by_level"} for row in result["planted"]]
     output.table(shown, title="planted faults, then saved as JPEG")
-    for name in ("undistorted", "best_rated"):
+    for name in ("undistorted", "best_rated", "worst_rated"):
         print(name, result.get(name))
 
 

@@ -155,6 +155,8 @@ class Domains:
         faults: class → when it is named; of every class but the first, or empty where not measured.
         crops: which of the grid's crops explanations rest on, ascending; empty for all. Domains are selected
             by all of them.
+        score_weight: how much a photograph's score counts in its explanation, see
+            `dgqa_infer.domains.explanation.with_score`; 0 for nothing.
     """
 
     classes: tuple[str, ...]
@@ -162,6 +164,7 @@ class Domains:
     profile: Mapping[str, Any] = field(default_factory=dict)
     faults: Mapping[str, Fault] = field(default_factory=dict)
     crops: tuple[int, ...] = ()
+    score_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,8 @@ class Card:
                 }
             if self.domains.crops:
                 card["domains"]["crops"] = list(self.domains.crops)
+            if self.domains.score_weight:
+                card["domains"]["score_weight"] = self.domains.score_weight
         card["training"] = dict(self.training)
         card["figures"] = [dict(figure) for figure in self.figures]
         return card
@@ -314,10 +319,13 @@ def _domains(data: Mapping[str, Any]) -> Domains:
     crops = fields.take("crops", list, default=[])
     if not all(type(place) is int and place >= 0 for place in crops) or sorted(set(crops)) != crops:
         raise ModelError(f"the card's domains: crops is {crops!r}, not ascending numbers of crops")
+    weight = 0.0
+    if "score_weight" in fields.left:
+        weight = fields.require("score_weight", float, lambda value: 0 <= value < math.inf, "0 or more")
     fields.done()
     if faults and set(faults) != set(classes[1:]):
         raise ModelError("the card's domains: faults must have each class but the first, and no other")
-    return Domains(tuple(classes), temperature, profile, faults, tuple(crops))
+    return Domains(tuple(classes), temperature, profile, faults, tuple(crops), weight)
 
 
 def _tolerances(data: Mapping[str, Any]) -> dict[str, float]:

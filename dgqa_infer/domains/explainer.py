@@ -12,7 +12,7 @@ from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.batches import infer_photographs, require_values
 from dgqa_infer.bundle.card import Domains
 from dgqa_infer.domains.classes import is_kadid
-from dgqa_infer.domains.explanation import explain, probabilities_by_class
+from dgqa_infer.domains.explanation import explain, probabilities_by_class, with_score
 from dgqa_infer.domains.profile import votes_of
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.results import Distortion
@@ -34,13 +34,14 @@ class Explanation:
 
 
 def explain_photographs(
-    backend: Backend, crops: Pixels, grid: int, domains: Domains
+    backend: Backend, crops: Pixels, scores: NDArray[np.float64], grid: int, domains: Domains
 ) -> list[Explanation | None]:
     """Explain some photographs.
 
     Args:
         backend: with the domain graph.
         crops: uint8 [photographs × grid, crop, crop, 3], the crops of each photograph side by side.
+        scores: float64 [photographs], 0–100.
         grid: crops of a photograph.
         domains: what the card says of the classifier, and which of the crops it looks at.
 
@@ -50,15 +51,17 @@ def explain_photographs(
     Raises:
         BackendError: the runtime failed, or the graph has other outputs than the card says.
     """
+    logits = mean_logits(backend, crops, grid, domains)
+    weighed = with_score(logits, scores, domains.score_weight)
     return [
         Explanation(
-            explain(logits, domains),
-            votes_of(logits) if is_kadid(domains) else None,
-            probabilities_by_class(logits, domains),
+            explain(with_its_score, domains),
+            votes_of(seen) if is_kadid(domains) else None,
+            probabilities_by_class(with_its_score, domains),
         )
-        if np.isfinite(logits).all()
+        if np.isfinite(seen).all()
         else None
-        for logits in mean_logits(backend, crops, grid, domains)
+        for seen, with_its_score in zip(logits, weighed, strict=True)
     ]
 
 

@@ -4,6 +4,9 @@ A classifier always has a likeliest class; that is no reason to call a photograp
 named where its evidence, the logarithm of how many times likelier it is than "pristine", reaches the
 threshold that the card has for it. Thresholds are such that undistorted photographs, saved and resized as
 users do, hardly ever reach one. What is named is ordered by harm, severity × probability.
+
+The score is evidence too: of two photographs in which the classifier sees the same, something is more likely
+to be wrong with the one that scores lower. `with_score` weighs it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,24 @@ LEAST_PROBABILITY: Final = 0.1
 
 MOST: Final = 3
 """More are never named."""
+
+
+def with_score(
+    logits: NDArray[np.float64], scores: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """The logits with the score as evidence: the lower it is, the less likely "pristine" is.
+
+    Args:
+        logits: float64 [..., classes], the mean over crops.
+        scores: float64 [...], 0–100; 50 changes nothing.
+        weight: `Domains.score_weight`; 0 changes nothing.
+
+    Returns:
+        float64 [..., classes].
+    """
+    weighed = np.array(logits, np.float64)
+    weighed[..., 0] += weight * np.log((scores + 1) / (101 - scores))
+    return weighed
 
 
 def probabilities(logits: NDArray[np.float64], domains: Domains) -> NDArray[np.float64]:

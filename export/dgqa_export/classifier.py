@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from dgqa_export.graph import export_domains
 from dgqa_export.packing import pack
-from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card, Domains, Fault
-from dgqa_infer.domains.classes import CLASSES, require_kadid
+from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
-from dgqa_training.classifier.examples import examples, logits_of
-from dgqa_training.classifier.faults import choose
-from dgqa_training.classifier.held_out import HeldOut
-from dgqa_training.classifier.temperature import fit_temperature
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.official_checkpoint import import_classifier
@@ -86,58 +78,3 @@ def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.Path
     card, graph = with_classifier(bundle.card, checkpoint)
     others = {name: bundle.graph_bytes(name) for name in bundle.card.files if name != DOMAIN_GRAPH}
     return write_bundle(folder, {**others, DOMAIN_GRAPH: graph}, card)
-
-
-def look_at_examples(
-    bundle: Bundle, contents: Sequence[Path], *, advance: Callable[[int], None] = lambda _: None
-) -> HeldOut:
-    """What a bundle's classifier says of photographs whose faults are known: `classifier.examples`.
-
-    Args:
-        bundle: with a domain classifier.
-        contents: pristine photographs that the classifier was not trained on.
-        advance: called with the number of further examples done.
-
-    Raises:
-        ModelError: the bundle has no domain classifier, or one with other classes.
-    """
-    domains, preprocessing = bundle.card.domains, bundle.card.preprocessing
-    require_kadid(domains, bundle.card.name)
-    assert domains is not None
-    with OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as backend:
-        return logits_of(
-            examples(contents, preprocessing),
-            preprocessing,
-            lambda crops: backend.infer(crops)["domain_logits"],
-            chosen=domains.crops,
-            advance=advance,
-        )
-
-
-def with_faults(bundle: Bundle, seen: HeldOut, folder: str | os.PathLike[str]) -> Bundle:
-    """Write a bundle again: temperature, thresholds and severities of explanations, chosen for its own graph.
-
-    The training's report chooses them too; this is for a classifier without one.
-
-    Args:
-        bundle: with a domain classifier.
-        seen: see `look_at_examples`.
-        folder: of the new bundle; may be that of the old one.
-
-    Raises:
-        ModelError: the bundle has no domain classifier, or one with other classes.
-        UsageError: the examples are of fewer than five contents.
-        OutputError: the folder cannot be written.
-    """
-    domains = bundle.card.domains
-    require_kadid(domains, bundle.card.name)
-    assert domains is not None
-    temperature = round(fit_temperature(seen.logits, np.where(seen.identities, 0, seen.classes)), 5)
-    faults, record = choose(seen, temperature)
-    by_name = {name: faults[name.replace("_", "-")] for name in domains.classes[1:]}
-    card = replace(
-        bundle.card,
-        domains=replace(domains, temperature=temperature, faults=by_name),
-        training={**bundle.card.training, "explanations": record},
-    )
-    return write_bundle(folder, {name: bundle.graph_bytes(name) for name in card.files}, card)

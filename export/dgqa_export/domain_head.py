@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dgqa_export.explanations import look_at_examples, with_explanations
 from dgqa_export.statistics_head import STATISTICS, replace_domain_head, with_statistics
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.domains.classes import require_kadid
-from dgqa_training.classifier.examples import examples, logits_of
-from dgqa_training.classifier.faults import choose
 from dgqa_training.classifier.material import crops, split
 from dgqa_training.classifier.statistics_head import StatisticsRecipe, fit
-from dgqa_training.classifier.temperature import fit_temperature
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import Crops, CropSource, software
 
@@ -68,15 +66,6 @@ def retrain_head(
     graph = bundle.graph_bytes(DOMAIN_GRAPH)
     statistics, classes = take(with_statistics(graph), material, recipe.seed, workers, advance)
     graph = replace_domain_head(graph, fit(statistics, classes, recipe))
-    with OnnxRuntimeBackend(graph) as backend:
-        seen = logits_of(
-            examples(kept, preprocessing),
-            preprocessing,
-            lambda crops: backend.infer(crops)["domain_logits"],
-            chosen=domains.crops,
-        )
-    temperature = fit_temperature(seen.logits, np.where(seen.identities, 0, seen.classes))
-    faults, chosen = choose(seen, temperature)
     head: dict[str, Any] = {
         "recipe": recipe.record(),
         "contents": len(references),
@@ -89,11 +78,12 @@ def retrain_head(
     # A profile is what another classifier says: it does not outlive it.
     card = replace(
         bundle.card,
-        domains=replace(domains, temperature=round(temperature, 5), faults=faults, profile={}),
-        training={**bundle.card.training, "domain_head": head, "explanations": chosen},
+        domains=replace(domains, faults={}, profile={}),
+        training={**bundle.card.training, "domain_head": head},
     )
     graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {DOMAIN_GRAPH: graph}
-    return write_bundle(folder, graphs, card)
+    written = write_bundle(folder, graphs, card)
+    return with_explanations(written, look_at_examples(written, kept), folder)
 
 
 def take(

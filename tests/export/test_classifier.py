@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dgqa_export.classifier import add_classifier, load_classifier, look_at_examples, with_faults
+from dgqa_export.classifier import add_classifier, load_classifier
+from dgqa_export.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.bundle.card import Fault
 from dgqa_infer.bundle.preprocessing import Preprocessing
@@ -127,13 +128,21 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
         Image.fromarray(pixels).save(path)
     done: list[int] = []
     seen = look_at_examples(joined, contents, advance=done.append)
-    found = with_faults(joined, seen, tmp_path / "explained").card
+    found = with_explanations(joined, seen, tmp_path / "explained").card
 
     assert found.domains is not None
     assert list(found.domains.faults) == list(CLASSES[1:])
     assert found.domains.faults["jpeg"].threshold != 3.5
-    assert found.training["explanations"]["undistorted"] == 60
+    record = found.training["explanations"]
+    assert record["undistorted"] == 60
+    assert [each["score_weight"] for each in record["tried"]] == list(SCORE_WEIGHTS)
+    assert record["named_on_contents_left_out"] == max(
+        each["named_on_contents_left_out"] for each in record["tried"]
+    )
+    assert found.domains.score_weight == record["score_weight"]
     assert sum(done) > 60
     assert found.files["domains.onnx"] == joined.card.files["domains.onnx"]
+    four = seen.held_out.contents < 4
+    few = Seen(seen.held_out.where(four), seen.scores[four])
     with pytest.raises(UsageError, match="undistorted photographs of 5 contents"):
-        with_faults(joined, seen.where(seen.contents < 4), tmp_path / "few")
+        with_explanations(joined, few, tmp_path / "few")

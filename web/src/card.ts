@@ -24,6 +24,8 @@ export interface Card {
     readonly temperature: number;
     /** Which of the grid's crops explanations rest on. */
     readonly crops: readonly number[];
+    /** How much the score counts in an explanation. */
+    readonly scoreWeight: number;
     readonly faults: Readonly<Record<string, Fault>>;
   };
 }
@@ -51,6 +53,7 @@ export function readCard(text: string): Card {
         domains: {
           classes: domains.classes,
           temperature: domains.temperature,
+          scoreWeight: domains.score_weight ?? 0,
           crops: domains.crops ?? Array.from({ length: preprocessing.grid }, (_, place) => place),
           faults: Object.fromEntries(Object.entries(domains.faults ?? {}).map(([name, fault]) => [name, faultOf(fault)])),
         },

@@ -96,9 +96,10 @@ export class Scorer<Extra> {
     const quality = Array.from(found["quality"].data as Float32Array);
     const raw = mean(quality);
     if (!Number.isFinite(raw)) throw new ImageError("not_finite", `the model gave ${raw} for it`);
-    const distortions = await this.explained(cut.data);
+    const score = this.scoreOf(raw);
+    const distortions = await this.explained(cut.data, score);
     return {
-      score: this.scoreOf(raw),
+      score,
       raw,
       spread: Math.sqrt(mean(quality.map((each) => (each - raw) ** 2))),
       width: image.width,
@@ -129,9 +130,9 @@ export class Scorer<Extra> {
     return this.platform.decode(source as Exclude<Extra, Rgba> | Uint8Array, this.limits);
   }
 
-  private async explained(cut: Uint8Array): Promise<Distortion[] | undefined> {
+  private async explained(cut: Uint8Array, score: number): Promise<Distortion[] | undefined> {
     if (this.domains === undefined || this.card.domains === undefined) return undefined;
-    const { classes, crops } = this.card.domains;
+    const { classes, crops, scoreWeight } = this.card.domains;
     const side = this.card.preprocessing.crop;
     const length = side * side * 3;
     const chosen = new Uint8Array(crops.length * length);
@@ -141,6 +142,8 @@ export class Scorer<Extra> {
     const each = rows(found.data as Float32Array, crops.length);
     const logits = classes.map((_, index) => mean(each.map((crop) => crop[index])));
     if (!logits.every(Number.isFinite)) throw new ImageError("not_finite", "the classifier gave no finite numbers");
+    // The score is evidence too: the lower it is, the less is "pristine" likely.
+    logits[0] += scoreWeight * Math.log((score + 1) / (101 - score));
     return explain(logits, this.card.domains);
   }
 }

@@ -115,6 +115,7 @@ def test_a_card_that_lacks_a_field_is_refused_by_name(bundle: Path, field: str) 
         (["score", "calibration", "score"], [0, float("nan")], "calibration"),
         (["domains", "classes"], ["blur", "pristine"], "the first 'pristine'"),
         (["domains", "temperature"], 0, "temperature is 0.0"),
+        (["domains", "score_weight"], -0.5, "score_weight is -0.5"),
         (["domains", "crops"], [5], "there are 5, from 0 on"),
         (["domains", "crops"], [2, 1], "ascending"),
         (["domains", "crops"], [1, 1], "ascending"),

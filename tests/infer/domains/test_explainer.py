@@ -64,7 +64,7 @@ def test_a_photograph_without_finite_logits_is_not_explained(domains: Domains) -
 
     crops = photographs(2)
     crops[:GRID] = 0
-    lost, found = explain_photographs(Broken(), crops, GRID, domains)  # type: ignore[arg-type]
+    lost, found = explain_photographs(Broken(), crops, np.array([50.0, 50.0]), GRID, domains)  # type: ignore[arg-type]
 
     assert lost is None
     assert found is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgqa_infer.bundle.card import Domains, Fault
-from dgqa_infer.domains.explanation import LEAST_PROBABILITY, MOST, explain, probabilities
+from dgqa_infer.domains.explanation import LEAST_PROBABILITY, MOST, explain, probabilities, with_score
 
 NAMES = ("pristine", "gaussian-blur", "lens-blur", "darken", "jpeg", "white-noise")
 logits = st.lists(st.floats(-30, 30), min_size=len(NAMES), max_size=len(NAMES)).map(np.array)
@@ -91,3 +91,21 @@ def test_higher_thresholds_never_name_more(seen: np.ndarray, limits: list[float]
     high = {each.name for each in explain(seen, domains(*(limit + 1 for limit in limits)))}
 
     assert len(low) == MOST or high <= low
+
+
+def test_a_low_score_is_evidence_for_every_distortion_alike() -> None:
+    seen = np.array([[0.0, 2.0, -1.0], [0.0, 2.0, -1.0], [0.0, 2.0, -1.0]])
+    weighed = with_score(seen, np.array([50.0, 0.0, 100.0]), 0.5)
+    evidence = weighed[:, 1:] - weighed[:, :1]
+
+    # 0.5 × ln((1 + score) / (101 − score)) by hand: 0, −2.3076, +2.3076.
+    assert evidence == pytest.approx(np.array([[2, -1], [4.3076, 1.3076], [-0.3076, -3.3076]]), abs=1e-4)
+    assert with_score(seen, np.array([3.0, 4.0, 5.0]), 0.0).tolist() == seen.tolist()
+
+
+def test_the_score_makes_named_what_the_classifier_alone_doubts() -> None:
+    seen, told = np.array([0.0, 2.0, -9.0, -9.0, -9.0, -9.0]), domains(3, 3, 3, 3, 3)
+
+    assert explain(with_score(seen, np.array(90.0), 0.5), told) == ()
+    (found,) = explain(with_score(seen, np.array(5.0), 0.5), told)
+    assert found.name == "soft all over"

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_infer.images.crops import crops as grid_crops
 from dgqa_training.classifier.examples import UNDISTORTED, examples, logits_of, number_of
 from dgqa_training.synthesis.nuisances import IDENTITIES
 
@@ -62,18 +61,3 @@ def test_logits_are_the_means_of_an_examples_crops_with_what_is_known_of_it(cont
     # A darker view of the same content has lower "logits".
     dark = next(k for k, each in enumerate(expected) if each.type == 17)
     assert found.logits[dark, 0] < found.logits[0, 0]
-
-
-def test_logits_may_rest_on_some_of_the_crops(contents: list[Path]) -> None:
-    seen: list[int] = []
-
-    def number(crops: np.ndarray) -> np.ndarray:
-        seen.append(len(crops))
-        return np.repeat(crops[:, :1, :1].mean(axis=(1, 2, 3))[:, None], 26, axis=1)
-
-    some = list(examples(contents[:1], SMALL))[:3]
-    found = logits_of(iter(some), SMALL, number, chosen=(1, 4))
-
-    assert seen == [6]
-    expected = [grid_crops(each.pixels, SMALL)[0][[1, 4], :1, :1].mean() for each in some]
-    assert found.logits[:, 0] == pytest.approx(expected)

@@ -85,7 +85,6 @@ def logits_of(
     preprocessing: Preprocessing,
     classify: Callable[[Pixels], NDArray[np.floating]],
     *,
-    chosen: Sequence[int] = (),
     batch: int = 8,
     advance: Callable[[int], None] = lambda _: None,
 ) -> HeldOut:
@@ -95,16 +94,14 @@ def logits_of(
         images: see `examples`.
         preprocessing: how they become crops.
         classify: uint8 [n, crop, crop, 3] → logits [n, 26].
-        chosen: which of the grid's crops it is given, see `Domains.crops`; empty for all.
         batch: examples that it is given at once.
         advance: called with the number of further examples done.
     """
     logits, facts = [], []
-    places = list(chosen or range(preprocessing.grid))
     while some := list(islice(images, batch)):
-        stack = np.concatenate([crops(each.pixels, preprocessing)[0][places] for each in some])
+        stack = np.concatenate([crops(each.pixels, preprocessing)[0] for each in some])
         found = np.asarray(classify(stack), np.float64)
-        logits.append(found.reshape(len(some), len(places), -1).mean(axis=1))
+        logits.append(found.reshape(len(some), preprocessing.grid, -1).mean(axis=1))
         facts += [(each.content, each.type, each.level) for each in some]
         advance(len(some))
     contents, types, levels = np.array(facts, np.int64).T

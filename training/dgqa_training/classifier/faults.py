@@ -34,6 +34,9 @@ from dgqa_training.loop.crop_sources import PRISTINE
 FALSE_ALARMS: Final = 0.05
 """Share of undistorted photographs of which anything may be named."""
 
+STRONG: Final = 3
+"""From this level on a distortion is to be named."""
+
 BEST_DMOS: Final = 5.0
 FEWEST_CONTENTS: Final = 5
 """Fewer contents cannot be left out in turn."""
@@ -65,8 +68,8 @@ def choose(
         raise UsageError(
             f"thresholds need undistorted photographs of {_FOLDS} contents, and each of the 25 types"
         )
-    undistorted, found = seen.where(pristine), evidence(seen.logits, temperature)
-    margin, crossed = _margin(undistorted, temperature, alarms)
+    found = evidence(seen.logits, temperature)
+    margin, crossed, hit = _margin(seen, temperature, alarms)
     thresholds = _thresholds(found[pristine], margin)
     faults = {}
     for kind, name in enumerate(CLASSES[1:], 1):
@@ -78,6 +81,7 @@ def choose(
         "contents": len(contents),
         "margin": margin,
         "false_alarms_on_contents_left_out": round(crossed, 4),
+        "named_on_contents_left_out": round(hit, 4),
     }
     return faults, record
 
@@ -132,21 +136,30 @@ def _thresholds(found: NDArray[np.float64], margin: float) -> NDArray[np.float64
     return np.asarray(middle + margin * (high - middle))
 
 
-def _margin(undistorted: HeldOut, temperature: float, alarms: float) -> tuple[float, float]:
-    """The least margin with no more false alarms on contents left out, and how many it has there."""
-    found = evidence(undistorted.logits, temperature)
-    fold = np.unique(undistorted.contents, return_inverse=True)[1] % _FOLDS
-    margin, crossed = 0.0, 1.0
+def _margin(seen: HeldOut, temperature: float, alarms: float) -> tuple[float, float, float]:
+    """The least margin with no more false alarms on contents left out; its false alarms and hits there."""
+    margin, crossed, hit = 0.0, 1.0, 1.0
     for margin in _MARGINS:
-        alarmed = np.zeros(len(found), bool)
-        for left in range(_FOLDS):
-            here = fold == left
-            limits = _thresholds(found[~here], margin)
-            alarmed[here] = named(undistorted.logits[here], temperature, limits).any(axis=1)
-        crossed = float(alarmed.mean())
+        crossed, hit = _left_out(seen, temperature, margin)
         if crossed <= alarms:
             break
-    return margin, crossed
+    return margin, crossed, hit
+
+
+def _left_out(seen: HeldOut, temperature: float, margin: float) -> tuple[float, float]:
+    """With thresholds that other contents chose: shares of undistorted images of which anything is named, and
+    of images from level `STRONG` on whose type is named.
+    """
+    found = evidence(seen.logits, temperature)
+    fold = np.unique(seen.contents, return_inverse=True)[1] % _FOLDS
+    told = np.zeros(found.shape, bool)
+    for left in range(_FOLDS):
+        here = fold == left
+        limits = _thresholds(found[~here & (seen.classes == PRISTINE)], margin)
+        told[here] = named(seen.logits[here], temperature, limits)
+    strong = (seen.levels >= STRONG) & ~seen.identities
+    crossed = told[seen.classes == PRISTINE].any(axis=1).mean()
+    return float(crossed), float(told[strong, seen.classes[strong] - 1].mean())
 
 
 def thresholds_of(faults: Mapping[str, Fault]) -> NDArray[np.float64]:

@@ -1,0 +1,129 @@
+"""When a bundle names a distortion: chosen for its own graphs, on photographs that trained nothing.
+
+The training's report chooses thresholds of a classifier by itself. In a bundle an explanation also rests on
+the score, and perhaps on fewer crops.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgqa_infer.backends.batches import infer_photographs
+from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.card import Fault
+from dgqa_infer.domains.classes import require_kadid
+from dgqa_infer.domains.explainer import mean_logits
+from dgqa_infer.domains.explanation import with_score
+from dgqa_infer.images.crops import crops
+from dgqa_training.classifier.examples import examples
+from dgqa_training.classifier.faults import choose
+from dgqa_training.classifier.held_out import HeldOut
+from dgqa_training.classifier.temperature import fit_temperature
+
+SCORE_WEIGHTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
+"""Of the score in an explanation; the one that names most on contents left out is kept."""
+
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a bundle says of photographs whose faults are known.
+
+    Attributes:
+        held_out: the mean logits over the crops that explanations rest on, and what is known.
+        scores: float64 [n], 0–100.
+    """
+
+    held_out: HeldOut
+    scores: NDArray[np.float64]
+
+    def weighed(self, weight: float) -> HeldOut:
+        """With the score as evidence, see `dgqa_infer.domains.explanation.with_score`."""
+        return replace(self.held_out, logits=with_score(self.held_out.logits, self.scores, weight))
+
+
+def look_at_examples(
+    bundle: Bundle, contents: Sequence[Path], *, advance: Callable[[int], None] = lambda _: None
+) -> Seen:
+    """What a bundle says of `dgqa_training.classifier.examples`.
+
+    Args:
+        bundle: with a domain classifier.
+        contents: pristine photographs that the classifier was not trained on.
+        advance: called with the number of further examples done.
+
+    Raises:
+        ModelError: the bundle has no domain classifier, or one with other classes.
+    """
+    domains, way = bundle.card.domains, bundle.card.preprocessing
+    require_kadid(domains, bundle.card.name)
+    assert domains is not None
+    images = examples(contents, way)
+    logits, raws, facts = [], [], []
+    with (
+        OnnxRuntimeBackend(bundle.graph_bytes(QUALITY_GRAPH)) as quality,
+        OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as classifier,
+    ):
+        while some := list(islice(images, _BATCH)):
+            stack = np.concatenate([crops(each.pixels, way)[0] for each in some])
+            logits.append(mean_logits(classifier, stack, way.grid, domains))
+            found = infer_photographs(quality, stack, way.grid)["quality"]
+            raws.append(found.reshape(len(some), way.grid).mean(axis=1, dtype=np.float64))
+            facts += [(each.content, each.type, each.level) for each in some]
+            advance(len(some))
+    places, types, levels = np.array(facts, np.int64).T
+    scores = np.array([bundle.card.calibration(raw) for raw in np.concatenate(raws).tolist()])
+    return Seen(HeldOut(np.concatenate(logits), types, levels, places), scores)
+
+
+def with_explanations(bundle: Bundle, seen: Seen, folder: str | os.PathLike[str]) -> Bundle:
+    """Write a bundle again: temperature, thresholds, severities and the score's weight, for its own graphs.
+
+    Args:
+        bundle: with a domain classifier.
+        seen: see `look_at_examples`.
+        folder: of the new bundle; may be that of the old one.
+
+    Raises:
+        ModelError: the bundle has no domain classifier, or one with other classes.
+        UsageError: the examples are of fewer than five contents.
+        OutputError: the folder cannot be written.
+    """
+    domains = bundle.card.domains
+    require_kadid(domains, bundle.card.name)
+    assert domains is not None
+    ways = [_chosen(seen, weight) for weight in SCORE_WEIGHTS]
+    temperature, faults, record = max(ways, key=lambda way: way[2]["named_on_contents_left_out"])
+    card = replace(
+        bundle.card,
+        domains=replace(
+            domains,
+            temperature=temperature,
+            faults={name: faults[name.replace("_", "-")] for name in domains.classes[1:]},
+            score_weight=record["score_weight"],
+        ),
+        training={
+            **bundle.card.training,
+            "explanations": {**record, "tried": [tried for _, _, tried in ways]},
+        },
+    )
+    return write_bundle(folder, {name: bundle.graph_bytes(name) for name in card.files}, card)
+
+
+def _chosen(seen: Seen, weight: float) -> tuple[float, dict[str, Fault], dict[str, Any]]:
+    """Temperature and thresholds at a weight of the score, and how they were chosen."""
+    held_out = seen.weighed(weight)
+    classes = np.where(held_out.identities, 0, held_out.classes)
+    temperature = round(fit_temperature(held_out.logits, classes), 5)
+    faults, record = choose(held_out, temperature)
+    return temperature, faults, {"score_weight": weight, **record}
