@@ -87,3 +87,17 @@ def test_the_scorer_explains_by_the_crops_of_the_card(models: Any, tmp_path: Pat
     assert seen is not None
     assert seen["dust_spots"] == pytest.approx(seen["red_eyes"])
     assert seen["dust_spots"] > seen["pristine"]
+
+
+def test_the_scorer_weighs_its_own_score(models: Any, tmp_path: Path) -> None:
+    # Grey 51 scores 51 / 2.55 = 20, and all classes have the same logit.
+    image = np.full((64, 64, 3), 51, np.uint8)
+    classes = ("pristine", "dust_spots", "red_eyes")
+    bundle = models.write(tmp_path / "weighed", domains=Domains(classes, 1.0, score_weight=1.0))
+
+    with Scorer(bundle, device="cpu", explain="all") as scorer:
+        found = scorer.score(image)
+    assert found.score == pytest.approx(20, abs=0.01)
+    assert found.probabilities is not None
+    odds = found.probabilities["pristine"] / found.probabilities["red_eyes"]
+    assert odds == pytest.approx((1 + 20) / (101 - 20), rel=1e-3)
