@@ -22,7 +22,7 @@ from typing import Any, Final
 PROTECTIONS: Final = {
     "no_new_privileges": "it can gain no rights by running other programs",
     "no_changes": "it can change no file and look into no other process",
-    "no_network": "it can open no connection, run no program and signal no other process",
+    "no_network": "it can open no connection, run no other program and signal no other process; it can fork",
     "ends_first": "it ends first where the machine has no memory left",
 }
 """Names of protections, and what each means."""

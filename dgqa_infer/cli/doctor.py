@@ -190,7 +190,16 @@ def _protections() -> list[dict[str, Any]]:
     os.close(memory)
     held = confine_another() | {"sealed_memory": sealed}
     meaning = PROTECTIONS | {"sealed_memory": "it cannot cut off the memory that it shares with the scorer"}
-    return [{"protection": name, "holds": held[name], "note": words} for name, words in meaning.items()]
+    return [
+        {
+            "protection": name,
+            "holds": held[name],
+            # CUDA's driver needs all that a process gives up otherwise.
+            "with_gpu_decode": held[name] and name not in PROTECTIONS,
+            "note": words,
+        }
+        for name, words in meaning.items()
+    ]
 
 
 def _engines() -> list[dict[str, Any]]:

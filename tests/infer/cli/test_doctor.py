@@ -142,6 +142,8 @@ def test_doctor_says_which_protections_hold_here(cli: Any, tiny_bundle: Path) ->
     held = {row["protection"]: row["holds"] for row in rows}
     assert list(held) == ["no_new_privileges", "no_changes", "no_network", "ends_first", "sealed_memory"]
     assert set(held.values()) <= {True, False}
+    on_gpu = {row["protection"]: row["with_gpu_decode"] for row in rows}
+    assert on_gpu == dict.fromkeys(held, False) | {"sealed_memory": held["sealed_memory"]}
     if sys.platform == "linux" and Path("/proc/self/oom_score_adj").exists():
         assert held["ends_first"]
         assert held["sealed_memory"]
