@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from dgqa_infer.options import Precision
+
 AHEAD = 40
 """So many photographs are handed out beyond those that are judged: two batches and what is decoded."""
 
@@ -29,14 +31,12 @@ Judge = Callable[[Iterable[str]], Iterator[float]]
 """Paths → what each photograph is given, in order."""
 
 
-def ours(options: dict[str, Any], *, model: str = "model") -> Judge:
+def ours(options: dict[str, Any], precision: Precision = "auto") -> Judge:
     """dgqa-infer as its command line runs it: workers, batches, the runtime that `--device auto` takes."""
     from dgqa_infer import Score, Scorer
     from dgqa_infer.pipeline.pipeline import Pipeline
 
-    if options[model] is None:
-        raise RuntimeError(f"no bundle was named: --{model}")
-    pipeline = Pipeline(Scorer(options[model]))
+    pipeline = Pipeline(Scorer(options["model"], precision=precision))
 
     def judge(paths: Iterable[str]) -> Iterator[float]:
         for outcome in pipeline.run(paths):
@@ -129,13 +129,10 @@ def niqe(_: dict[str, Any]) -> Judge:
     return lambda paths: map(one, paths)
 
 
+_PACKAGES = ("onnxruntime", "simplejpeg", "cykooz.resizer")
 WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] = {
-    "dgqa-infer": (ours, 1, ("onnxruntime", "simplejpeg", "cykooz.resizer")),
-    "dgqa-infer, int8": (
-        lambda o: ours(o, model="int8"),
-        1,
-        ("onnxruntime", "openvino", "simplejpeg", "cykooz.resizer"),
-    ),
+    "dgqa-infer": (ours, 1, _PACKAGES),
+    "dgqa-infer, fp32": (lambda options: ours(options, "fp32"), 1, _PACKAGES),
     "Pillow's decoding and shrinking alone": (decoding_alone, 1, ("pillow",)),
     "the same network, plain": (plain, 1, ("torch",)),
     "ResNet-50, 5 crops": (resnet50, 1, ("torch",)),

@@ -1,7 +1,6 @@
 """Measure ways of judging photographs side by side: how fast, in how much memory, and how well.
 
     python -m benchmarks peers LARGE RATINGS.csv RATED [--rounds 6] [--seconds 8] [--checkpoint FILE]
-        [--int8 DIR]
 
 LARGE holds photographs of cameras, RATED those that RATINGS.csv has opinions of. The ways are in
 `peer_ways.py`, each with a process of its own that has loaded what it needs; they take turns of so many
@@ -91,9 +90,6 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--checkpoint", help="the model's, for the weights of the plain way")
-    parser.add_argument(
-        "--int8", help="the same model's int8 bundle, as `dgqa-infer export --int8` writes it"
-    )
     parser.add_argument("--only", action="append", choices=list(WAYS), help="a way; repeat it")
     parser.add_argument("--name", default="peers", help="of the result and the picture")
     parser.add_argument("--most", type=int, help="so many of the rated photographs")
@@ -110,7 +106,6 @@ def main() -> int:
     opinions = [float(sample.score or 0) for sample in samples]
     options = {
         "model": arguments.model,
-        "int8": arguments.int8,
         "checkpoint": arguments.checkpoint,
         "trial": sets["rated"][0],
     }

@@ -85,5 +85,5 @@ def test_a_way_that_reads_ahead_is_not_given_hundreds_of_photographs(program: An
 
 def test_what_is_named_as_a_way_can_be_made(program: Any) -> None:
     ways = program("peer_ways").WAYS
-    assert list(ways)[:2] == ["dgqa-infer", "dgqa-infer, int8"]
+    assert list(ways)[:2] == ["dgqa-infer", "dgqa-infer, fp32"]
     assert all(callable(make) and better in (-1, 1) and packages for make, better, packages in ways.values())
