@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from dgqa_export import pixel_codes
 from dgqa_export.contract import check, parse
 from dgqa_export.precision import convertible, float_tensors, replace_nodes
 from dgqa_export.rounding import Rounded, round_weights
@@ -65,7 +66,9 @@ def quantize(
     model = parse(graph)
     region = {node.output[0] for node in convertible(model)}
     tensors = _tensors_to_quantize(model, region, nodes)
-    if lacking := [name for name in tensors if name not in ranges]:
+    pixels = pixel_codes.find(model)
+    exact = pixels.name if pixels is not None else None
+    if lacking := [name for name in tensors if name not in ranges and name != exact]:
         raise ModelError(f"calibration has no range for {lacking}")
     if weights is None:
         weights = round_weights(graph)
@@ -82,9 +85,12 @@ def quantize(
             ordered.append(_set_weight(model.graph, node, weights[node.output[0]]))
         ordered.append(node)
         for name in node.output:
-            if name in tensors:
+            if name in tensors and pixels is not None and name == exact:
+                ordered.extend(pixels.nodes(model.graph))
+            elif name in tensors:
                 ordered.extend(_quantize_tensor(model.graph, name, *ranges[name]))
-    replace_nodes(model.graph, ordered)
+    outputs = [value.name for value in model.graph.output]
+    replace_nodes(model.graph, pixel_codes.without_unread(ordered, outputs))
     quantized = bytes(model.SerializeToString(deterministic=True))
     check(quantized)
     return quantized
@@ -105,6 +111,8 @@ def symmetric(graph: bytes) -> bytes:
         graph: what `quantize` returned; any other graph comes back as it is.
     """
     model = parse(graph)
+    if (nodes := pixel_codes.normalised_again(model)) is not None:
+        replace_nodes(model.graph, nodes)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for name, zero in weights.items():
         if not name.endswith(_ZERO) or zero.data_type != TensorProto.UINT8:

@@ -14,7 +14,7 @@ from dgqa_export import quantization
 from dgqa_export.calibration import METHODS, calibrate
 from dgqa_export.contract import check, parse
 from dgqa_export.precision import precision_of
-from dgqa_export.quantization import Ranges, quantizable, quantize, symmetric
+from dgqa_export.quantization import Ranges, quantizable, quantize, symmetric, tensors_to_quantize
 from dgqa_infer.backends import onnx_runtime
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
@@ -107,6 +107,39 @@ def test_scores_stay_near(small_graph: bytes, int8_graph: bytes, sample_crops: l
     assert np.abs(found - right).mean() < 0.3 * right.std()
 
 
+def test_the_first_convolution_reads_the_pixels_as_codes_and_exactly_what_it_read_before(
+    small_graph: bytes, int8_graph: bytes, sample_crops: list[Pixels]
+) -> None:
+    kinds = [node.op_type for node in parse(int8_graph).graph.node]
+    assert "Sub" not in kinds
+    assert "Div" not in kinds
+    crops = np.concatenate(sample_crops)[:2]
+
+    def read(graph: bytes, name: str) -> np.ndarray:
+        model = parse(graph)
+        del model.graph.output[:]
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        (value,) = ReferenceEvaluator(model).run(None, {"crops": crops})
+        return np.asarray(value)
+
+    assert np.array_equal(read(int8_graph, "div_dequantized"), read(small_graph, "div"))
+
+
+def test_a_network_that_normalises_channels_differently_does_so_as_before(
+    small_graph: bytes, ranges: Ranges
+) -> None:
+    model = parse(small_graph)
+    (subtraction,) = [node for node in model.graph.node if node.op_type == "Sub"]
+    for constant in model.graph.initializer:
+        if constant.name == subtraction.input[1]:
+            means = np.array([124, 116, 104], np.float32).reshape(1, 3, 1, 1)
+            constant.CopyFrom(numpy_helper.from_array(means, constant.name))
+    del model.graph.value_info[:]  # it was one number
+    graph = model.SerializeToString()
+    kinds = [node.op_type for node in parse(quantize(graph, ranges, quantizable(graph))).graph.node]
+    assert {"Sub", "Div"} <= set(kinds)
+
+
 def test_symmetric_has_zero_points_of_zero(int8_graph: bytes, sample_crops: list[Pixels]) -> None:
     graph = symmetric(int8_graph)
     check(graph)
@@ -135,8 +168,9 @@ def test_a_graph_in_int8_is_not_quantized_again(int8_graph: bytes) -> None:
 
 def test_a_missing_range_is_named(small_graph: bytes, ranges: Ranges) -> None:
     nodes = quantizable(small_graph)
-    lacking = {name: ends for name, ends in ranges.items() if name != "div"}
-    with pytest.raises(ModelError, match=r"no range for \['div'\]"):
+    wanted = tensors_to_quantize(small_graph)[-1]
+    lacking = {name: ends for name, ends in ranges.items() if name != wanted}
+    with pytest.raises(ModelError, match=rf"no range for \['{wanted}'\]"):
         quantize(small_graph, lacking, nodes)
 
 
