@@ -136,7 +136,7 @@ WAYS: dict[str, tuple[Callable[[dict[str, Any]], Judge], int, tuple[str, ...]]] 
     "Pillow's decoding and shrinking alone": (decoding_alone, 1, ("pillow",)),
     "the same network, plain": (plain, 1, ("torch",)),
     "ResNet-50, 5 crops": (resnet50, 1, ("torch",)),
-    "BRISQUE": (brisque, -1, ("brisque", "opencv-contrib-python-headless")),
+    "BRISQUE": (brisque, -1, ("brisque", "opencv-python-headless")),
     "OpenCV's BRISQUE": (opencv_brisque, -1, ("opencv-contrib-python-headless",)),
     "NIQE": (niqe, -1, ("scikit-video",)),
 }
