@@ -23,6 +23,7 @@ from dgqa_infer.comparison.pairing import Pair
 from dgqa_infer.inputs.local import local_file
 from dgqa_infer.outputs.faults import faults_of
 from dgqa_infer.outputs.html.thumbnails import data_url, thumbnails
+from dgqa_infer.outputs.reasons import NO_FAULT
 from dgqa_infer.results import Row
 from dgqa_infer.statistics import ranked
 from dgqa_infer.text import printable
@@ -149,7 +150,7 @@ def _figure(row: Row, pictures: dict[str, str], word: str) -> str:
     picture = pictures.get(path)
     frame = f'<img src="{picture}" alt="">' if picture else '<span class="none">no picture</span>'
     found = faults_of(row)
-    words = "" if found is None else f" · {_text(', '.join(found) or 'nothing found')}"
+    words = "" if found is None else f" · {_text(', '.join(found) or NO_FAULT)}"
     return f"<figure>{frame}<figcaption>{word} <b>{row['score']:.1f}</b>{words}</figcaption></figure>"
 
 

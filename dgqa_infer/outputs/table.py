@@ -6,7 +6,7 @@ import heapq
 from enum import StrEnum
 from typing import Any, BinaryIO, Self
 
-from dgqa_infer.outputs.columns import NONE_FOUND
+from dgqa_infer.outputs.reasons import NO_FAULT, SetCounts, measured, reasons
 from dgqa_infer.results import Row
 from dgqa_infer.text import printable
 
@@ -26,6 +26,7 @@ class TableSink:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._others: SetCounts | None = None
         self._line("score", "spread", "photograph", ())
 
     def write(self, row: Row) -> None:
@@ -37,7 +38,9 @@ class TableSink:
         else:
             score, spread = f"{row['score']:.1f}", f"{row['spread']:.2f}"
             if (found := row.get("distortions")) is not None:
-                remarks += [f"{each['name']} {each['probability']:.2f}" for each in found] or [NONE_FOUND]
+                said = [f"{each['name']} {each['probability']:.2f}" for each in found]
+                said += reasons(measured(row), self._others)
+                remarks += said or [NO_FAULT]
             remarks += row["warnings"]
         if (gate := row.get("gate")) is not None and not gate["passed"] and error is None:
             remarks.insert(0, f"FAILED: {', '.join(gate['reasons'])}")
@@ -68,6 +71,7 @@ class SortedTableSink(TableSink):
             most: how many are written, without those that have no score; None: all of them.
         """
         super().__init__(stream)
+        self._others = SetCounts()
         self._order, self._most = order, most
         self._rows: list[tuple[tuple[Any, ...], int, Row]] = []
         self._taken = 0
@@ -75,6 +79,7 @@ class SortedTableSink(TableSink):
     def write(self, row: Row) -> None:
         """Take one row; of many that are not written no more are kept than will be."""
         self._taken += 1
+        self._others.add(measured(row))
         if self._most is None:
             self._rows.append((self._key(row), self._taken, row))
         elif "error" not in row:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from array import array
 from importlib.metadata import version
 from importlib.resources import files
 from typing import BinaryIO, Final, Self
 
-from dgqa_infer.outputs.html.digest import Digest, compact
+from dgqa_infer.outputs.html.digest import Digest, compact, refused
 from dgqa_infer.outputs.html.pictures import Picturing, Progress
+from dgqa_infer.outputs.reasons import measured
 from dgqa_infer.results import Row
 
 TABLE_ROWS: Final = 100_000
@@ -53,6 +55,7 @@ class HtmlSink:
         self._model, self._picturing = model, picturing or Picturing()
         self._progress = progress
         self._digest = Digest(self._picturing.worst)
+        self._measured = array("H")  # of the rows that the table holds, one after the other
         self.notes: list[str] = []
         style = _part("page.css")
         script = "\n".join(['"use strict";', "(() => {", *map(_part, SCRIPTS), "})();"])
@@ -77,17 +80,21 @@ class HtmlSink:
         """
         place = self._digest.total
         short = compact(row, self._digest.names)
-        self._digest.count(row, short)
+        with refused():
+            found = measured(row)
+        self._digest.count(row, short, found)
         if place < TABLE_ROWS:
+            self._measured.extend(found)
             self._write((",\n" if place else "\n") + script_json(short))
 
     def _complete(self) -> None:
-        from dgqa_infer.outputs.html.ending import ending
+        from dgqa_infer.outputs.html.ending import ending, why
 
         made = f"dgqa-infer {version('dgqa-infer')}"
         fields, pictures, self.notes = ending(self._digest, self._model, self._picturing, self._progress)
         self._write("\n]" + self._middle)
-        self._write(script_json(self._digest.as_json() | fields | {"program": made}))
+        said = why(self._measured, self._digest.measured)
+        self._write(script_json(self._digest.as_json() | fields | said | {"program": made}))
         # In a part of their own: they are most of the page.
         self._write(self._before_pictures + script_json(pictures) + self._tail)
 

@@ -3,6 +3,7 @@
 
 const PAGE = { pictures: 60, table: 100 };
 const [PATH, SCORE, RAW, SPREAD, WIDTH, HEIGHT, WARNINGS, DISTORTIONS, CODE, MESSAGE, GATE] = Array(11).keys();
+const NO_FAULT = "no fault found";
 const SEVERITIES = ["barely visible", "visible", "slightly annoying", "annoying", "very annoying"];
 const byId = (id) => document.getElementById(id);
 const part = (id) => JSON.parse(byId(id).textContent);
@@ -51,10 +52,22 @@ function fault(found) {
   const words = severity(found);
   return report.names[found[0]] + (words ? `, ${words}` : "");
 }
-function reason(row) {
-  if (row[CODE]) return plain(row[CODE]);
-  if (!row[DISTORTIONS]) return "";
-  return row[DISTORTIONS].length ? fault(row[DISTORTIONS][0]) : "nothing found";
+const WARNED = {
+  not_a_photograph: "looks like a screenshot, a chart or an empty frame",
+  jpeg_corrupt_data: "damaged: parts of the picture are made up",
+  alpha_over_grey: "its transparent parts lie over grey",
+};
+// What was measured of it: the phrases of the shown ones come with them, as they may be beyond the table's end.
+const shownWhy = new Map(report.shown.map((each) => [each.place, each.why]));
+const measured = (place) => shownWhy.get(place) ?? (report.why[place] ?? []).map((each) => report.phrases[each]);
+
+const warningsOf = (row) => (row[WARNINGS] ?? "").split(", ").filter(Boolean);
+
+function reasons(row, place, faults) {
+  if (row[CODE]) return [plain(row[CODE])];
+  const warned = warningsOf(row).map((code) => WARNED[code]).filter(Boolean);
+  const found = [...faults.map(fault), ...warned, ...measured(place)];
+  return found.length || !row[DISTORTIONS] ? found : [NO_FAULT];
 }
 
 // Marked photographs, by their paths in the order in which they were marked
@@ -90,7 +103,8 @@ function card(entry, all) {
     ? make("img", { src: seen.thumb ?? seen.photo, alt: "" })
     : make("span", { class: "none", text: "no picture" });
   const name = make("span", { class: "name", text: row[PATH].split("/").pop(), title: row[PATH] });
-  const why = make("span", { class: "why", text: reason(row) });
+  const words = reasons(row, place, (row[DISTORTIONS] ?? []).slice(0, 1)).join(" · ").replaceAll(" %", "\u00a0%");
+  const why = make("span", { class: "why", text: words, title: words });
   const open = () => view(all(), all().findIndex((each) => each.row === row));
   const button = make("button", { type: "button", click: open }, make("span", { class: "frame" }, inside), pill(row), name, why);
   button.path = row[PATH];

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import UsageError
 from dgqa_infer.images.content import NOT_A_PHOTOGRAPH
 from dgqa_infer.outputs.map_picture import COLOURS
+from dgqa_infer.outputs.reasons import Measured, SetCounts
 from dgqa_infer.results import DistortionRow, Row
 from dgqa_infer.statistics import ScoreCounts, ranked
 from dgqa_infer.text import printable
@@ -26,6 +28,7 @@ BEST: Final = 12
 
 _MAX_NAMES = 200  # of distortions, reasons and models: ours are far fewer
 _OTHER = "other"
+_UNKNOWN = Measured()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Shown:
         model: that scored it.
         row: as `compact` gives it.
         photograph: whether it looks like one; what does not is among neither the worst nor the best.
+        measured: what reasons are made of.
     """
 
     place: int
@@ -51,6 +55,7 @@ class Shown:
     model: str
     row: list[Any]
     photograph: bool
+    measured: Measured
 
 
 class Digest:
@@ -61,6 +66,7 @@ class Digest:
         models: that scored, and how many rows each.
         names: of the distortions, in the order in which they were first seen, each with its number.
         profile: the domains that the photographs vote for.
+        measured: of all photographs, what reasons compare with.
     """
 
     def __init__(self, worst: int) -> None:
@@ -73,6 +79,7 @@ class Digest:
         self.models: Counter[str] = Counter()
         self.names: dict[str, int] = {}
         self.profile = DomainProfile()
+        self.measured = SetCounts()
         self._shown_worst = worst
         self._scores = ScoreCounts()
         self._failures: Counter[str] = Counter()
@@ -82,12 +89,13 @@ class Digest:
         self._worst: list[tuple[float, int, Shown]] = []
         self._best: list[tuple[float, int, Shown]] = []
 
-    def count(self, row: Row, short: list[Any]) -> None:
+    def count(self, row: Row, short: list[Any], measured: Measured = _UNKNOWN) -> None:
         """Count a row.
 
         Args:
             row: as it was written.
             short: what `compact` made of it.
+            measured: what reasons are made of.
         """
         place, self.total = self.total, self.total + 1
         model = row.get("model")
@@ -99,6 +107,7 @@ class Digest:
             return
         score, raw = short[1], short[2]
         self._scores.add(score)
+        self.measured.add(measured)
         if (found := row.get("distortions")) is not None:
             self._explained += 1
             self._clean += not found
@@ -108,7 +117,7 @@ class Digest:
         if isinstance(row["path"], str):
             size = row.get("size") if isinstance(row.get("size"), int) else None
             photograph = NOT_A_PHOTOGRAPH not in row["warnings"]
-            shown = Shown(place, row["path"], score, raw, size, str(model), short, photograph)
+            shown = Shown(place, row["path"], score, raw, size, str(model), short, photograph, measured)
             _remember(self._worst, (-score, -place, shown), max(THUMBNAILS, self._shown_worst))
             if photograph:
                 self._photographs += 1
@@ -184,7 +193,7 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
     Raises:
         ValueError: it is no row of ours; says why.
     """
-    try:
+    with refused():
         path = "(from memory)" if row["path"] is None else _text(row["path"])
         gate = row.get("gate")
         verdict = None if gate is None else [] if gate["passed"] else [*map(_text, gate["reasons"])]
@@ -202,13 +211,20 @@ def compact(row: Row, names: dict[str, int]) -> list[Any]:
                 seen,
                 *(None, None, verdict),
             ]
+    while values[-1] is None:
+        values.pop()
+    return values
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Around what reads a row that anybody may have written: says in a `ValueError` why it is none."""
+    try:
+        yield
     except KeyError as error:
         raise ValueError(f"it lacks {error}") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(f"it is not as rows are: {error}") from error
-    while values[-1] is None:
-        values.pop()
-    return values
 
 
 def _remember(heap: list[tuple[float, int, Shown]], entry: tuple[float, int, Shown], size: int) -> None:

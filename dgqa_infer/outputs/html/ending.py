@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from dgqa_infer.bundle.bundle import Bundle
@@ -12,6 +13,7 @@ from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import ModelError
 from dgqa_infer.outputs.html.digest import Digest
 from dgqa_infer.outputs.html.pictures import Picture, Picturing, Progress, pictures_of
+from dgqa_infer.outputs.reasons import Measured, SetCounts, reasons
 from dgqa_infer.statistics import ranked
 
 _CLASSES_SHOWN = 12
@@ -61,7 +63,10 @@ def ending(
     profile, drifted = _profile(digest.profile, bundle if own else None)
     worst = len(digest.worst())
     fields = {
-        "shown": [{"place": each.place, "row": each.row} for each in shown],
+        "shown": [
+            {"place": each.place, "row": each.row, "why": reasons(each.measured, digest.measured)}
+            for each in shown
+        ],
         "worst": list(range(worst)),
         "best": list(range(worst, len(shown))),
         "profile": profile,
@@ -69,6 +74,25 @@ def ending(
         "meaning": _meaning(bundle) if own else [],
     }
     return fields, pictures, notes + told
+
+
+def why(steps: array[int], others: SetCounts) -> dict[str, Any]:
+    """Why the listed photographs stand where they do.
+
+    Args:
+        steps: `Measured` of each row, one after the other.
+        others: the whole set.
+
+    Returns:
+        `phrases`, and `why`: the numbers of each row's phrases.
+    """
+    phrases: dict[str, int] = {}
+    said = []
+    width = len(Measured._fields)
+    for at in range(0, len(steps), width):
+        found = reasons(Measured(*steps[at : at + width]), others)
+        said.append([phrases.setdefault(each, len(phrases)) for each in found])
+    return {"phrases": list(phrases), "why": said}
 
 
 def _meaning(bundle: Bundle) -> list[dict[str, Any]]:

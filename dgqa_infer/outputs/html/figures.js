@@ -104,7 +104,7 @@ function distortions() {
       list.append(bar(name, [share], `${count(number)} · ${percent(share)}`, () => show({ kind: `distortion:${place}` })));
     }
     const none = report.distortions.none / report.distortions.photos;
-    list.append(bar("nothing found", [none], `${count(report.distortions.none)} · ${percent(none)}`, () => show({ kind: "clean" })));
+    list.append(bar(NO_FAULT, [none], `${count(report.distortions.none)} · ${percent(none)}`, () => show({ kind: "clean" })));
   }
   byId("makers").hidden = !report.profile;
   if (!report.profile) return;

@@ -1,11 +1,11 @@
 // All photographs, as pictures or as a table: searched, sorted, turned page by page.
 
-const remarks = (row) =>
+const remarks = (row, place) =>
   [
     row[CODE] ? `${plain(row[CODE])}: ${row[MESSAGE]}` : "",
     row[GATE] && row[GATE].length ? `gate: ${row[GATE].join(", ")}` : "",
-    row[DISTORTIONS] ? row[DISTORTIONS].map(fault).join(" · ") || "nothing found" : "",
-    row[WARNINGS] || "",
+    ...(row[CODE] ? [] : reasons(row, place, row[DISTORTIONS] ?? [])),
+    warningsOf(row).filter((code) => !WARNED[code]).join(", "),
   ]
     .filter(Boolean)
     .join(" · ");
@@ -124,7 +124,7 @@ function filters() {
   for (const code of Object.keys(report.failures)) kinds.push([`code:${code}`, plain(code)]);
   if (report.distortions) {
     for (const [name] of report.distortions.named) kinds.push([`distortion:${report.names.indexOf(name)}`, name]);
-    kinds.push(["clean", "nothing found"]);
+    kinds.push(["clean", NO_FAULT]);
   }
   byId("kind").append(...kinds.map(([value, text]) => make("option", { value, text })));
   const numeric = (text) => (text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text));

@@ -16,21 +16,22 @@ function view(all, at) {
     else byId("picture-map").removeAttribute("src");
     overlay();
   }
-  facts(row);
+  facts(row, place);
   byId("mark").setAttribute("aria-pressed", marked.has(row[PATH]));
   byId("previous").disabled = at <= 0;
   byId("next").disabled = at + 1 >= all.length;
   if (!byId("photo").open) byId("photo").showModal();
 }
-function facts(row) {
+function facts(row, place) {
   const list = byId("facts");
   list.replaceChildren();
   const fact = (name, ...value) => list.append(make("dt", { text: name }), make("dd", {}, ...value));
   fact("Score", pill(row));
   if (row[CODE]) fact("Reason", `${plain(row[CODE])}: ${row[MESSAGE]}`);
   if (row[DISTORTIONS]) {
-    const found = row[DISTORTIONS].map((each) => make("li", { text: `${fault(each)} (${percent(each[1])} sure)` }));
-    fact("What is wrong", found.length ? make("ul", {}, ...found) : "nothing found");
+    const sure = row[DISTORTIONS].map((each) => `${fault(each)} (${percent(each[1])} sure)`);
+    const found = [...sure, ...reasons(row, place, [])].filter((each) => each !== NO_FAULT || !sure.length);
+    fact("What is wrong", make("ul", {}, ...found.map((text) => make("li", { text }))));
   }
   if (row[GATE]) fact("Gate", row[GATE].length ? `did not pass: ${row[GATE].join(", ")}` : "passed");
   if (row[SCORE] !== null) {

@@ -31,6 +31,11 @@ def row(path: str | None = "a.jpg", score: float = 50.0, **more: Any) -> dict[st
     return values | {"warnings": [], "model": "tiny@0", "size": 1, "mtime": 1.0} | more
 
 
+def dark_row(path: str, score: float, **more: Any) -> dict[str, Any]:
+    attributes = {"sharpness": 0.7, "brightness": 9.0, "clipped": 0.0, "noise": 0.5}
+    return row(path, score, width=4000, height=3000, distortions=[], attributes=attributes | more)
+
+
 def failure(code: str = "empty", path: str = "bad.jpg") -> dict[str, Any]:
     return {"path": path, "error": {"code": code, "message": "no bytes"}, "model": "tiny@0"}
 
@@ -259,6 +264,36 @@ def test_names_that_never_end_take_no_memory_without_end() -> None:
     assert len(digest.as_json()["failures"]) <= 201
 
 
+# Why a photograph stands where it does
+
+
+def why(found: Page) -> list[list[str]]:
+    return [[found.report["phrases"][number] for number in each] for each in found.report["why"]]
+
+
+def test_each_row_has_the_reasons_that_its_whole_set_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The softest comes first: what it is compared with is not known when its row is written.
+    rows = [dark_row(f"{n}.jpg", 20 + n, brightness=45.0, sharpness=0.3 + 0.002 * n) for n in range(40)]
+    rows.insert(1, failure())
+    found = page([*rows, dark_row("dark.jpg", 1), dark_row("on purpose.jpg", 99)])
+    assert why(found)[0] == ["softer than 97 % of these"]
+    assert why(found)[1] == why(found)[-1] == []
+    assert why(found)[-2] == ["dark: mean brightness 9 of 100"]
+    assert len(found.report["phrases"]) == len(set(found.report["phrases"]))
+
+
+def test_the_worst_have_their_reasons_where_the_table_does_not_hold_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(html, "TABLE_ROWS", 2)
+    rows = [dark_row(f"{number}.jpg", 50 - number) for number in range(6)]
+    found = page(rows, picturing=Picturing(worst=2, bytes=0))
+    assert len(found.report["why"]) == 2
+    worst = [found.report["shown"][each] for each in found.report["worst"]]
+    assert [each["place"] for each in worst] == [5, 4]
+    assert [each["why"] for each in worst] == [["dark: mean brightness 9 of 100"]] * 2
+
+
 # The command
 
 
@@ -287,6 +322,9 @@ def report(cli: Any, tiny_bundle: Path, tmp_path: Path) -> Any:
         (row(score=True), "bool where a number should be"),
         (row(width=0), "0 where"),
         (row(warnings=[1]), "int where a text should be"),
+        (row(distortions=[], attributes={"sharpness": 0.5}), "lacks 'brightness'"),
+        (row(distortions=[], attributes="soft"), "is not as rows are"),
+        (dark_row("a.jpg", 1, noise=float("nan")), "cannot convert float NaN to integer"),
         (row(distortions=[{"name": "grain"}]), "lacks 'probability'"),
         (row(gate={"passed": False}), "lacks 'reasons'"),
         (failure() | {"error": "broken"}, "is not as rows are"),

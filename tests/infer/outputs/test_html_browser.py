@@ -55,6 +55,9 @@ def file(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         found = [grain] if number % 50 == 0 else []
         values = {"score": 30 + number % 40, "raw": 3.0, "spread": number % 7 / 10, "width": 40, "height": 30}
         rows.append({"path": path, **values, "warnings": [], "model": model, "distortions": found})
+    measured = {"sharpness": 0.7, "brightness": 9.0, "clipped": 0.12, "noise": 0.5}
+    rows[-2] |= {"width": 900, "height": 900, "attributes": measured}
+    rows[-1] |= {"width": 900, "height": 900, "attributes": measured | {"brightness": 45.0, "clipped": 0.0}}
     output = folder / "report.html"
     with output.open("wb") as stream, HtmlSink(stream, str(tiny_bundle), Picturing(worst=2)) as sink:
         for row in rows:
@@ -331,6 +334,21 @@ def test_photographs_are_shown_as_pictures_or_as_a_table_the_worst_first(page: S
     page.one("#clear").click()
     page.one("#distortions .name").click()
     assert set(page.texts("#grid .why")) == {"<i>grain</i>, slightly annoying"}
+
+
+def test_a_card_without_a_named_fault_says_what_stands_out(page: Shown) -> None:
+    page.one("#as button[value=pictures]").click()
+    page.one("#text").send_keys("set/2498")
+    page.until(lambda: len(page.all("#grid li")) == 1)
+    assert page.texts("#grid .why") == [
+        "dark: mean brightness 9 of 100 · 12\u00a0% of the pixels are clipped"
+    ]
+    page.one("#grid button").click()
+    assert "dark: mean brightness 9 of 100\n12 % of the pixels are clipped" in page.one("#facts").text
+    page.one("#close").click()
+    page.one("#clear").click()
+    page.one("#text").send_keys("set/2499")
+    page.until(lambda: page.texts("#grid .why") == ["nothing stands out; rated low as a whole"])
 
 
 def test_what_is_for_model_makers_is_folded(page: Shown) -> None:

@@ -212,7 +212,7 @@ def test_the_table_has_a_line_a_row() -> None:
         "  61.8   0.42  a/b.jpg"
         "  (FAILED: score 61.8 is below 70, motion blur 0.61, grain 0.20, alpha_over_grey, upscaled)",
         "     –      –  a/c.jpg  (truncated: the file ends 41 kB before its image data does)",
-        "  61.8   0.42  a/b.jpg  (none found)",
+        "  61.8   0.42  a/b.jpg  (no fault found)",
     ]
 
 
