@@ -24,11 +24,13 @@ SUMMARIES = {
     "bench": "Measure speed, memory and start-up on this machine.",
     "doctor": "Show runtimes, devices and versions, and what works.",
     "models": "List the built-in models and cached TensorRT engines.",
-    "synthesize": "Make a synthetic set from pristine photographs.",
-    "select": "Say which distortion types photographs resemble.",
-    "train": "Train the quality regressor or the domain classifier.",
+    "synthesize": "Make distorted copies of good photographs, to train on.",
+    "select": "Say which kinds of distortion photographs resemble.",
+    "train": "Train a model, or the classifier that names faults.",
 }
 """Command → what it does, in words that fit into a line of 80 columns."""
+
+_VALUES = {"int": "N", "integer": "N", "float": "N", "str": "TEXT", "text": "TEXT", "path": "PATH"}
 
 SETTINGS: dict[str, Any] = {
     "add_completion": False,
@@ -37,6 +39,16 @@ SETTINGS: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+
+
+def _name_values(command: Any) -> None:
+    """Call what an option takes N, TEXT or PATH in help, not "<int range>"."""
+    for each in getattr(command, "commands", {}).values():
+        _name_values(each)
+    for option in command.params:
+        kind = option.type.name.partition(" ")[0]
+        if option.metavar is None and option.param_type_name == "option":
+            option.metavar = _VALUES.get(kind)
 
 
 class _Commands(Mapping[str, Any]):
@@ -56,6 +68,7 @@ class _Commands(Mapping[str, Any]):
             found = alone
         command = get_command(found)
         command.name, command.short_help = name, summary
+        _name_values(command)
         return command
 
     def __iter__(self) -> Iterator[str]:

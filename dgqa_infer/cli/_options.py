@@ -75,7 +75,7 @@ BatchSizeOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Processes that decode photographs.", show_default="one a core")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.")]
 JsonOption = Annotated[
     bool | None,
     typer.Option("--json/--table", help="JSON, or a table.", show_default="a table to a terminal"),
@@ -114,7 +114,9 @@ RetryOption = Annotated[
 ]
 NullOption = Annotated[
     bool,
-    typer.Option("--null", "-0", help="Names on stdin end in a zero byte, as `find -print0` writes them."),
+    typer.Option(
+        "--null", "-0", help="Names on stdin are separated by zero bytes, as `find -print0` writes them."
+    ),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a JPEG with damaged data, even if it can be shown.")
@@ -143,7 +145,7 @@ SummaryOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace output files that are there; else they are refused.")
+    bool, typer.Option("--overwrite", help="Replace output files that exist; without it nothing is replaced.")
 ]
 
 
@@ -152,14 +154,14 @@ def _limit(name: str, help: str, *, default: str | None = None) -> Any:
 
 
 FileSizeLimit = Annotated[str, _limit("--limit-file-size", "Largest file that is read.")]
-PixelsLimit = Annotated[str, _limit("--limit-pixels", "Most pixels, width × height, of a photograph.")]
+PixelsLimit = Annotated[str, _limit("--limit-pixels", "Largest number of pixels, width × height.")]
 SideLimit = Annotated[str, _limit("--limit-side", "Longest side of a photograph.")]
 ProfileLimit = Annotated[str, _limit("--limit-profile", "Largest embedded colour profile that is used.")]
 TimeLimit = Annotated[str, _limit("--limit-time", "Longest time to decode a file.")]
-MemoryLimit = Annotated[str, _limit("--limit-memory", "Most memory of a decoding process.")]
+MemoryLimit = Annotated[str, _limit("--limit-memory", "Memory limit of each decoding process.")]
 TotalMemoryLimit = Annotated[
     str | None,
-    _limit("--limit-total-memory", "Most memory of all processes together.", default="3/4 of the machine's"),
+    _limit("--limit-total-memory", "Memory limit of all processes together.", default="3/4 of the machine's"),
 ]
 
 # What a system's numbers hold.

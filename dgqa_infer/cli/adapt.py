@@ -92,7 +92,7 @@ def adapt(
 
     No photograph needs a rating. Interrupted, the same command goes on where it was.
 
-    Exit codes: 0 the bundle is written, 2 usage, 3 it is written but some photographs could not be read,
+    Exit codes: 0 the model is written, 2 usage, 3 it is written but some photographs could not be read,
     4 none could.
     """
     output = Output(json=json, quiet=quiet)

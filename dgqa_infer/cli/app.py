@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="dgqa-infer",
     cls=Commands,
-    help="Blind image quality assessment: how good is this photograph, and what is wrong with it?",
+    help="Score photographs from 0 to 100, without reference pictures, and say what is wrong with each.",
     no_args_is_help=True,
     **(SETTINGS | {"add_completion": True}),
 )
@@ -38,10 +38,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Blind image quality assessment: how good is this photograph, and what is wrong with it?"""
+    """Score photographs from 0 to 100, without reference pictures, and say what is wrong with each."""
 
 
 def main(begun: WorkerProcess | None = None) -> None:

@@ -37,7 +37,7 @@ def bench(
             "--model",
             "-m",
             metavar="NAME|DIR",
-            help="A bundle; repeat it to compare.",
+            help="A model, as in `score`; repeat it to compare.",
             show_default="dgqa-lite0",
         ),
     ] = None,

@@ -78,8 +78,8 @@ def evaluate(
     """Compare a model's scores with people's ratings.
 
     SRCC and KRCC say how well the order agrees, from −1 to 1, the same order; PLCC how well the values do,
-    and RMSE by how much they differ, once a curve is fitted. Each has its 95 % interval. Ratings do nothing
-    but evaluate.
+    and RMSE by how much they differ, once a curve is fitted. Each has its 95 % interval. Ratings are
+    used for nothing else.
 
     Exit codes: 0 all images scored, 2 usage, 3 some could not be scored (the figures are the others'),
     4 none could.

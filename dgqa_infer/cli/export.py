@@ -29,7 +29,8 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="[BUNDLE|CHECKPOINT]", help="Built-in bundle, bundle's folder, or checkpoint."
+            metavar="[NAME|DIR|CHECKPOINT]",
+            help="A model, as in `score`, or a checkpoint that `train` wrote.",
         ),
     ] = "dgqa-lite0",
     fp32: Annotated[bool, typer.Option("--fp32", help="Write it in fp32, as it is by default.")] = False,

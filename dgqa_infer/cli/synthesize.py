@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 def synthesize(
     pristine: Annotated[
-        Path, typer.Argument(help="Folder of undistorted photographs; folders in it are not read.")
+        Path,
+        typer.Argument(
+            metavar="PRISTINE", help="Folder of undistorted photographs; folders in it are not read."
+        ),
     ],
     out: Annotated[
-        Path, typer.Argument(help="Folder for the set: new, empty, or begun with these settings.")
+        Path,
+        typer.Argument(metavar="OUT", help="Folder for the set: new, empty, or begun with these settings."),
     ],
     types: Annotated[
         str, typer.Option(help="Distortion types: numbers, ranges or names, such as 1,3,10 or 1-5,jpeg.")
@@ -60,7 +64,7 @@ def synthesize(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Make a synthetic set from pristine photographs: KADID-10k's 25 distortion types at 5 levels.
+    """Make distorted copies of undistorted photographs: KADID-10k's 25 types of distortion at 5 levels.
 
     Interrupted, the same command goes on where it was. Type 15 (denoise) is approximate.
     """

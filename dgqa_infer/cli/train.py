@@ -30,7 +30,7 @@ class Tuned(StrEnum):
 
 
 train = typer.Typer(
-    help="Train the quality regressor or the domain classifier.", no_args_is_help=True, **SETTINGS
+    help="Train a model, or the classifier that names faults.", no_args_is_help=True, **SETTINGS
 )
 
 SourceArgument = Annotated[

@@ -71,7 +71,7 @@ class SortedTableSink(TableSink):
             most: how many are written, without those that have no score; None: all of them.
         """
         super().__init__(stream)
-        self._others = SetCounts()
+        self._others = self._all = SetCounts()
         self._order, self._most = order, most
         self._rows: list[tuple[tuple[Any, ...], int, Row]] = []
         self._taken = 0
@@ -79,7 +79,7 @@ class SortedTableSink(TableSink):
     def write(self, row: Row) -> None:
         """Take one row; of many that are not written no more are kept than will be."""
         self._taken += 1
-        self._others.add(measured(row))
+        self._all.add(measured(row))
         if self._most is None:
             self._rows.append((self._key(row), self._taken, row))
         elif "error" not in row:
