@@ -238,5 +238,7 @@ def test_a_processor_without_dot_products_gives_the_same_qualities(
     with OnnxRuntimeBackend(int8_graph) as backend:
         right = backend.infer(crops)["quality"]
     monkeypatch.setattr(onnx_runtime, "multiplies_int8", lambda: False)
+    told = onnx_runtime.open_session(int8_graph, "cpu").get_session_options()
+    assert told.get_session_config_entry("session.x64quantprecision") == "1"
     with OnnxRuntimeBackend(int8_graph) as backend:
         assert backend.infer(crops)["quality"].tolist() == right.tolist()

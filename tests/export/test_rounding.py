@@ -62,7 +62,8 @@ def test_the_output_moves_less_than_by_the_nearest_codes_and_not_at_all_in_the_m
 
     plain, better = moved(nearest(weight, bias)), moved(compensated(weight, bias, _moments(read)))
     assert np.abs(better.mean(0)).max() < 1e-5
-    assert np.sqrt((better**2).mean()) < 0.7 * np.sqrt((plain**2).mean())
+    # Beside the mean, which the bias takes: what varies from place to place.
+    assert better.std(0).mean() < 0.8 * plain.std(0).mean()
 
 
 def test_codes_keep_to_127_and_a_channel_of_zeros_stays_zero() -> None:
@@ -83,13 +84,14 @@ def test_a_depthwise_channel_is_compensated_by_what_it_reads_itself() -> None:
     random = np.random.default_rng(2)
     weight = np.tile(random.normal(size=9), (2, 1)).astype(np.float32)
     weight -= weight.mean(1, keepdims=True)
+    plain = _values(nearest(weight.reshape(2, 1, 3, 3), np.zeros(2, np.float32)))
     flat, noise = np.repeat(random.random((300, 1)), 9, axis=1) * 6, random.normal(size=(300, 9))
     moments = Moments(
         np.stack([flat.mean(0), noise.mean(0)]), np.stack([flat.T @ flat, noise.T @ noise]) / 300
     )
     first, second = _values(compensated(weight.reshape(2, 1, 3, 3), np.zeros(2, np.float32), moments))
     step = np.abs(weight).max() / 127
-    assert abs(first.sum()) <= step
+    assert abs(first.sum()) <= step / 2 < abs(plain[0].sum())
     assert np.abs(second - weight[1]).max() <= step
 
 
