@@ -155,7 +155,7 @@ class Domains:
         faults: class → when it is named; of every class but the first, or empty where not measured.
         crops: which of the grid's crops explanations rest on, ascending; empty for all. Domains are selected
             by all of them.
-        score_weight: how much a photograph's score counts in its explanation, see
+        score_weight: how much a photograph's low score counts in its explanation, see
             `dgqa_infer.domains.explanation.with_score`; 0 for nothing.
     """
 

@@ -5,8 +5,8 @@ named where its evidence, the logarithm of how many times likelier it is than "p
 threshold that the card has for it. Thresholds are such that undistorted photographs, saved and resized as
 users do, hardly ever reach one. What is named is ordered by harm, severity × probability.
 
-The score is evidence too: of two photographs in which the classifier sees the same, something is more likely
-to be wrong with the one that scores lower. `with_score` weighs it.
+A low score is evidence too: of two photographs in which the classifier sees the same, something is more
+likely to be wrong with the one that scores lower. `with_score` weighs it.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ MOST: Final = 3
 def with_score(
     logits: NDArray[np.float64], scores: NDArray[np.float64], weight: float
 ) -> NDArray[np.float64]:
-    """The logits with the score as evidence: the lower it is, the less likely "pristine" is.
+    """The logits with a low score as evidence: the lower it is, the less likely "pristine" is.
+
+    What looks too dark or too bright may score well all the same, so scores above 50 are no evidence.
 
     Args:
         logits: float64 [..., classes], the mean over crops.
-        scores: float64 [...], 0–100; 50 changes nothing.
+        scores: float64 [...], 0–100.
         weight: `Domains.score_weight`; 0 changes nothing.
 
     Returns:
         float64 [..., classes].
     """
     weighed = np.array(logits, np.float64)
-    weighed[..., 0] += weight * np.log((scores + 1) / (101 - scores))
+    weighed[..., 0] += weight * np.minimum(0.0, np.log((scores + 1) / (101 - scores)))
     return weighed
 
 

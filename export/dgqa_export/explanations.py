@@ -29,8 +29,8 @@ from dgqa_training.classifier.faults import choose
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.classifier.temperature import fit_temperature
 
-SCORE_WEIGHTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
-"""Of the score in an explanation; the one that names most on contents left out is kept."""
+SCORE_WEIGHTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Of a low score in an explanation; the one that names most on contents left out is kept."""
 
 _BATCH = 8
 

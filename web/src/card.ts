@@ -24,7 +24,7 @@ export interface Card {
     readonly temperature: number;
     /** Which of the grid's crops explanations rest on. */
     readonly crops: readonly number[];
-    /** How much the score counts in an explanation. */
+    /** How much a low score counts in an explanation. */
     readonly scoreWeight: number;
     readonly faults: Readonly<Record<string, Fault>>;
   };

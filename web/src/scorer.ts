@@ -142,8 +142,8 @@ export class Scorer<Extra> {
     const each = rows(found.data as Float32Array, crops.length);
     const logits = classes.map((_, index) => mean(each.map((crop) => crop[index])));
     if (!logits.every(Number.isFinite)) throw new ImageError("not_finite", "the classifier gave no finite numbers");
-    // The score is evidence too: the lower it is, the less is "pristine" likely.
-    logits[0] += scoreWeight * Math.log((score + 1) / (101 - score));
+    // A low score is evidence too: the lower it is, the less likely "pristine" is.
+    logits[0] += scoreWeight * Math.min(0, Math.log((score + 1) / (101 - score)));
     return explain(logits, this.card.domains);
   }
 }

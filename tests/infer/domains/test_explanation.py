@@ -98,8 +98,8 @@ def test_a_low_score_is_evidence_for_every_distortion_alike() -> None:
     weighed = with_score(seen, np.array([50.0, 0.0, 100.0]), 0.5)
     evidence = weighed[:, 1:] - weighed[:, :1]
 
-    # 0.5 × ln((1 + score) / (101 − score)) by hand: 0, −2.3076, +2.3076.
-    assert evidence == pytest.approx(np.array([[2, -1], [4.3076, 1.3076], [-0.3076, -3.3076]]), abs=1e-4)
+    # 0.5 × ln(1 / 101) by hand: −2.3076; a high score is no evidence of the contrary.
+    assert evidence == pytest.approx(np.array([[2, -1], [4.3076, 1.3076], [2, -1]]), abs=1e-4)
     assert with_score(seen, np.array([3.0, 4.0, 5.0]), 0.0).tolist() == seen.tolist()
 
 
