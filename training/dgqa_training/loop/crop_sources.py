@@ -86,14 +86,14 @@ class SyntheticCrops:
     def image(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """Sample `index` whole, uint8 [h, w, 3], no smaller than a crop."""
         sample = self.samples[index]
-        image = _reference(sample.reference, self.preprocessing)
+        image = reference(sample.reference, self.preprocessing)
         if sample.type != PRISTINE:
             image = to_bytes(distort(image, sample.type, sample.level, generator))
         return _large_enough(image, self.side, sample.reference)
 
     def _view(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         sample = self.samples[index]
-        whole = _reference(sample.reference, self.preprocessing)
+        whole = reference(sample.reference, self.preprocessing)
         whole = _large_enough(whole, self.side, sample.reference)
         room = min(*whole.shape[:2], 2 * self.side)
         side = int(generator.integers(min(room, 4 * self.side // 3), room + 1))
@@ -189,5 +189,6 @@ def _sides(image: NDArray[np.uint8], side: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)  # about 1 GB of references at a short side of 512 pixels
-def _reference(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def reference(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """A photograph shrunk as for scoring, uint8 [h, w, 3], kept for the next time."""
     return shrink(decode(file).pixels, preprocessing)

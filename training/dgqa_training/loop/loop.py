@@ -8,6 +8,7 @@ undisturbed run would have taken.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ModelError, UsageError
+from dgqa_training.loop.averaging import Average
 from dgqa_training.loop.loading import batches
 from dgqa_training.networks.checkpoints import read_tensors, write_tensors
 
@@ -33,12 +35,15 @@ class CropSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-        """One random crop of sample `index`, uint8 [h, w, 3]; all randomness comes from the generator."""
+    def crop(self, index: int, generator: np.random.Generator) -> NDArray[Any]:
+        """One random crop of sample `index`, uint8 [h, w, 3]; all randomness comes from the generator.
+
+        It may be a stack of crops, or anything else that the network takes.
+        """
         ...
 
-    def target(self, index: int) -> float:
-        """What the network should say of sample `index`: a quality on 0–10, or a class number."""
+    def target(self, index: int) -> Any:
+        """What the network should say of sample `index`: a quality on 0–10, or a class number; or several."""
         ...
 
 
@@ -103,7 +108,7 @@ class _State:
     seconds: float = 0.0
 
 
-class Crops(Dataset[tuple[Tensor, float]]):
+class Crops(Dataset[tuple[Tensor, Any]]):
     """One epoch's crops, each drawn from a generator of its own, so that order and workers do not matter.
 
     Args:
@@ -119,7 +124,7 @@ class Crops(Dataset[tuple[Tensor, float]]):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, float]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         generator = np.random.default_rng([self.seed, self.epoch, index])
         crop = self.source.crop(index, generator)
         if self.flip and generator.random() < 0.5:
@@ -143,6 +148,8 @@ class Training:
         choose: (epoch, network) → indices of the samples that this epoch trains on, asked at its start; None
             takes all. SynDR-IQA's DRCDown is one.
         save_every: seconds between states within an epoch.
+        judge: averaged network → figures of it, asked at the end of each epoch and written to the log.
+        finished: the log's lines so far → whether that is enough, whatever number of epochs was asked for.
     """
 
     network: nn.Module
@@ -155,6 +162,8 @@ class Training:
     workers: int = 0
     choose: Callable[[int, nn.Module], NDArray[np.intp]] | None = None
     save_every: float = 300.0
+    judge: Callable[[nn.Module], dict[str, float]] | None = None
+    finished: Callable[[list[dict[str, Any]]], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         if len(self.source) == 0:
@@ -172,13 +181,19 @@ class Training:
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._rates: list[float] = [group["lr"] for group in groups]
         self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
-        self._average = _Average(self.network, self.recipe.ema) if self.recipe.ema else None
+        self._average = Average(self.network, self.recipe.ema) if self.recipe.ema else None
         self._state = _State()
         self._chosen: NDArray[np.intp] | None = None
         self._opened = False
 
-    def run(self, observe: Callable[[Progress], None] = lambda _: None) -> nn.Module:
+    def run(
+        self, observe: Callable[[Progress], None] = lambda _: None, seconds: float = math.inf
+    ) -> nn.Module:
         """Train to the end, from where the folder's state stands.
+
+        Args:
+            observe: called after each step.
+            seconds: after which the state is written and training stops; another call goes on from there.
 
         Returns:
             The network in evaluation mode, with the averaged weights where the recipe asks for them.
@@ -188,11 +203,19 @@ class Training:
             ModelError: the state is damaged, or the loss is no longer finite.
         """
         self.open()
-        while self._state.epoch < self.recipe.epochs:
-            self._epoch(observe)
+        until = time.monotonic() + seconds
+        while self._state.epoch < self.recipe.epochs and time.monotonic() < until:
+            if self.finished(self.log()):
+                break
+            self._epoch(observe, until)
         if self._average:
             self._average.copy_to(self.network)
         return self.network.eval()
+
+    def log(self) -> list[dict[str, Any]]:
+        """What was written at the end of each epoch: epoch, loss, seconds, and what `judge` found."""
+        file = self.folder / "log.jsonl"
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
     @property
     def fresh(self) -> bool:
@@ -245,7 +268,7 @@ class Training:
                 )
             file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
 
-    def _epoch(self, observe: Callable[[Progress], None]) -> None:
+    def _epoch(self, observe: Callable[[Progress], None], until: float) -> None:
         state, batch = self._state, self.recipe.batch
         generator = np.random.default_rng([self.recipe.seed, state.epoch])
         if self._chosen is None:  # else a state within this epoch remembers
@@ -272,6 +295,9 @@ class Training:
             if now - saved > self.save_every:
                 self._save()
                 saved = now
+            if now >= until and state.step < steps:
+                self._save()
+                return
         self._close_epoch()
 
     def _choice(self) -> NDArray[np.intp]:
@@ -290,10 +316,18 @@ class Training:
             "seconds": round(state.seconds, 1),
             "crops_per_second": round(state.loss_count / max(state.seconds, 1e-9), 2),
         }
+        if self.judge:
+            line |= self.judge(self._averaged())
         self._state, self._chosen = _State(epoch=state.epoch + 1), None
         self._save()
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+
+    def _averaged(self) -> nn.Module:
+        network = copy.deepcopy(self.network).eval()
+        if self._average:
+            self._average.copy_to(network)
+        return network
 
     def _batches(self, order: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = Crops(self.source, self.recipe.seed, self._state.epoch, self.recipe.flip)
@@ -347,25 +381,6 @@ class Training:
             self._average.tensors = _under("average.", tensors)
         if "chosen" in tensors:
             self._chosen = tensors["chosen"].numpy()
-
-
-class _Average:
-    """Exponential moving average of a network's floating-point tensors."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                self.tensors[name].lerp_(value, 1 - self.decay)
-            else:
-                self.tensors[name].copy_(value)
-
-    def copy_to(self, network: nn.Module) -> None:
-        network.load_state_dict(self.tensors)
 
 
 def keep_depthwise(backbone: nn.Module) -> None:

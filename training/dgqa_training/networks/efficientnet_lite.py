@@ -202,13 +202,38 @@ class EfficientNetLite(nn.Module):
             Stage name → float [n, channels, h / stride, w / stride].
         """
         x = functional.relu6(_normalised(self._conv_stem, self._bn0, x))
-        maps = [x]
-        for index, block in enumerate(self._blocks):
-            x = block(x)
+        return {"stem": x, **self.later(x, "stem")}
+
+    def earlier(self, x: Tensor, stage: str) -> Tensor:
+        """The map of one stage, without those behind it.
+
+        Args:
+            x: as for `stages`.
+            stage: one of `STAGES` but the last.
+        """
+        x = functional.relu6(_normalised(self._conv_stem, self._bn0, x))
+        for index in range(self._behind(stage)):
+            x = self._blocks[index](x)
+        return x
+
+    def later(self, x: Tensor, stage: str) -> dict[str, Tensor]:
+        """The maps of the stages behind one, from its map: what is left of `stages` after `earlier`."""
+        maps = {}
+        for index in range(self._behind(stage), len(self._blocks)):
+            x = self._blocks[index](x)
             if index in self._ends:
-                maps.append(x)
-        maps.append(functional.relu6(_normalised(self._conv_head, self._bn1, x)))
-        return dict(zip(STAGES, maps, strict=True))
+                maps[STAGES[1 + self._ends.index(index)]] = x
+        maps["head"] = functional.relu6(_normalised(self._conv_head, self._bn1, x))
+        return maps
+
+    def freeze(self, stage: str) -> None:
+        """Train only what comes behind a stage; normalisation keeps its statistics in evaluation mode."""
+        for module in (self._conv_stem, self._bn0, *list(self._blocks)[: self._behind(stage)]):
+            module.requires_grad_(False)
+
+    def _behind(self, stage: str) -> int:
+        """Index of the first block behind a stage."""
+        return 0 if stage == "stem" else self._ends[STAGES.index(stage) - 1] + 1
 
     def folded(self) -> EfficientNetLite:
         """A copy for inference, its batch normalisations part of its convolutions: a third faster."""

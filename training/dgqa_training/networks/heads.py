@@ -148,8 +148,14 @@ class Reader(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """Crops uint8 [n, h, w, 3] → what the head reads, float [n, channels, h', w'], the coarsest grid."""
-        x = (crops.to(torch.float32).permute(0, 3, 1, 2) - self.mean) / self.scale
-        stages = cast(Backbone, self.backbone).stages(x)
+        return self.gather(cast(Backbone, self.backbone).stages(self.normalised(crops)))
+
+    def normalised(self, crops: Tensor) -> Tensor:
+        """Crops uint8 [n, h, w, 3] → what the backbone takes, float [n, 3, h, w]."""
+        return (crops.to(torch.float32).permute(0, 3, 1, 2) - self.mean) / self.scale
+
+    def gather(self, stages: Mapping[str, Tensor]) -> Tensor:
+        """Stage maps, the coarsest last → what the head reads, float [n, channels, h', w']."""
         grid = list(stages.values())[-1].shape[-2:]
         pooled: list[Tensor] = []
         for name in self.head.stages:

@@ -100,7 +100,12 @@ def fit_probe(
     for features, targets in pooled(network, source, seed=seed, batch=batch, device=device, workers=workers):
         sums.add(features.astype(np.float64), targets)
         observe(len(targets))
-    weights, bias = sums.solve(ridge)
+    set_head(network, *sums.solve(ridge))
+
+
+@torch.no_grad()
+def set_head(network: QualityNetwork, weights: NDArray[np.float64], bias: float) -> None:
+    """Give the network a linear head: weights float64 [channels], bias on the label scale."""
     network.linear.weight.copy_(torch.from_numpy(weights).view_as(network.linear.weight))
     assert network.linear.bias is not None
     network.linear.bias.fill_(bias)

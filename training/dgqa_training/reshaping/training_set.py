@@ -60,7 +60,7 @@ class Joined:
     def target(self, index: int) -> float:
         """What the network should say of sample `index`."""
         source, place = self._find(index)
-        return source.target(place)
+        return float(source.target(place))
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of sample `index`, uint8 [side, side, 3]."""
