@@ -69,6 +69,35 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_p
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, ema=0.9)], ids=["last", "averaged"])
+def test_a_run_that_has_time_for_one_step_a_call_ends_with_the_weights_of_one_long_call(tmp_path, recipe):
+    undisturbed = _training(tmp_path / "whole", recipe).run().state_dict()
+    steps = []
+    for _ in range(9):  # three epochs of three steps
+        training = _training(tmp_path / "bits", recipe)
+        network = training.run(lambda progress: steps.append((progress.epoch, progress.step)), seconds=0)
+    assert steps == [(epoch, step) for epoch in range(3) for step in (1, 2, 3)]
+    for name, value in undisturbed.items():
+        torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_the_averaged_network_is_judged_after_each_epoch_and_training_ends_when_that_is_enough(tmp_path):
+    training = _training(tmp_path, replace(RECIPE, ema=0.9))
+    seen = []
+
+    def judge(network):
+        seen.append(network.linear.bias.item())
+        return {"bias": seen[-1]}
+
+    training.judge = judge
+    training.finished = lambda log: len(log) == 2
+    network = training.run()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["bias"] for line in lines] == seen
+    assert len(seen) == 2
+    assert network.linear.bias.item() == seen[-1]
+
+
 def test_an_epoch_trains_on_the_samples_that_were_chosen_for_it(tmp_path):
     asked, seen = [], []
 

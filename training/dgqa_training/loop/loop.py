@@ -193,7 +193,8 @@ class Training:
 
         Args:
             observe: called after each step.
-            seconds: after which the state is written and training stops; another call goes on from there.
+            seconds: after which the state is written and training stops, after one step at least; another
+                call goes on from there.
 
         Returns:
             The network in evaluation mode, with the averaged weights where the recipe asks for them.
@@ -204,10 +205,10 @@ class Training:
         """
         self.open()
         until = time.monotonic() + seconds
-        while self._state.epoch < self.recipe.epochs and time.monotonic() < until:
-            if self.finished(self.log()):
-                break
+        while self._state.epoch < self.recipe.epochs and not self.finished(self.log()):
             self._epoch(observe, until)
+            if time.monotonic() >= until:
+                break
         if self._average:
             self._average.copy_to(self.network)
         return self.network.eval()

@@ -16,6 +16,7 @@ import numpy as np
 
 from dgqa_training.distortions import DISTORTIONS, LEVELS, ByteImage, from_bytes, to_bytes
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.synthesis.nuisances import IDENTITIES
 
 GAP: Final = 0.5
 """How far apart labels are, 0–10, where one is surely better."""
@@ -72,7 +73,7 @@ def steps(type_number: int) -> tuple[tuple[int, int], ...]:
     for way in _BOTH_WAYS.get(type_number, _ONE_WAY):
         for place, mild in enumerate(way):
             worse = [strong for strong in way[place + 1 :] if labels[mild - 1] - labels[strong - 1] >= GAP]
-            if PRISTINE_LABEL - labels[mild - 1] >= GAP:
+            if (type_number, mild) not in IDENTITIES and PRISTINE_LABEL - labels[mild - 1] >= GAP:
                 found += [(mild, strong) for strong in worse]
     return tuple(found)
 
@@ -100,13 +101,13 @@ def draw(generator: np.random.Generator, *, pristine: bool) -> Composition:
 
 @lru_cache
 def _moderate() -> tuple[tuple[int, int], ...]:
-    """Types and levels that may come on top."""
+    """Types and levels that may come on top; raters thought some that change nothing a fault."""
     labels = kadid_mean()
     return tuple(
         (kind, level)
         for kind in DISTORTIONS
         for level in LEVELS
-        if MODERATE <= labels[kind - 1, level - 1] <= PRISTINE_LABEL - GAP
+        if MODERATE <= labels[kind - 1, level - 1] <= PRISTINE_LABEL - GAP and (kind, level) not in IDENTITIES
     )
 
 

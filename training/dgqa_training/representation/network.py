@@ -100,6 +100,8 @@ class StackNetwork(nn.Module):
         self.network = network
         self.after = after
         self.backbone_.freeze(after)
+        # Nothing depends on it, and Adam would make steps of rounding errors.
+        cast(Tensor, network.linear.bias).requires_grad_(False)
         self.register_buffer("deviation", torch.ones(network.linear.in_channels))
         # In a tuple, so that it is no part of what is trained, averaged and written.
         self._untrained = (self.backbone_.folded().requires_grad_(False),)
