@@ -1,9 +1,9 @@
 """A representation of our own, from photographs to a bundle: packed, trained on a GPU in minutes, exported.
 
     python -m dgqa_export.representation pack PACK.tar --pristine FOLDER [--authentic FOLDER]
-    python -m dgqa_export.representation train PACK.tar RUN --minutes 6 --device cuda --workers 16
+    python -m dgqa_export.representation train PACK.tar RUN --minutes 5 --device cuda --workers 16
     python -m dgqa_export.representation bundle PACK.tar RUN OUT --device cuda --workers 16
-    python -m dgqa_export.representation all PACK.tar RUN OUT --minutes 6 --device cuda --workers 16
+    python -m dgqa_export.representation all PACK.tar RUN OUT --minutes 5 --device cuda --workers 16
 
 `all` trains and makes the bundle. RUN/results.json has the figures of contents that were kept back, before
 and after, speeds and the log; the bundle's card has the command, the settings and the figures. Interrupted,

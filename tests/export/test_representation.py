@@ -25,7 +25,7 @@ TYPES = "1,10,11"
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> dict[str, Path]:
-    """Two pristine photographs, and parts of others in place of two dozen ordinary ones."""
+    """Two pristine photographs, and parts of others in place of ordinary ones."""
     folder = tmp_path_factory.mktemp("sources")
     sources = {kind: folder / kind for kind in ("pristine", "authentic")}
     for source in sources.values():
@@ -34,7 +34,7 @@ def sources(tmp_path_factory) -> dict[str, Path]:
         Image.open(EXAMPLES / f"{name}.webp").resize((300, 240)).save(sources["pristine"] / f"{name}.png")
     for name in ("rocket-jpeg2000", "astronaut-jpeg", "coffee-darken"):
         whole = Image.open(EXAMPLES / f"{name}.webp").convert("RGB")
-        for place in range(8):
+        for place in range(7):
             left, top = 20 * place, 14 * place
             whole.crop((left, top, left + 226, top + 226)).save(
                 sources["authentic"] / f"{name}-{place}.jpg", quality=92
@@ -95,7 +95,7 @@ def test_the_card_tells_the_command_the_settings_and_the_figures(made):
     assert card.training["representation"]["seed"] == 3
     assert card.training["plan"]["types"] == [1, 10, 11]
     assert card.training["pooling"] == {"exponent": 0.8}
-    assert card.training["scale"]["photographs"] == 24
+    assert card.training["scale"]["photographs"] == 21
     assert [figure["when"] for figure in card.figures] == ["before", "after"]
     assert card.figures[1]["order"] == results["figures"]["after"]["order"]
     assert results["bundle"]["model"] == Bundle.load(made / "mine").model_id

@@ -9,7 +9,8 @@ from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_training.loop.loop import Recipe
 from dgqa_training.networks import checkpoints
-from dgqa_training.networks.heads import pretrained_backbone
+from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
+from dgqa_training.regressor.training import STAGES
 from dgqa_training.representation.network import Objective, StackNetwork
 from dgqa_training.representation.preparation import remembered
 from dgqa_training.representation.stacks import Stacks
@@ -49,12 +50,10 @@ def test_a_run_in_two_parts_is_an_uninterrupted_one_to_the_last_bit(tmp_path, ph
 def test_the_result_is_a_checkpoint_whose_early_blocks_are_imagenets(tmp_path, photographs):
     result = run(photographs, tmp_path)
     found = checkpoints.load(tmp_path / CHECKPOINT)
-    before, after = pretrained_backbone("efficientnet_lite0").stages, found.network().backbone.stages
     x = torch.zeros(1, 3, 64, 64)
     with torch.no_grad():
-        before, after = (
-            stages(x) for stages in (pretrained_backbone("efficientnet_lite0").eval().stages, after)
-        )
+        before = pretrained_backbone("efficientnet_lite0").eval().stages(x)
+        after = found.network().backbone.stages(x)
     assert torch.equal(before["blocks5"], after["blocks5"])
     assert not torch.equal(before["blocks6"], after["blocks6"])
     record = found.training["representation"]
@@ -91,7 +90,8 @@ def test_what_the_head_reads_cannot_be_frozen():
 
 def test_what_is_remembered_are_the_maps_of_the_frozen_blocks(tmp_path, photographs):
     stacks = Stacks(photographs, STANDARD, rounds=1, seed=0)
-    network = StackNetwork(checkpoints_network(), "blocks5")
+    backbone = pretrained_backbone("efficientnet_lite0")
+    network = StackNetwork(QualityNetwork(backbone, Head(STAGES["efficientnet_lite0"])), "blocks5")
     source = remembered(stacks, network, tmp_path, seed=4, where=HERE)
     crop = stacks.crop(2, np.random.default_rng([4, 0, 2]))
     expected = network.frozen_maps(torch.from_numpy(crop)).numpy()
@@ -99,10 +99,3 @@ def test_what_is_remembered_are_the_maps_of_the_frozen_blocks(tmp_path, photogra
     # In half precision, after a forward pass in bf16 where the processor has it.
     assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).mean()
     np.testing.assert_array_equal(source.target(2), stacks.target(2))
-
-
-def checkpoints_network():
-    from dgqa_training.networks.heads import Head, QualityNetwork
-    from dgqa_training.regressor.training import STAGES
-
-    return QualityNetwork(pretrained_backbone("efficientnet_lite0"), Head(STAGES["efficientnet_lite0"]))

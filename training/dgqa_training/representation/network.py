@@ -103,8 +103,10 @@ class StackNetwork(nn.Module):
         # Nothing depends on it, and Adam would make steps of rounding errors.
         cast(Tensor, network.linear.bias).requires_grad_(False)
         self.register_buffer("deviation", torch.ones(network.linear.in_channels))
+        untrained = self.backbone_.folded().requires_grad_(False)
+        untrained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In a tuple, so that it is no part of what is trained, averaged and written.
-        self._untrained = (self.backbone_.folded().requires_grad_(False),)
+        self._untrained = (untrained,)
 
     @property
     def backbone(self) -> nn.Module:
