@@ -7,7 +7,7 @@ import torch
 
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import STANDARD
-from dgqa_training.loop.loop import Recipe
+from dgqa_training.loop.loop import Recipe, half_where_it_pays
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.training import STAGES
@@ -94,8 +94,9 @@ def test_what_is_remembered_are_the_maps_of_the_frozen_blocks(tmp_path, photogra
     network = StackNetwork(QualityNetwork(backbone, Head(STAGES["efficientnet_lite0"])), "blocks5")
     source = remembered(stacks, network, tmp_path, seed=4, where=HERE)
     crop = stacks.crop(2, np.random.default_rng([4, 0, 2]))
-    expected = network.frozen_maps(torch.from_numpy(crop)).numpy()
+    with half_where_it_pays("cpu"):
+        expected = network.frozen_maps(torch.from_numpy(crop)).float().numpy()
     found = source.crop(2, np.random.default_rng(0)).astype(np.float32)
-    # In half precision, after a forward pass in bf16 where the processor has it.
-    assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).mean()
+    # Kept in half precision.
+    assert np.abs(found - expected).mean() < 0.005 * np.abs(expected).mean()
     np.testing.assert_array_equal(source.target(2), stacks.target(2))
