@@ -197,3 +197,16 @@ def test_the_end_of_a_process_is_told_in_words() -> None:
     assert system.how_it_ended(3) == "exit code 3"
     assert system.how_it_ended(-signal.SIGSEGV) == "SIGSEGV"
     assert system.how_it_ended(-signal.SIGKILL) == "SIGKILL, perhaps for want of memory"
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory that can be sealed")
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_memory_that_keeps_its_size_is_neither_cut_off_nor_grown_and_stays_so(size: int) -> None:
+    memory = system.memory_file("test")
+    os.ftruncate(memory, 4096)
+    assert system.keep_size(memory)
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory, size)
+    assert os.fstat(memory).st_size == 4096
+    assert not system.keep_size(memory), "no seal can be added any more"
+    os.close(memory)
