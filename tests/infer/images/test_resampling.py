@@ -66,10 +66,13 @@ def test_a_picture_that_is_a_view_is_shrunk_as_its_copy(photograph: Image.Image)
     st.sampled_from(sorted(FILTERS)),
     st.sampled_from([2, 256]),
 )
-def test_without_the_library_no_value_is_off_by_more_than_one_level(
+def test_without_the_library_no_value_is_off_by_more_than_two_levels(
     seed: int, size: tuple[int, int], scale: float, lost: float, name: str, levels: int
 ) -> None:
-    """Noise, of which black and white alone overshoots most."""
+    """Noise, of which black and white alone overshoots most.
+
+    Values that the first pass rounds otherwise differ by one; the second weighs them by up to 1.6 in all.
+    """
     pytest.importorskip("cykooz_resizer")
     width, height = (max(2, round(side * scale)) for side in size)
     noise = np.random.default_rng(seed).integers(0, levels, (height, width, 3)) * (255 // (levels - 1))
@@ -77,7 +80,18 @@ def test_without_the_library_no_value_is_off_by_more_than_one_level(
     small = min(size[0], width - 1), min(size[1], height - 1)
     one = resampling.shrink(noise.astype(np.uint8), small, name, box).astype(int)
     other = without_the_library(noise.astype(np.uint8), small, name, box)
-    assert np.abs(one - other).max() <= 1
+    assert np.abs(one - other).max() <= 2
+
+
+@pytest.mark.parametrize("name", sorted(FILTERS))
+@pytest.mark.parametrize("size", [(300, 200), (149, 99), (511, 341)])
+def test_without_the_library_no_value_of_a_photograph_is_off_by_more_than_one_level(
+    photograph: Image.Image, size: tuple[int, int], name: str
+) -> None:
+    pytest.importorskip("cykooz_resizer")
+    pixels, box = np.asarray(photograph), (0.0, 0.0, *map(float, photograph.size))
+    one = resampling.shrink(pixels, size, name, box).astype(int)
+    assert np.abs(one - without_the_library(pixels, size, name, box)).max() <= 1
 
 
 def test_without_the_library_restored_detail_keeps_within_a_level_but_for_rounding(
