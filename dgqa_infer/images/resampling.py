@@ -2,7 +2,7 @@
 
 fast_image_resize does it where its wheel is installed. Where there is none, Pillow takes the same steps in
 the same order, rows before columns: no value of a photograph differs by more than one level, none at all by
-more than two. fast_image_resize's coefficients have 16 bits where Pillow's have 22, so a few in a thousand do.
+more than two. fast_image_resize's coefficients have 16 bits, Pillow's 22, so a few in a thousand do.
 """
 
 from __future__ import annotations
