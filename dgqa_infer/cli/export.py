@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from dgqa_export.verification import DriftReport
     from dgqa_infer.backends.tensorrt.engine_key import EngineRecord
     from dgqa_infer.bundle.bundle import Bundle
+    from dgqa_infer.results import Failure
 
 _OPSETS = (18, 23)
+_MOST_TOLD = 5  # photographs that did nothing
 
 
 def export(
@@ -126,7 +128,8 @@ def export(
     options = BuildOptions(
         profile, bytes_of("--workspace", workspace), version_compatible, hardware_compatible, strip_weights
     )
-    paths = _paths(photos, calibrate_on, "int8" in precisions, workers)
+    left_out: dict[str, Failure] = {}
+    paths = _paths(photos, calibrate_on, "int8" in precisions, workers, left_out)
     for folder in (out, triton):
         if folder is not None:
             exporter.refuse_unwritable(folder)
@@ -142,6 +145,7 @@ def export(
         done = exporter.export(
             model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
         )
+    _tell(output, list(left_out.values()))
     if not done.bundles:
         _print(output, done, done.drift, {}, [])
         output.warn("the scores moved too far; nothing was written (--allow-drift writes it all the same)")
@@ -154,7 +158,14 @@ def export(
         raise typer.Exit(ExitCode.GATE_FAILED)
 
 
-def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool, workers: int | None) -> Split | None:
+def _paths(
+    photos: Path | None,
+    calibrate_on: Path | None,
+    int8: bool,
+    workers: int | None,
+    left_out: dict[str, Failure],
+) -> Split | None:
+    """Which photographs do what; those that cannot be decoded are put into `left_out`, by their paths."""
     from dgqa_export import photographs
 
     if int8 and photos is None:
@@ -164,7 +175,21 @@ def _paths(photos: Path | None, calibrate_on: Path | None, int8: bool, workers: 
     if photos is None:
         return None
     calibrating = None if calibrate_on is None else photographs.files(calibrate_on)
-    return photographs.split(photographs.files(photos), calibrating, int8=int8, workers=workers)
+    return photographs.split(
+        photographs.files(photos),
+        calibrating,
+        int8=int8,
+        workers=workers,
+        left_out=lambda failure: left_out.update({failure.path or "": failure}),
+    )
+
+
+def _tell(output: Output, left_out: list[Failure]) -> None:
+    """Which photographs did nothing, and why."""
+    for failure in left_out[:_MOST_TOLD]:
+        output.note(f"left out: {failure.path}: {failure.message}")
+    if len(left_out) > _MOST_TOLD:
+        output.note(f"left out: {len(left_out) - _MOST_TOLD:,} more")
 
 
 def _teller(bar: Ticker) -> Any:

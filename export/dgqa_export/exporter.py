@@ -200,9 +200,9 @@ def _convert(
             graphs[precision] = to_fp16(source.graph)
         else:
             way = source.card.preprocessing
-            split = paths or photographs.Split((), (), ())
-            calibration = list(photographs.read(split.calibration, way, split.workers))
-            choosing = list(photographs.read(split.choosing, way, split.workers))
+            split = paths or photographs.Split()
+            calibration = list(split.read(split.calibration, way))
+            choosing = list(split.read(split.choosing, way))
             tolerance = bundles.tolerance(source.card, precision)
             found = to_int8(source.graph, calibration, choosing, tolerance, report)
             graphs[precision], trials = found.graph, found.trials
@@ -273,7 +273,7 @@ def _reference(source: Source, stack: ExitStack) -> tuple[Predict, str]:
 def _photographs(card: Card, paths: photographs.Split | None) -> Iterator[Pixels]:
     if paths is None:
         return photographs.samples(card.preprocessing)
-    return photographs.read(paths.verification, card.preprocessing, paths.workers)
+    return paths.read(paths.verification, card.preprocessing)
 
 
 def _told(seen: Iterator[Pixels], report: Report) -> Iterator[Pixels]:

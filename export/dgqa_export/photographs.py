@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,16 +43,36 @@ class Split:
         choosing: a calibration is chosen on these.
         verification: the drift is measured on these.
         workers: number of processes that decode them; None for one a core.
+        left_out: told of each that cannot be decoded.
     """
 
-    calibration: tuple[Path, ...]
-    choosing: tuple[Path, ...]
-    verification: tuple[Path, ...]
+    calibration: tuple[Path, ...] = ()
+    choosing: tuple[Path, ...] = ()
+    verification: tuple[Path, ...] = ()
     workers: int | None = None
+    left_out: Callable[[Failure], None] = lambda _: None
+
+    def read(self, paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:
+        """The crops of each photograph that can be decoded, uint8 [grid, crop, crop, 3].
+
+        Args:
+            paths: some of these photographs.
+            preprocessing: how they become crops.
+        """
+        for outcome in read_crops([str(path) for path in paths], preprocessing, self.workers):
+            if isinstance(outcome.result, Failure):
+                self.left_out(outcome.result)
+            else:
+                yield outcome.result.crops
 
 
 def split(
-    found: Sequence[Path], calibrating: Sequence[Path] | None, *, int8: bool, workers: int | None = None
+    found: Sequence[Path],
+    calibrating: Sequence[Path] | None,
+    *,
+    int8: bool,
+    workers: int | None = None,
+    left_out: Callable[[Failure], None] = lambda _: None,
 ) -> Split:
     """Deal photographs out.
 
@@ -61,9 +81,10 @@ def split(
         calibrating: others for int8's calibration and choice; None takes half of those.
         int8: whether there is anything to calibrate.
         workers: as in `Split`.
+        left_out: as in `Split`.
     """
     if not int8:
-        return Split((), (), _evenly(found, _MOST), workers)
+        return Split((), (), _evenly(found, _MOST), workers, left_out)
     if calibrating is None:
         found, calibrating = [*found[2::4], *found[3::4]], [*found[0::4], *found[1::4]]
     return Split(
@@ -71,25 +92,13 @@ def split(
         _evenly(calibrating[len(calibrating) // 2 :], _CALIBRATION),
         _evenly(found, _MOST),
         workers,
+        left_out,
     )
 
 
 def _evenly(found: Sequence[Path], most: int) -> tuple[Path, ...]:
     step = max(1, -(-len(found) // most))
     return tuple(found[::step])
-
-
-def read(paths: Sequence[Path], preprocessing: Preprocessing, workers: int | None = None) -> Iterator[Pixels]:
-    """The crops of each photograph, uint8 [grid, crop, crop, 3]; what cannot be decoded is passed over.
-
-    Args:
-        paths: of the photographs.
-        preprocessing: how they become crops.
-        workers: number of processes that decode; None for one a core.
-    """
-    for outcome in read_crops([str(path) for path in paths], preprocessing, workers):
-        if not isinstance(outcome.result, Failure):
-            yield outcome.result.crops
 
 
 def samples(preprocessing: Preprocessing) -> Iterator[Pixels]:

@@ -93,6 +93,9 @@ def test_a_photograph_that_hangs_or_crashes_its_decoder_is_left_out(
     )
     assert code == 0, err
     assert {drift["photographs"] for drift in said["drift"]} == {3}
+    told = [line for line in err.splitlines() if line.startswith("left out: ")]
+    assert len(told) == 2
+    assert "longer than 2" in told[0] or "2 s" in told[0]
 
 
 def test_people_get_tables(run: Run, small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
