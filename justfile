@@ -12,9 +12,9 @@ check:
 
 # The tests that take about a minute together.
 fast:
-    pytest -m "not slow and not ray"
+    pytest -m "not slow and not long and not ray"
 
-# All tests but those that start a Ray cluster; `just test -m ray -n 0` runs these.
+# All tests but the longest, `just test -m long`, and those that start a Ray cluster, `just test -m ray -n 0`.
 test *options:
     pytest {{ options }}
 

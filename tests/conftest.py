@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SLOW = (
     "attacks",
+    "benchmarks",
     "deploy",
     "docs/test_blocks.py",
     "docs/test_schemas.py",
@@ -24,7 +25,12 @@ SLOW = (
     "infer/cli/test_bench.py",
     "infer/cli/test_compare.py",
     "infer/cli/test_evaluate.py",
+    "infer/cli/test_hanging.py",
     "infer/cli/test_isolation.py",
+    "infer/cli/test_keys.py",
+    "infer/cli/test_outputs.py",
+    "infer/cli/test_resume.py",
+    "infer/cli/test_score_cluster.py",
     "infer/cli/test_score_process.py",
     "infer/cli/test_select.py",
     "infer/cli/test_surroundings.py",
@@ -35,11 +41,24 @@ SLOW = (
     "infer/pipeline",
     "infer/ray",
     "infer/service",
+    "infer/test_built_in_model.py",
+    "infer/test_stable_rows.py",
     "test_packaging.py",
     "training",
     "web",
 )
 """What takes seconds a test: folders and modules below this one. `just fast` leaves them out."""
+
+
+LONG = (
+    "benchmarks/test_recovery.py",
+    "docs/test_blocks.py::test_what_a_page_tells_to_run_runs[docs/adapting.md]",
+    "export/test_representation.py",
+    "infer/service/test_under_load.py::test_connections_that_say_nothing_leave_room_for_decoding",
+    "training/datasets/test_reproduce.py::test_resnet_50_itself_is_trained_and_evaluated",
+    "training/representation/test_training.py",
+)
+"""What takes ten seconds and more: `pytest` alone leaves it out, `pytest -m long` runs it, and so does CI."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(each) for each in slow):
             item.add_marker("slow")
+        if item.nodeid.removeprefix("tests/").startswith(LONG):
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

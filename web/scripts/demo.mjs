@@ -24,4 +24,6 @@ for (const end of ["mjs", "wasm"]) {
   const name = `ort-wasm-simd-threaded.${end}`;
   cpSync(join(runtime, name), join(out, name));
 }
-cpSync(here("../../dgqa_infer/models/dgqa-lite0"), join(out, "model"), { recursive: true });
+for (const name of ["card.json", "model.onnx", "domains.onnx"]) {
+  cpSync(here(`../../dgqa_infer/models/dgqa-lite0/${name}`), join(out, "model", name));
+}
