@@ -38,7 +38,7 @@ _PACKAGES = {
 
 
 def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
-    """Show runtimes, devices and versions, and which of them `--device auto` takes for a model.
+    """Show runtimes, devices and versions, and what `--device auto` takes for a model, in which precision.
 
     Every runtime that is here is tried: the model is loaded and scores one grey crop. Also says what a file
     could not do that takes over the process that decodes it. The exit code is 0 if the model runs somewhere.
@@ -157,13 +157,14 @@ def _decoders(model: str) -> list[dict[str, Any]]:
 def _places(model: str) -> list[dict[str, Any]]:
     from dgqa_infer.backends.choice import choices
     from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
+    from dgqa_infer.options import ScoringOptions
 
-    bundle = Bundle.load(model)
+    bundle = ScoringOptions().in_precision(Bundle.load(model))
     rows: list[dict[str, Any]] = []
     for choice in choices(bundle, QUALITY_GRAPH):
         reason = _try(bundle, choice.open)
         taken = reason is None and not any(row["works"] for row in rows)
-        note = "auto takes it" if taken else reason or ""
+        note = f"auto takes it, in {bundle.card.precision}" if taken else reason or ""
         rows.append({"device": choice.device, "works": reason is None, "note": note})
     return rows
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from dgqa_export.calibration import METHODS, calibrate
+from dgqa_export.contract import check
 from dgqa_export.packing import unpack
 from dgqa_export.quantization import Ranges, quantizable, quantize
 from dgqa_export.rounding import Rounded, measure, round_weights
@@ -39,13 +40,16 @@ _COMPENSATED = "compensated"
 class Trial:
     """One calibration with some nodes left in float32, judged on photographs that it has not seen.
 
+    Differences are to what the float32 graph says of a photograph: its raw quality, or the mean logit of each
+    class.
+
     Attributes:
         method: of the calibration, one of `dgqa_export.calibration.METHODS`.
         rounding: of the weights: "nearest", or "compensated" as in `dgqa_export.rounding`.
         left_out: number of nodes that stay in float32, worst first.
-        mean_abs: mean absolute difference of the raw quality to the float32 graph's.
+        mean_abs: mean absolute difference.
         max_abs: the largest.
-        srcc: Spearman's rank correlation with the float32 graph's.
+        srcc: Spearman's rank correlation of the photographs; of classes the mean.
         chosen: whether this is the graph that was kept.
     """
 
@@ -87,10 +91,10 @@ def to_int8(
     """Quantise a graph.
 
     Args:
-        graph: an ONNX model in float32 that keeps `dgqa_export.contract`.
+        graph: an ONNX model in float32 that keeps `dgqa_export.contract`; of quality or of domains.
         calibration: the crops of photographs, each uint8 [grid, side, side, 3]; ranges are measured on them.
         choosing: others, to choose a calibration and what to leave out.
-        tolerance: of int8: mean absolute difference on the label scale.
+        tolerance: of int8: mean absolute difference, on the label scale or of logits.
         report: called with a few words on what is being done.
 
     Raises:
@@ -118,7 +122,7 @@ def to_int8(
             return Int8Graph(candidates[best], tuple(nodes[:count]), tried)
     closest = min(search.tried, key=lambda trial: trial.mean_abs)
     raise ModelError(
-        f"int8 moves this model's scores by {closest.mean_abs:.3f} in the mean with {closest.left_out} of "
+        f"int8 moves what this model says by {closest.mean_abs:.3f} in the mean with {closest.left_out} of "
         f"{len(nodes)} nodes in fp32, and {tolerance} is allowed; use fp16"
     )
 
@@ -198,18 +202,26 @@ def _rank(
 
 
 def _predict(graph: bytes, photographs: Sequence[Pixels]) -> NDArray[np.float64]:
-    """The raw quality of each photograph, by ONNX Runtime on the CPU."""
+    """What ONNX Runtime on the CPU says of photographs, float64 [n, k]: raw quality, or logits of k classes."""
+    output = check(graph).outputs[0]
     with OnnxRuntimeBackend(graph) as backend:
-        return np.array([backend.infer(crops)["quality"].mean(dtype=np.float64) for crops in photographs])
+        found = [backend.infer(crops)[output].mean(axis=0, dtype=np.float64) for crops in photographs]
+    return np.array(found).reshape(len(photographs), -1)
 
 
 def _trial(
     method: str, rounding: str, left_out: int, right: NDArray[np.float64], found: NDArray[np.float64]
 ) -> Trial:
     difference = np.abs(found - right)
+    orders = [_srcc(*columns) for columns in zip(right.T, found.T, strict=True)]
+    return Trial(
+        method, rounding, left_out, float(difference.mean()), float(difference.max()), float(np.mean(orders))
+    )
+
+
+def _srcc(right: NDArray[np.float64], found: NDArray[np.float64]) -> float:
     constant = np.ptp(found) == 0 or np.ptp(right) == 0
-    srcc = 0.0 if constant else float(spearmanr(right, found).statistic)
-    return Trial(method, rounding, left_out, float(difference.mean()), float(difference.max()), srcc)
+    return 0.0 if constant else float(spearmanr(right, found).statistic)
 
 
 def _passes(trial: Trial, tolerance: float) -> bool:

@@ -65,7 +65,7 @@ def test_progress_is_told(small_graph: bytes, many_crops: list[Pixels]) -> None:
 def test_a_tolerance_that_cannot_be_met_is_refused_with_the_best_that_was_reached(
     small_graph: bytes, many_crops: list[Pixels]
 ) -> None:
-    with pytest.raises(ModelError, match=r"int8 moves this model's scores by 0\.\d+ .* use fp16"):
+    with pytest.raises(ModelError, match=r"int8 moves what this model says by 0\.\d+ .* use fp16"):
         to_int8(small_graph, many_crops[0::4], many_crops[1::4], 1e-9)
 
 

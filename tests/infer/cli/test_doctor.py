@@ -42,12 +42,21 @@ def test_doctor_tries_every_device_and_says_why_not(cli: Any, tiny_bundle: Path)
     assert ran.code == 0
     devices = {row["device"]: row for row in said(ran)["devices"]}
     assert list(devices) == ["tensorrt", "tensorrt_rtx", "cuda", "cpu", "openvino"]
-    assert devices["cpu"] == {"device": "cpu", "works": True, "note": "auto takes it"}
+    assert devices["cpu"] == {"device": "cpu", "works": True, "note": "auto takes it, in fp32"}
     assert "no NVIDIA driver" in devices["tensorrt"]["note"]
     assert not devices["cuda"]["works"]
     (decoders,) = said(ran)["jpeg_decoders"]
     assert "pip install 'dgqa-infer[gpu-decode]'" in decoders["none"]
     assert said(ran)["gpus"] == [{"none": "there is no NVIDIA driver here (libcuda.so.1 is not found)"}]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_doctor_says_in_which_precision_the_model_would_run(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setenv("DGQA_PRECISION", precision)
+    devices = {row["device"]: row for row in said(cli("doctor", "--json"))["devices"]}
+    assert devices["cpu"]["note"] == f"auto takes it, in {precision}"
 
 
 def test_doctor_names_versions_and_the_extras_of_what_is_missing(cli: Any, tiny_bundle: Path) -> None:
