@@ -86,13 +86,19 @@ def look_at_examples(
     return Seen(HeldOut(np.concatenate(logits), types, levels, places), scores)
 
 
-def with_explanations(bundle: Bundle, seen: Seen, folder: str | os.PathLike[str]) -> Bundle:
+def with_explanations(
+    bundle: Bundle,
+    seen: Seen,
+    folder: str | os.PathLike[str],
+    score_weights: Sequence[float] = SCORE_WEIGHTS,
+) -> Bundle:
     """Write a bundle again: temperature, thresholds, severities and the score's weight, for its own graphs.
 
     Args:
         bundle: with a domain classifier.
         seen: see `look_at_examples`.
         folder: of the new bundle; may be that of the old one.
+        score_weights: of which one is chosen.
 
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.
@@ -102,7 +108,7 @@ def with_explanations(bundle: Bundle, seen: Seen, folder: str | os.PathLike[str]
     domains = bundle.card.domains
     require_kadid(domains, bundle.card.name)
     assert domains is not None
-    ways = [_chosen(seen, weight) for weight in SCORE_WEIGHTS]
+    ways = [_chosen(seen, weight) for weight in score_weights]
     temperature, faults, record = max(ways, key=lambda way: way[2]["named_on_contents_left_out"])
     card = replace(
         bundle.card,

@@ -4,7 +4,7 @@
 
 PRISTINE holds the photographs that the classifier was trained on, and those that its training kept back: the
 card names them. Ranges are measured, and what int8 does is judged, on distorted views of the former;
-temperature and thresholds are then chosen anew on the latter.
+temperature and thresholds are then chosen anew on the latter. How much a low score counts stays.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
         OutputError: the folder cannot be written.
     """
     require_kadid(bundle.card.domains, bundle.card.name)
+    assert bundle.card.domains is not None
+    weight = bundle.card.domains.score_weight
     training = bundle.card.training
     held_out = training.get("domain_head", training["classifier"])["held_out"]
     known = sorted(path for path in pristine.glob("*") if path.suffix.lower() in EXTENSIONS)
@@ -65,7 +67,7 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     card = replace(bundle.card, training={**training, "int8_classifier": record})
     written = write_bundle(folder, graphs, card)
     kept = [pristine / name for name in held_out]
-    return with_explanations(written, look_at_examples(written, kept), folder)
+    return with_explanations(written, look_at_examples(written, kept), folder, (weight,))
 
 
 def _views(contents: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:

@@ -88,6 +88,7 @@ def test_the_classifier_in_int8_is_smaller_and_says_nearly_the_same(
     assert chosen["mean_abs"] <= TOLERANCE
     assert chosen["left_out"] == record["left_out"]
     assert found.card.training["explanations"]["contents"] == HELD_OUT
+    assert [tried["score_weight"] for tried in found.card.training["explanations"]["tried"]] == [0.0]
     assert found.graph_bytes("model.onnx") == bundle.graph_bytes("model.onnx")
     assert found.card.precision == "fp32"
 
