@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.pooling import exponent_of, without_pooling
+from dgqa_export.graphs.pooling import exponent_of, without_pooling
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.images.crops import crops, shrink

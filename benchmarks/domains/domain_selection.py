@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.head import FeatureReader
+from dgqa_export.graphs.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.pipeline.crops import read_crops

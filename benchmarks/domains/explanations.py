@@ -34,7 +34,7 @@ from scipy.stats import binomtest
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.explanations import look_at_examples, with_explanations
+from dgqa_export.parts.explanations import look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.domains.classes import CLASSES, words

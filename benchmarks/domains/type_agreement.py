@@ -24,7 +24,7 @@ from scipy.stats import pearsonr, spearmanr
 from benchmarks.domains.domain_selection import DRAWS, SEEDS, TYPES, Variant, features_of, figures, srcc
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.head import FeatureReader
+from dgqa_export.graphs.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import types_of

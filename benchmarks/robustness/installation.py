@@ -38,7 +38,7 @@ EXTRAS = {
     "cpu,train": (
         "import dgqa_training.regressor.training, dgqa_training.classifier.training, dgqa_training.synthesis"
     ),
-    "export": "import dgqa_export.exporter, dgqa_export.adaptation",
+    "export": "import dgqa_export.exporter, dgqa_export.adaptation.adaptation",
 }
 """Extras that are installed together → what can be imported then. Scoring needs a runtime beside others."""
 NOT_TRIED = {

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.machine import machine, write_result
 from dgqa_export import photographs
 from dgqa_export.exporter import compare, export, load_source
-from dgqa_export.quantization import symmetric
+from dgqa_export.precisions.quantization import symmetric
 from dgqa_export.verification import MIN_SRCC, backend_predictor
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 

@@ -31,9 +31,10 @@ import numpy as np
 
 from benchmarks.machine import machine, write_result
 from benchmarks.speed import gpu_decoding
-from dgqa_export import photographs, tensorrt
+from dgqa_export import photographs
 from dgqa_export.exporter import Exported, Source, compare, export, load_source
-from dgqa_export.tensorrt import BuildOptions
+from dgqa_export.targets import tensorrt
+from dgqa_export.targets.tensorrt import BuildOptions
 from dgqa_export.verification import backend_predictor
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend

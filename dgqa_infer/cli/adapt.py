@@ -23,8 +23,8 @@ from dgqa_infer.cli._type_lists import types_of
 from dgqa_infer.errors import UsageError
 
 if TYPE_CHECKING:
-    from dgqa_export.adaptation import Adapted, Rated
-    from dgqa_export.survey import Survey
+    from dgqa_export.adaptation.adaptation import Adapted, Rated
+    from dgqa_export.adaptation.survey import Survey
     from dgqa_infer.cli._domain_votes import Vote, VoteFile
     from dgqa_infer.domains.classifier import DomainClassifier
 
@@ -33,7 +33,7 @@ _FEW = 50  # photographs below which there is a warning
 
 
 class Rule(StrEnum):
-    """How distortion types are chosen, see `dgqa_export.adaptation.Rule`."""
+    """How distortion types are chosen, see `dgqa_export.adaptation.adaptation.Rule`."""
 
     AGREEMENT = "agreement"
     RESEMBLANCE = "resemblance"
@@ -101,7 +101,7 @@ def adapt(
     if labels is not None and (len(paths) != 1 or not Path(paths[0]).is_dir()):
         raise UsageError("--labels names photographs in one folder; give that folder alone")
     with extra("export"):
-        from dgqa_export import adaptation
+        from dgqa_export.adaptation import adaptation
     from dgqa_infer.bundle.bundle import Bundle
     from dgqa_infer.cli._domain_votes import no_votes
     from dgqa_infer.domains.classifier import DomainClassifier
@@ -134,8 +134,8 @@ def _survey(
     output: Output,
 ) -> tuple[Survey, Vote, VoteFile]:
     """Look at every photograph once; votes are taken up where an earlier call was broken off."""
-    from dgqa_export.head import FeatureReader
-    from dgqa_export.survey import Survey, SurveyPredictor
+    from dgqa_export.adaptation.survey import Survey, SurveyPredictor
+    from dgqa_export.graphs.head import FeatureReader
     from dgqa_infer.bundle.bundle import QUALITY_GRAPH
     from dgqa_infer.cli._domain_votes import Vote, VoteFile, count_votes
     from dgqa_infer.inputs.addresses import may_be_addresses

@@ -17,7 +17,7 @@ from dgqa_infer.errors import BackendError, UsageError
 if TYPE_CHECKING:
     from dgqa_export.exporter import Exported, Source
     from dgqa_export.photographs import Split
-    from dgqa_export.tensorrt import BuildOptions
+    from dgqa_export.targets.tensorrt import BuildOptions
     from dgqa_export.verification import DriftReport
     from dgqa_infer.backends.tensorrt.engine_key import EngineRecord
     from dgqa_infer.bundle.bundle import Bundle
@@ -124,7 +124,7 @@ def export(
     ]
     with extra("export"):
         from dgqa_export import exporter
-        from dgqa_export.tensorrt import BuildOptions
+        from dgqa_export.targets.tensorrt import BuildOptions
     options = BuildOptions(
         profile, bytes_of("--workspace", workspace), version_compatible, hardware_compatible, strip_weights
     )
@@ -134,7 +134,7 @@ def export(
         if folder is not None:
             exporter.refuse_unwritable(folder)
     if engine:
-        from dgqa_export import engines
+        from dgqa_export.targets import engines
 
         # Verifying takes minutes: what would keep the engine from being built is told before.
         engines.place(without_gpu=True)
@@ -206,7 +206,7 @@ def _engines(
     allow_drift: bool,
 ) -> tuple[dict[str, EngineRecord], DriftReport]:
     """Engines by bundle, and the drift, theirs included."""
-    from dgqa_export import engines
+    from dgqa_export.targets import engines
     from dgqa_export.verification import DriftReport
     from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
@@ -237,7 +237,7 @@ def _engines(
 def _repositories(
     done: Exported, records: dict[str, EngineRecord], profile: BatchProfile, folder: Path | None
 ) -> list[Path]:
-    from dgqa_export.triton import write_repository
+    from dgqa_export.targets.triton import write_repository
     from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
     if folder is None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import onnx
 
-from dgqa_export.contract import QUALITY_OUTPUTS, check, parse
-from dgqa_export.graph import OPSET, export_quality
-from dgqa_export.precision import precision_of
+from dgqa_export.graphs.contract import QUALITY_OUTPUTS, check, parse
+from dgqa_export.graphs.graph import OPSET, export_quality
+from dgqa_export.precisions.precision import precision_of
 from dgqa_infer.bundle.card import DIRECTION, Calibration, Card
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks.checkpoints import Checkpoint
@@ -22,7 +22,7 @@ the built-in model's scores differ by 3e-6, those of a head with the large weigh
 a Xeon and by 9e-4 on an EPYC."""
 
 PACKED = "packed"
-"""In drift reports: fp32 with weights that are stored as float16, see `dgqa_export.packing`."""
+"""In drift reports: fp32 with weights that are stored as float16, see `dgqa_export.graphs.packing`."""
 
 RAW_RANGE = (0.0, 10.0)
 

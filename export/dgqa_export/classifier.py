@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from dgqa_export.graph import export_domains
-from dgqa_export.packing import pack
+from dgqa_export.graphs.graph import export_domains
+from dgqa_export.graphs.packing import pack
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card, Domains, Fault
 from dgqa_infer.domains.classes import CLASSES

@@ -17,10 +17,10 @@ from torch import nn
 
 from dgqa_export import bundles, photographs
 from dgqa_export.classifier import load_classifier, with_classifier
-from dgqa_export.graph import OPSET
-from dgqa_export.int8 import Trial, to_int8
-from dgqa_export.packing import pack
-from dgqa_export.precision import to_fp16
+from dgqa_export.graphs.graph import OPSET
+from dgqa_export.graphs.packing import pack
+from dgqa_export.precisions.int8 import Trial, to_int8
+from dgqa_export.precisions.precision import to_fp16
 from dgqa_export.verification import (
     Candidates,
     DriftReport,

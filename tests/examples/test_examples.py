@@ -98,7 +98,7 @@ def server(lone_graph: Path, tmp_path: Path) -> Iterator[str]:
     from google.protobuf import text_format
     from tritonclient.grpc import service_pb2
 
-    from dgqa_export.triton import write_repository
+    from dgqa_export.targets.triton import write_repository
     from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 
     (folder,) = write_repository(tmp_path, Bundle.load(MODEL), BatchProfile(1, 8, 32))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from dgqa_export import bundles
-from dgqa_export.contract import parse
-from dgqa_export.packing import pack
-from dgqa_export.precision import to_fp16
+from dgqa_export.graphs.contract import parse
+from dgqa_export.graphs.packing import pack
+from dgqa_export.precisions.precision import to_fp16
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError

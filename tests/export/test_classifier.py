@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dgqa_export.classifier import add_classifier, load_classifier
-from dgqa_export.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
+from dgqa_export.parts.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
 from dgqa_infer.bundle.card import Fault
 from dgqa_infer.bundle.preprocessing import Preprocessing

@@ -13,10 +13,10 @@ from PIL import Image
 from torch import nn
 
 from dgqa_export import bundles, exporter, photographs
-from dgqa_export.contract import parse
 from dgqa_export.exporter import Source, export, load_source
-from dgqa_export.graph import export_domains
-from dgqa_export.precision import precision_of
+from dgqa_export.graphs.contract import parse
+from dgqa_export.graphs.graph import export_domains
+from dgqa_export.precisions.precision import precision_of
 from dgqa_infer.bundle.bundle import Bundle, Domains, write_bundle
 from dgqa_infer.errors import ModelError, OutputError, UsageError
 from dgqa_infer.images.arrays import Pixels

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgqa_export import tensorrt
 from dgqa_export.exporter import Source, compare, export
-from dgqa_export.tensorrt import BuildOptions
+from dgqa_export.targets import tensorrt
+from dgqa_export.targets.tensorrt import BuildOptions
 from dgqa_export.verification import backend_predictor
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.choice import open_backend

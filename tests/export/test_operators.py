@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from dgqa_export.graph import export_domains, export_quality
-from dgqa_export.packing import pack
-from dgqa_export.precision import to_fp16
-from dgqa_export.quantization import quantizable, quantize, symmetric, tensors_to_quantize
+from dgqa_export.graphs.graph import export_domains, export_quality
+from dgqa_export.graphs.packing import pack
+from dgqa_export.precisions.precision import to_fp16
+from dgqa_export.precisions.quantization import quantizable, quantize, symmetric, tensors_to_quantize
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.bundle.graph_memory import graph_memory
 from dgqa_training.networks.heads import DomainNetwork, Head, QualityNetwork, build_backbone

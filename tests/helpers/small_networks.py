@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgqa_export import bundles, photographs
-from dgqa_export.graph import export_quality
+from dgqa_export.graphs.graph import export_quality
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration, Card
 from dgqa_infer.bundle.preprocessing import Preprocessing

@@ -37,7 +37,7 @@ GRAPHS: Final = {
     False: Path(__file__).with_name("shrink.onnx"),
     True: Path(__file__).with_name("shrink_lying.onnx"),
 }
-"""What shrinks a picture that stands, and one on its side; `dgqa_export.shrink_graph` writes both."""
+"""What shrinks a picture that stands, and one on its side; `dgqa_export.graphs.shrink_graph` writes both."""
 
 _MODULE = "nvidia.nvimgcodec"
 _INSTALL = "pip install 'dgqa-infer[gpu-decode]'"

@@ -68,7 +68,7 @@ def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: 
 
 def raw_and_linear(bundle: Bundle, path: Path) -> tuple[float, Any]:
     """The raw quality of a photograph, and of each of its cells before pooling, float64 [5, 7, 7]."""
-    from dgqa_export.head import with_features
+    from dgqa_export.graphs.head import with_features
     from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 
     training = bundle.card.training
@@ -119,7 +119,7 @@ def test_types_are_those_whose_judgements_of_the_photographs_agree(
     cli: Callable[..., Any], many: Path
 ) -> None:
     """The second opinion is computed from features of single photographs."""
-    from dgqa_export.head import FeatureReader
+    from dgqa_export.graphs.head import FeatureReader
 
     out = many.parent / "agreeing"
     ran = cli("adapt", many, "--out", out, "--device", "cpu", "--workers", 1, "--json")

@@ -1,0 +1,1 @@
+"""A bundle that fits photographs nobody has rated."""

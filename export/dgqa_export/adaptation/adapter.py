@@ -1,0 +1,103 @@
+"""A bundle for other photographs: the same frozen network, with a head for the domains selected for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dgqa_export.bundles import describe
+from dgqa_export.graphs.head import replace_head, size
+from dgqa_export.graphs.pooling import without_pooling
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.card import Calibration
+from dgqa_infer.bundle.preprocessing import FULL
+from dgqa_infer.errors import ModelError
+from dgqa_training.adaptation.moments import LinearHead, Moments
+
+
+def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
+    """Check that moments are of the very features that a bundle's head reads.
+
+    Raises:
+        ModelError: they are of another network, or the bundle's backbone was tuned.
+    """
+    card = bundle.card
+    plan = card.training.get("plan", {})
+    way = card.preprocessing
+    # Distorted pictures are no larger than the short side: every way of shrinking leaves them alone.
+    same = [FULL.id] if replace(way, id=FULL.id, decoded_side=None, resizer=None) == FULL else []
+    wanted = {
+        "backbone": [plan.get("backbone")],
+        "stages": [list(plan.get("stages", ()))],
+        "preprocessing": [way.id, *same],
+    }
+    for name, have in wanted.items():
+        if moments.record.get(name) not in have:
+            raise ModelError(
+                f"{card.name} cannot be adapted with these moments: they are of {name} "
+                f"{moments.record.get(name)}, the bundle has {have[0]}"
+            )
+    if plan.get("recipe", {}).get("epochs"):
+        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
+    if card.precision != "fp32":
+        raise ModelError(f"{card.name} is in {card.precision}; adapt the fp32 bundle and export that")
+    if (features := size(bundle.graph_bytes(QUALITY_GRAPH))) != len(moments.mean):
+        raise ModelError(f"{card.name} reads {features} features, the moments are of {len(moments.mean)}")
+
+
+def graph_of(bundle: Bundle, head: LinearHead, *, pooled: bool = True) -> bytes:
+    """A bundle's quality graph with another head.
+
+    Args:
+        bundle: in fp32.
+        head: on the same features.
+        pooled: whether the graph pools as the bundle's does, if that does; see `dgqa_export.graphs.pooling`.
+
+    Raises:
+        ModelError: the head does not fit.
+    """
+    graph = replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias)
+    return graph if pooled else without_pooling(graph)
+
+
+def write(
+    bundle: Bundle,
+    graph: bytes,
+    folder: str | os.PathLike[str],
+    *,
+    name: str,
+    training: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    calibration: Calibration,
+) -> Bundle:
+    """Write a bundle again with another head.
+
+    Args:
+        bundle: in fp32; what it reached is not said of the new one.
+        graph: of quality, as `graph_of` gives it.
+        folder: of the new bundle.
+        name: of the new bundle.
+        training: how the head came about; takes the place of the old record's plan.
+        profile: domain profile of the photographs that it is for.
+        calibration: raw quality → score.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    old = bundle.card
+    plan = {**old.training.get("plan", {}), "types": list(training["types"])}
+    card = replace(
+        old,
+        name=name,
+        version="1",
+        training={**old.training, "plan": plan, **training, "adapted_from": bundle.model_id},
+        calibration=calibration,
+        domains=old.domains and replace(old.domains, profile=profile),
+        figures=(),
+    )
+    graphs = {QUALITY_GRAPH: describe(graph, card)}
+    if DOMAIN_GRAPH in old.files:
+        graphs[DOMAIN_GRAPH] = bundle.graph_bytes(DOMAIN_GRAPH)
+    return write_bundle(folder, graphs, card)

@@ -1,0 +1,1 @@
+"""What the ONNX graphs of this project look like, and what is put into them."""

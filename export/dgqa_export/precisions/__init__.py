@@ -1,0 +1,1 @@
+"""The same graph in fp16 and int8."""

@@ -1,0 +1,1 @@
+"""What runs a bundle elsewhere: TensorRT engines, Triton."""
