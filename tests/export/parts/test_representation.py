@@ -18,7 +18,7 @@ from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import pretrained_backbone
 from dgqa_training.representation.training import CHECKPOINT
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "photos"
 SETTINGS = ["--rounds", "2", "--judged", "4", "--batch", "4", "--lr", "1e-3", "--ema", "0.5", "--seed", "3"]
 TYPES = "1,10,11"
 
