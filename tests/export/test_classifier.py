@@ -10,7 +10,7 @@ from PIL import Image
 
 from dgqa_export.classifier import add_classifier, load_classifier
 from dgqa_export.parts.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
-from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
+from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.bundle.card import Fault
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import CLASSES
@@ -45,20 +45,9 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, small_graph: bytes) -> Bundle:
-    card = Card(
-        name="small",
-        version="1",
-        licence="Apache-2.0",
-        precision="fp32",
-        files={},
-        preprocessing=PREPROCESSING,
-        raw_range=(0.0, 10.0),
-        calibration=Calibration((0.0, 10.0), (0.0, 100.0)),
-        tolerances={"fp32": 1e-4},
-        training={"types": [1, 3]},
-    )
-    return write_bundle(tmp_path / "small", {"model.onnx": small_graph}, card)
+def bundle(tmp_path: Path, small_bundle: Bundle) -> Bundle:
+    card = replace(small_bundle.card, training={"types": [1, 3]})
+    return write_bundle(tmp_path / "small", {"model.onnx": small_bundle.graph_bytes("model.onnx")}, card)
 
 
 def test_the_authors_checkpoint_becomes_a_bundles_classifier_with_the_same_logits(

@@ -15,13 +15,11 @@ from dgqa_export.graphs.contract import parse
 from dgqa_export.parts.int8_classifier import SEEN, TOLERANCE, with_int8_classifier
 from dgqa_export.precisions.precision import precision_of
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle.bundle import Bundle, Calibration, Card, write_bundle
-from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head, build_backbone
 
-PREPROCESSING = Preprocessing(id="test-short128-grid5-64", short_side=128, crop=64, grid=5)
 HELD_OUT = 5
 
 pytestmark = pytest.mark.long
@@ -42,28 +40,15 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, small_graph: bytes) -> Bundle:
+def bundle(tmp_path_factory: pytest.TempPathFactory, small_bundle: Bundle) -> Bundle:
     """With a classifier that nobody trained, on the first blocks of a network."""
-    folder = tmp_path_factory.mktemp("bundles")
-    card = Card(
-        name="small",
-        version="1",
-        licence="Apache-2.0",
-        precision="fp32",
-        files={},
-        preprocessing=PREPROCESSING,
-        raw_range=(0.0, 10.0),
-        calibration=Calibration((0.0, 10.0), (0.0, 100.0)),
-        tolerances={"fp32": 1e-4},
-        training={},
-    )
-    plain = write_bundle(folder / "plain", {"model.onnx": small_graph}, card)
     torch.manual_seed(1)
     head = Head(("blocks4",))
     network = DomainNetwork(build_backbone("efficientnet_lite0"), head)
+    way = small_bundle.card.preprocessing
     held_out = {"held_out": [f"{number:02}.png" for number in range(HELD_OUT)]}
-    trained = Checkpoint("domains", "efficientnet_lite0", head, PREPROCESSING, network.state_dict(), held_out)
-    return add_classifier(plain, trained, folder / "joined")
+    trained = Checkpoint("domains", "efficientnet_lite0", head, way, network.state_dict(), held_out)
+    return add_classifier(small_bundle, trained, tmp_path_factory.mktemp("bundles") / "joined")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sources import empty_sources
 
 from dgqa_export.graphs.head import FeatureReader
 from dgqa_export.graphs.pooling import exponent_of, pooled, without_pooling
@@ -26,10 +27,7 @@ TYPES = "1,10,11"
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> dict[str, Path]:
     """Two pristine photographs, and parts of others in place of ordinary ones."""
-    folder = tmp_path_factory.mktemp("sources")
-    sources = {kind: folder / kind for kind in ("pristine", "authentic")}
-    for source in sources.values():
-        source.mkdir()
+    sources = empty_sources(tmp_path_factory.mktemp("sources"))
     for name in ("chelsea", "coffee"):
         Image.open(EXAMPLES / f"{name}.webp").resize((300, 240)).save(sources["pristine"] / f"{name}.png")
     for name in ("rocket-jpeg2000", "astronaut-jpeg", "coffee-darken"):

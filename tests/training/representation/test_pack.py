@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sources import empty_sources
 
 from dgqa_infer import OutputError, UsageError
 from dgqa_infer.images.decode import decode
@@ -17,10 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "photos"
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> dict[str, Path]:
     """Four pristine photographs, one of them larger than is needed, and seven others."""
-    folder = tmp_path_factory.mktemp("sources")
-    sources = {kind: folder / kind for kind in ("pristine", "authentic")}
-    for source in sources.values():
-        source.mkdir()
+    sources = empty_sources(tmp_path_factory.mktemp("sources"))
     for path in EXAMPLES.glob("*.webp"):
         kind = "authentic" if "-" in path.stem else "pristine"
         (sources[kind] / path.name).write_bytes(path.read_bytes())
