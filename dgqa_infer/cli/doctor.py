@@ -12,7 +12,7 @@ from dgqa_infer import system
 from dgqa_infer.cli._options import JsonOption, ModelOption
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli.models import engine_rows, shortened
-from dgqa_infer.errors import BackendError, DgqaError
+from dgqa_infer.errors import BackendError, DgqaError, UsageError
 
 if TYPE_CHECKING:
     from dgqa_infer.bundle.bundle import Bundle
@@ -70,6 +70,9 @@ def doctor(model: ModelOption = "dgqa-lite0", json: JsonOption = None) -> None:
         output.table(decoders, title="GPUs that decode JPEGs, for --gpu-decode")
         output.table(shortened(engines), title="TensorRT engines")
         output.table(protections, title="If a file takes over the process that decodes it")
+    for place in places:
+        if reason := place.get("none"):
+            raise UsageError(reason)
     if not any(place.get("works") for place in places):
         raise BackendError("no runtime here can run the model: pip install 'dgqa-infer[cpu]'")
 

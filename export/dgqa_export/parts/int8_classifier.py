@@ -1,4 +1,4 @@
-"""A bundle whose domain classifier computes in int8: half the bytes, and explanations that cost less.
+"""A bundle whose domain classifier computes in int8: a smaller file, and explanations that cost less.
 
     python -m dgqa_export.parts.int8_classifier BUNDLE PRISTINE OUT
 
@@ -32,7 +32,7 @@ TOLERANCE: Final = 0.25
 """How far int8 may move a logit in the mean. Evidence for a distortion spreads over several."""
 
 SEEN: Final = 16
-"""Contents that calibrate, and that choose: half of them each. Each is seen at every type."""
+"""Contents of the training that are looked at, at every type: every other view calibrates, others choose."""
 
 _SEED = 123
 
@@ -47,6 +47,7 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
 
     Raises:
         ModelError: the bundle has no domain classifier, one with other classes, or one that int8 changes.
+        UsageError: there are too few photographs.
         ImageError: a photograph cannot be read.
         OutputError: the folder cannot be written.
     """
@@ -62,9 +63,8 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     found = to_int8(
         unpack(bundle.graph_bytes(DOMAIN_GRAPH)), views[0::2], views[1::2], TOLERANCE, report=print
     )
-    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {
-        DOMAIN_GRAPH: pack(found.graph)
-    }
+    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files}
+    graphs[DOMAIN_GRAPH] = pack(found.graph)
     record = {"contents": SEEN, "left_out": len(found.left_out), "trials": [t.row() for t in found.trials]}
     card = replace(bundle.card, training={**training, "int8_classifier": record})
     written = write_bundle(folder, graphs, card)

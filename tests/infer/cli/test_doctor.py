@@ -59,6 +59,15 @@ def test_doctor_says_in_which_precision_the_model_would_run(
     assert devices["cpu"]["note"] == f"auto takes it, in {precision}"
 
 
+def test_doctor_says_that_the_wish_for_a_precision_is_none(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGQA_PRECISION", "int9")
+    ran = cli("doctor", "--json")
+    assert ran.code == 2
+    assert "DGQA_PRECISION is 'int9', not fp32 or int8" in ran.stderr
+    assert said(ran)["packages"]
+    assert "no runtime" not in ran.stderr
+
+
 def test_doctor_names_versions_and_the_extras_of_what_is_missing(cli: Any, tiny_bundle: Path) -> None:
     packages = {
         row["package"]: row for row in said(cli("doctor", "--model", tiny_bundle, "--json"))["packages"]
