@@ -235,6 +235,18 @@ class EfficientNetLite(nn.Module):
         """Index of the first block behind a stage."""
         return 0 if stage == "stem" else self._ends[STAGES.index(stage) - 1] + 1
 
+    def convolutions(self) -> list[tuple[nn.Module, nn.Module]]:
+        """All convolutions in the order in which they are computed, each with its normalisation."""
+        pairs = [(self._conv_stem, self._bn0)]
+        for block in self._blocks:
+            names = ("_expand_conv", "_depthwise_conv", "_project_conv")
+            pairs += [
+                (getattr(block, conv), getattr(block, f"_bn{number}"))
+                for number, conv in enumerate(names)
+                if hasattr(block, conv)
+            ]
+        return [*pairs, (self._conv_head, self._bn1)]
+
     def folded(self) -> EfficientNetLite:
         """A copy for inference, its batch normalisations part of its convolutions: a third faster."""
         found = copy.deepcopy(self).eval()
