@@ -59,8 +59,9 @@ def train_further(
     require_kadid(domains, bundle.card.name)
     assert domains is not None
     graph = bundle.graph_bytes(DOMAIN_GRAPH)
+    head = head_of(graph)
     trunk = trunk_of(graph, bundle.card.training["classifier"]["backbone"])
-    network = StatisticsNetwork(trunk, head_of(graph), config.dropout)
+    network = StatisticsNetwork(trunk, head, config.dropout)
     seed = config.recipe.seed
     references, kept = split(source, HELD_OUT, seed)
     report(f"{len(references)} photographs to train on; making crops of them")
