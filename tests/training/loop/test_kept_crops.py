@@ -69,6 +69,12 @@ def test_the_generator_alone_decides(source: Numbered, tmp_path: Path) -> None:
     assert np.array_equal(one, other)
 
 
+def test_the_centre_is_the_middle_of_the_first_round(source: Numbered, tmp_path: Path) -> None:
+    centre = keep(source, tmp_path).centre(2)
+    made = np.asarray(Crops(source, 7, 0, flip=False)[2][0])
+    assert np.array_equal(centre, made[3:8, 3:8])
+
+
 def test_rounds_that_are_whole_are_not_made_again(source: Numbered, tmp_path: Path) -> None:
     keep(source, tmp_path, rounds=1)
     assert source.made == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_training.loop.crop_sources import random_crop
+from dgqa_training.loop.crop_sources import centre_crop, random_crop
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import Crops, CropSource
 
@@ -19,7 +19,7 @@ _BATCH = 32
 
 
 class KeptCrops:
-    """A `CropSource` of kept crops.
+    """Samples of which crops are kept; a `CropSource`.
 
     Args:
         rounds: uint8 [n, kept, kept, 3] each, of the same samples in the same order.
@@ -41,6 +41,10 @@ class KeptCrops:
         """A random part of one of the kept crops of sample `index`, uint8 [side, side, 3]."""
         kept = self._rounds[int(generator.integers(len(self._rounds)))][index]
         return random_crop(kept, self._side, generator)
+
+    def centre(self, index: int) -> NDArray[np.uint8]:
+        """The middle of the first kept crop of sample `index`, uint8 [side, side, 3]; always the same."""
+        return centre_crop(self._rounds[0][index], self._side)
 
 
 def keep_crops(
