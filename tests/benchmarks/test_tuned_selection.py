@@ -13,7 +13,7 @@ import pytest
 from dgqa_training.regressor.training import synthetic_samples
 
 BUDGET = 81 * 6 * 5
-"""Images: six types at five levels of 81 contents, as KADID-10k has contents and DGQA's authors select types."""
+"""Six types at five levels of 81 contents: KADID-10k has so many contents, DGQA's authors select six types."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_only_what_was_chosen_is_seen(program: ModuleType) -> None:
         def target(self, index: int) -> float:
             return float(index)
 
-        crop = centre = lambda self, index, *_: index  # noqa: E731
+        crop = centre = lambda self, index, *_: index
 
     source = program.Chosen(Places(), [4, 7])
     assert len(source) == 2
