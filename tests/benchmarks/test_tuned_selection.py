@@ -13,7 +13,7 @@ import pytest
 from dgqa_training.regressor.training import synthetic_samples
 
 BUDGET = 81 * 6 * 5
-"""Six types at five levels of 81 contents: KADID-10k has so many contents, DGQA's authors select six types."""
+"""Six types at five levels of 81 contents, as many as KADID-10k has; DGQA's authors select six types."""
 
 
 @pytest.fixture
