@@ -17,6 +17,8 @@ to `results/tuned_selection.json`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -123,7 +125,9 @@ def chosen(samples: Sequence[Synthetic], types: Sequence[int], generator: np.ran
 
 def judged(variant: Variant, seed: int, source: Chosen, rated: LabelledSet, run: Path) -> Predictions:
     """What a variant says of photographs before and after it is tuned, float64 [2, n]; kept in a file."""
-    name = f"{variant.name.replace(' ', '-')}-{seed}"
+    settings = {"types": list(variant.types), "thin": variant.thin, "images": len(source)}
+    known = json.dumps([settings, asdict(RECIPE), RIDGE, CROP])
+    name = f"{variant.name.replace(' ', '-')}-{seed}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
     file = run / f"{name}.npy"
     if file.exists():
         return np.asarray(np.load(file))
@@ -136,7 +140,7 @@ def judged(variant: Variant, seed: int, source: Chosen, rated: LabelledSet, run:
         absolute_error,
         replace(RECIPE, seed=seed),
         run / name,
-        {"types": list(variant.types), "thin": variant.thin, "images": len(source)},
+        settings,
         choose=thinning,
     )
     fit_probe(network, source, ridge=RIDGE, seed=seed)
@@ -183,6 +187,7 @@ def main() -> None:
     crops = keep_crops(
         SyntheticCrops(samples, STANDARD, views=True),
         given.run,
+        names=[path.name for path in references],
         kept=STANDARD.crop,
         side=CROP,
         rounds=1,

@@ -18,6 +18,7 @@ from dgqa_infer.errors import ModelError
 _SMALLEST = 256
 """Constants with fewer values stay as they are: for biases, rounding costs more than bytes."""
 
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _SUFFIX = "_half"
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
@@ -35,9 +36,12 @@ def pack(graph: bytes) -> bytes:
         ModelError: a weight is too large for float16.
     """
     model = parse(graph)
+    # A small scale would be rounded to 0, which no quantiser may have.
+    scales = {node.input[1] for node in model.graph.node if node.op_type in _QUANTIZERS}
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or int(np.prod(tensor.dims)) < _SMALLEST:
+        small = int(np.prod(tensor.dims)) < _SMALLEST
+        if tensor.data_type != TensorProto.FLOAT or small or tensor.name in scales:
             continue
         values = numpy_helper.to_array(tensor)
         if np.abs(values).max() > _LARGEST_HALF:

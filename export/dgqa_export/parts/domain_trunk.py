@@ -16,6 +16,7 @@ from dgqa_export.parts.domain_head import HELD_OUT, PRIOR
 from dgqa_export.parts.explanations import look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.domains.classes import require_kadid
+from dgqa_infer.errors import UsageError
 from dgqa_training.classifier.material import crops, split
 from dgqa_training.classifier.statistics_network import StatisticsNetwork, TrunkConfig, train_trunk
 from dgqa_training.loop.kept_crops import keep_crops
@@ -52,7 +53,8 @@ def train_further(
 
     Raises:
         ModelError: the bundle has no domain classifier with KADID's classes, or one of another kind.
-        UsageError: there are too few photographs, or `run` holds another run.
+        UsageError: there are too few photographs, or others than the head was trained on; or `run` holds
+            another run.
         OutputError: the folder cannot be written.
     """
     domains, preprocessing = bundle.card.domains, bundle.card.preprocessing
@@ -64,17 +66,23 @@ def train_further(
     network = StatisticsNetwork(trunk, head, config.dropout)
     seed = config.recipe.seed
     references, kept = split(source, HELD_OUT, seed)
+    if [path.name for path in kept] != bundle.card.training["domain_head"]["held_out"]:
+        raise UsageError(
+            f"{source} does not hold the photographs that the head was trained on: others would be kept back"
+        )
     report(f"{len(references)} photographs to train on; making crops of them")
     made = keep_crops(
         crops(source, references, preprocessing, preprocessing.crop, prior=PRIOR),
         run,
+        names=[path.name for path in references],
         kept=preprocessing.crop,
         side=config.crop,
         rounds=config.rounds,
         seed=seed,
         workers=workers,
     )
-    facts = {"contents": len(references), "crops": len(made), "prior": PRIOR, "start": bundle.model_id}
+    start = bundle.card.files[DOMAIN_GRAPH].sha256
+    facts = {"contents": len(references), "crops": len(made), "prior": PRIOR, "start": start}
     train_trunk(
         network, made, config, run, facts, device=device, observe=lambda progress: _tell(progress, report)
     )

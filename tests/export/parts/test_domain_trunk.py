@@ -14,7 +14,7 @@ from dgqa_export.classifier import add_classifier
 from dgqa_export.graphs.trunk import trunk_of
 from dgqa_export.parts.domain_head import retrain_head
 from dgqa_export.parts.domain_trunk import CONFIG, train_further
-from dgqa_infer import Scorer
+from dgqa_infer import Scorer, UsageError
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import ModelError
 from dgqa_training.classifier.statistics_head import StatisticsRecipe
@@ -86,7 +86,7 @@ def test_the_trunk_is_trained_behind_its_stage_alone(headed: Bundle, further: Bu
 
 def test_the_card_says_how_and_explains_by_contents_kept_back(headed: Bundle, further: Bundle) -> None:
     record = further.card.training["domain_trunk"]
-    assert record["start"] == headed.model_id
+    assert record["start"] == headed.card.files["domains.onnx"].sha256
     assert record["contents"] == CONTENTS - KEPT_BACK
     # 25 types at 5 levels, and five pristine images for each image of a type.
     assert record["crops"] == record["contents"] * (25 * 5 + 5 * 5)
@@ -114,3 +114,14 @@ def test_a_classifier_without_a_statistics_head_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match="no statistics head"):
         train_further(plain, contents, tmp_path, tmp_path / "out", config=SMALL, workers=0)
+
+
+def test_other_photographs_than_the_head_was_trained_on_are_refused(
+    headed: Bundle, contents: Path, tmp_path: Path
+) -> None:
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in sorted(contents.iterdir())[1:]:
+        (fewer / path.name).symlink_to(path)
+    with pytest.raises(UsageError, match="that the head was trained on"):
+        train_further(headed, fewer, tmp_path / "run", tmp_path / "out", config=SMALL, workers=0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dgqa_training.loop.kept_crops import keep_crops
+from dgqa_infer import UsageError
+from dgqa_training.loop.kept_crops import KeptCrops, keep_crops
 from dgqa_training.loop.loop import Crops
 
 KEPT, SIDE = 12, 5
@@ -40,8 +42,9 @@ def source() -> Numbered:
     return Numbered()
 
 
-def keep(source: Numbered, folder: Path, rounds: int = 2):  # type: ignore[no-untyped-def]
-    return keep_crops(source, folder, kept=KEPT, side=SIDE, rounds=rounds, seed=7)
+def keep(source: Numbered, folder: Path, rounds: int = 2, **changes: Any) -> KeptCrops:
+    ways: dict[str, Any] = {"names": "abc", "kept": KEPT, "side": SIDE, "rounds": rounds, "seed": 7}
+    return keep_crops(source, folder, **{**ways, **changes})
 
 
 def test_a_crop_is_a_square_of_what_was_made_of_its_sample(source: Numbered, tmp_path: Path) -> None:
@@ -83,4 +86,16 @@ def test_rounds_that_are_whole_are_not_made_again(source: Numbered, tmp_path: Pa
     (tmp_path / "crops-1.part").write_bytes(b"half of a round")
     keep(source, tmp_path, rounds=2)
     assert source.made == 6
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops-0.npy", "crops-1.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "crops-0.npy",
+        "crops-1.npy",
+        "crops.json",
+    ]
+
+
+@pytest.mark.parametrize("change", [{"names": "abd"}, {"seed": 8}])
+def test_crops_of_other_samples_are_refused(source: Numbered, tmp_path: Path, change: dict[str, Any]) -> None:
+    keep(source, tmp_path)
+    with pytest.raises(UsageError, match="crops of other photographs"):
+        keep(source, tmp_path, **change)
+    assert len(keep(source, tmp_path)) == 3

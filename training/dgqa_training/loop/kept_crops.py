@@ -5,12 +5,17 @@ To distort a photograph takes a CPU as long as a training step on a crop of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from dgqa_infer.atomic import write_whole
+from dgqa_infer.errors import UsageError
 from dgqa_training.loop.crop_sources import centre_crop, random_crop
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import Crops, CropSource
@@ -51,37 +56,52 @@ def keep_crops(
     source: CropSource,
     folder: Path,
     *,
+    names: Sequence[str],
     kept: int,
     side: int,
     rounds: int,
     seed: int,
     workers: int = 0,
-    advance: Callable[[int], None] = lambda _: None,
 ) -> KeptCrops:
     """Make crops of all samples, as epochs of a training would, or find them made.
 
     Args:
         source: the samples.
         folder: where the files lie; a round that is whole is not made again.
+        names: of the photographs that the samples are of: crops of others are refused.
         kept: side of the source's crops, in pixels.
         side: of what is cut of them.
         rounds: crops of each sample.
         seed: of all randomness.
         workers: processes that make crops; 0 makes them here.
-        advance: called with the number of further crops made.
+
+    Raises:
+        UsageError: the folder holds crops of other samples, or made otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    targets = [source.target(index) for index in range(len(source))]
+    listed = json.dumps([list(names), targets]).encode()
+    facts = {"samples": hashlib.sha256(listed).hexdigest(), "kept": kept, "seed": seed}
+    record = folder / "crops.json"
+    if not record.exists():
+        write_whole(record, json.dumps(facts).encode() + b"\n", overwrite=False)
+    elif json.loads(record.read_bytes()) != facts:
+        raise UsageError(
+            f"{folder} holds crops of other photographs, or with another seed; use another folder"
+        )
     files = [folder / f"crops-{epoch}.npy" for epoch in range(rounds)]
     for epoch, file in enumerate(files):
-        if file.exists():
-            continue
-        part, done = file.with_suffix(".part"), 0
-        made = np.lib.format.open_memmap(part, "w+", np.uint8, (len(source), kept, kept, 3))
-        for crops, _ in batches(Crops(source, seed, epoch, flip=False), _BATCH, workers):
-            made[done : done + len(crops)] = crops.numpy()
-            done += len(crops)
-            advance(len(crops))
-        made.flush()
-        part.rename(file)
-    targets = [source.target(index) for index in range(len(source))]
+        if not file.exists():
+            _make_round(source, file, kept, batches(Crops(source, seed, epoch, flip=False), _BATCH, workers))
     return KeptCrops([np.load(file, mmap_mode="r") for file in files], targets, side)
+
+
+def _make_round(source: CropSource, file: Path, kept: int, made: Iterator[tuple[Tensor, Tensor]]) -> None:
+    """Write crops of all samples under another name, which becomes theirs when they are whole."""
+    part, done = file.with_suffix(".part"), 0
+    crops = np.lib.format.open_memmap(part, "w+", np.uint8, (len(source), kept, kept, 3))
+    for batch, _ in made:
+        crops[done : done + len(batch)] = batch.numpy()
+        done += len(batch)
+    crops.flush()
+    part.rename(file)
