@@ -39,8 +39,8 @@ class Choice:
 def choices(bundle: Bundle, graph: str, threads: int | None = None) -> list[Choice]:
     """Where one of a bundle's graphs could run, in the order in which "auto" tries.
 
-    An engine that was built on purpose comes first, then CUDA, then ONNX Runtime: OpenVINO is faster in int8,
-    but rounds differently, and scores shall not depend on what is installed.
+    An engine that was built on purpose comes first, then CUDA, then ONNX Runtime: OpenVINO is about as fast
+    in int8, but rounds differently, and scores shall not depend on what is installed.
     """
     names = ["tensorrt", "tensorrt_rtx", "cuda"] if graph == QUALITY_GRAPH else ["cuda"]
     names += ["cpu", "openvino"]

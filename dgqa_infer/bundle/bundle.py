@@ -251,7 +251,7 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     known = ", ".join(built_in()) or "none"
-    raise ModelError(f"no bundle {text!r}: neither a folder nor a built-in model (built in: {known})")
+    raise ModelError(f"no model {text!r}: neither a folder nor a built-in one (built in: {known})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        metavar="auto|cpu|cuda[:N]|tensorrt[:N]|openvino",
+        metavar="auto|cpu|openvino|cuda[:N]|tensorrt[:N]|tensorrt_rtx[:N]|onnxruntime-tensorrt[:N]",
         help="Where the model runs; auto takes a GPU that works. `dgqa-infer doctor` shows what does.",
     ),
 ]
@@ -71,6 +71,12 @@ PrecisionOption = Annotated[
 ]
 BatchSizeOption = Annotated[
     int, typer.Option(min=1, help="Photographs that are scored at once; scores stay the same.")
+]
+ModelBatchSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--batch-size", min=1, help="Photographs that the model takes at once; results stay the same."
+    ),
 ]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Processes that decode photographs.", show_default="one a core")

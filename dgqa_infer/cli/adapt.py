@@ -10,9 +10,9 @@ import typer
 
 from dgqa_infer.cli._errors import ExitCode, extra, report
 from dgqa_infer.cli._options import (
-    BatchSizeOption,
     DeviceOption,
     JsonOption,
+    ModelBatchSizeOption,
     ModelOption,
     QuietOption,
     WorkersOption,
@@ -44,7 +44,11 @@ def adapt(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", parser=output_path, metavar="DIR", help="Folder of the model that is written."
+            "--out",
+            "-o",
+            parser=output_path,
+            metavar="DIR",
+            help="Folder of the model that is written; a model that is there is replaced.",
         ),
     ] = Path("adapted"),
     model: ModelOption = "dgqa-lite0",
@@ -83,7 +87,7 @@ def adapt(
         bool, typer.Option("--finetune", help="Let --labels change the ranking, where that helps.")
     ] = False,
     device: DeviceOption = "auto",
-    batch_size: BatchSizeOption = 8,
+    batch_size: ModelBatchSizeOption = 8,
     workers: WorkersOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,

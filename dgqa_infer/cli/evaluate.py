@@ -79,7 +79,7 @@ def evaluate(
 
     SRCC and KRCC say how well the order agrees, from −1 to 1, the same order; PLCC how well the values do,
     and RMSE by how much they differ, once a curve is fitted. Each has its 95 % interval. Ratings are
-    used for nothing else.
+    used for nothing else. Needs the extra `evaluate`.
 
     Exit codes: 0 all images scored, 2 usage, 3 some could not be scored (the figures are the others'),
     4 none could.

@@ -42,7 +42,11 @@ def export(
     ] = False,
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", parser=output_path, help="Folder in which each model gets its folder."),
+        typer.Option(
+            metavar="DIR",
+            parser=output_path,
+            help="Folder in which each model gets its folder; a model that is there is replaced.",
+        ),
     ] = Path("exported"),
     name: Annotated[
         str | None, typer.Option(help="Name of the model.", show_default="its own, or the checkpoint's")
@@ -106,7 +110,11 @@ def export(
     ] = False,
     triton: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", parser=output_path, help="Also write a Triton model repository."),
+        typer.Option(
+            metavar="DIR",
+            parser=output_path,
+            help="Also write a Triton model repository; a model of the same name is replaced.",
+        ),
     ] = None,
     workers: WorkersOption = None,
     json: JsonOption = None,
@@ -115,7 +123,9 @@ def export(
     """Write a model as ONNX in fp32, fp16 or int8, as TensorRT engine and for Triton, and verify every one.
 
     Each is compared with the original on photographs: the differences of the raw scores are printed, and if
-    they are beyond the tolerances of the model's card, nothing is written and the exit code is 1.
+    they are beyond the tolerances of the model's card, nothing is written.
+
+    Exit codes: 0 all is written, 1 scores moved beyond the tolerance, 2 usage.
     """
     output = Output(json=json, quiet=quiet)
     profile = BatchProfile.parse(batch)

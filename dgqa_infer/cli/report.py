@@ -46,7 +46,7 @@ def report(
     was found, why photographs have no score, and all photographs as pictures or as a table that can be
     sorted and searched. Score with --explain, so that it can say what is wrong.
 
-    Exit codes: 0 the page is written, 2 usage, 70 a bug of ours.
+    Exit codes: 0 the page is written, 2 usage, 70 an internal error (please report it).
     """
     out = Output(quiet=quiet)
     if photos is not None and not photos.is_dir():

@@ -113,8 +113,8 @@ def score_cluster(
 ) -> None:
     """Score photographs on a Ray cluster: the rows that `score` gives, in a folder of Parquet or JSONL files.
 
-    Exit codes: 0 all scored, 2 usage, 3 some failed, 4 nothing scored, 70 a bug of ours. The files that are
-    there are valid in every case.
+    Exit codes: 0 all scored, 2 usage, 3 some failed, 4 nothing scored, 70 an internal error
+    (please report it). The files that are there are valid in every case.
     """
     out = Output(quiet=quiet)
     target = ClusterTarget.choose(

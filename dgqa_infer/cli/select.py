@@ -12,10 +12,10 @@ import typer
 from dgqa_infer.cli._errors import ExitCode, report
 from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import (
-    BatchSizeOption,
     DeviceOption,
     FollowLinksOption,
     JsonOption,
+    ModelBatchSizeOption,
     ModelOption,
     OverwriteOption,
     QuietOption,
@@ -75,7 +75,7 @@ def select(
         list[str] | None,
         typer.Option(metavar="GLOB", help="Leave out files and folders whose names match. May be repeated."),
     ] = None,
-    batch_size: BatchSizeOption = 8,
+    batch_size: ModelBatchSizeOption = 8,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from dgqa_infer import system
 from dgqa_infer.cli._errors import ExitCode, extra
+from dgqa_infer.cli._options import QuietOption
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import levels_of, types_of
 
@@ -59,14 +60,22 @@ def synthesize(
     contact_sheet: Annotated[
         bool, typer.Option("--contact-sheet", help="Also draw a page of all images for each photograph.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; the set does not depend on it. Default: one a core.")
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that distort; the set is the same for any number.",
+            show_default="one a core",
+        ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Make distorted copies of undistorted photographs: KADID-10k's 25 types of distortion at 5 levels.
 
     Interrupted, the same command goes on where it was. Type 15 (denoise) is approximate.
+
+    Exit codes: 0 the set is written, 2 usage, 3 it is written but some photographs were left out,
+    130 interrupted.
     """
     with extra("train"):
         from dgqa_training import synthesis
@@ -83,7 +92,9 @@ def synthesize(
     )
     scores = None if kadid_scores is None else kadid.read(kadid_scores)
     try:
-        plan, written = _make(output, pristine, out, settings, scores, contact_sheet, jobs or system.cores())
+        plan, written = _make(
+            output, pristine, out, settings, scores, contact_sheet, workers or system.cores()
+        )
     except KeyboardInterrupt:
         output.note("interrupted; what is written is whole, and the same command goes on from here")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -102,11 +113,11 @@ def _make(
     settings: Settings,
     scores: KadidScores | None,
     contact_sheet: bool,
-    jobs: int,
+    workers: int,
 ) -> tuple[SynthesisPlan, Written]:
     from dgqa_training import synthesis
 
-    with synthesis.workers(jobs) as run:
+    with synthesis.workers(workers) as run:
         with output.progress("looking at photographs") as bar:
             plan = synthesis.plan_set(pristine, settings, run, bar.advance)
         for name, reason in plan.skipped.items():

@@ -202,4 +202,6 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 async def _internal(_: Request, error: Exception) -> Response:
     # Starlette raises it again once this is sent, and the server writes it to its log.
-    return Refusal(500, f"a bug of ours ({type(error).__name__}); the service's log says more").response()
+    return Refusal(
+        500, f"an internal error ({type(error).__name__}; please report it); the service's log says more"
+    ).response()

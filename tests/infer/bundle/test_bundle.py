@@ -194,7 +194,7 @@ def test_a_domain_graph_with_another_number_of_classes_is_refused(bundle: Path) 
 
 
 def test_a_name_that_is_nowhere_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="neither a folder nor a built-in model") as error:
+    with pytest.raises(ModelError, match="neither a folder nor a built-in one") as error:
         Bundle.load(tmp_path / "none")
     assert all(name in str(error.value) for name in built_in())
 

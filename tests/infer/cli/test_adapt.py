@@ -230,7 +230,7 @@ def test_ratings_set_the_scale_and_bend_the_ranking_only_where_that_helps(
         (("--finetune",), "go with --labels"),
         (("--scale", "1:5"), "go with --labels"),
         (("--moments", "no.npz"), "cannot be read"),
-        (("--model", "nowhere"), "no bundle"),
+        (("--model", "nowhere"), "no model"),
         (("--out", "no such folder/mine"), "is no folder"),
         (("--out", "a name"), "cannot be a bundle's name"),
     ],

@@ -101,7 +101,7 @@ def test_doctor_without_any_runtime_ends_with_the_command_that_helps(
 def test_doctor_of_a_missing_model_still_shows_the_machine(cli: Any) -> None:
     ran = cli("doctor", "--model", "nowhere", "--json")
     assert ran.code == 2
-    assert "no bundle 'nowhere'" in said(ran)["devices"][0]["none"]
+    assert "no model 'nowhere'" in said(ran)["devices"][0]["none"]
     assert said(ran)["machine"]["python"]
 
 

@@ -319,7 +319,7 @@ def test_what_makes_no_sense_is_exit_code_2_in_one_sentence(
 def test_a_model_that_is_not_there_is_exit_code_2_with_a_hint(cli: Any, photos: Path) -> None:
     ran = cli("score", "--model", "none", photos)
     assert ran.code == 2
-    assert ran.stderr.startswith("error: no bundle 'none'")
+    assert ran.stderr.startswith("error: no model 'none'")
     assert "hint: `dgqa-infer models`" in ran.stderr
 
 

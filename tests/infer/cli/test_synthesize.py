@@ -31,7 +31,7 @@ def pristine(tmp_path):
 
 
 def run(*arguments, fails=False):
-    result = CliRunner().invoke(program, [*map(str, arguments), "--jobs", "1"])
+    result = CliRunner().invoke(program, [*map(str, arguments), "--workers", "1"])
     if result.exception and not isinstance(result.exception, SystemExit) and not fails:
         raise result.exception
     return result
