@@ -194,7 +194,11 @@ class Summary:
             lines.append(self.drift.sentence(self.model))
         for rule in self.gate["rules"] if self.gate is not None else ():
             word = "passed" if rule["passed"] else "FAILED"
-            close = "; another device or precision could turn this" if rule["within_tolerance"] else ""
+            close = (
+                "; so close to a limit that the tolerance of this precision could turn it"
+                if rule["within_tolerance"]
+                else ""
+            )
             lines.append(f"gate {rule['rule']}: {word}: {'; '.join(rule['findings'])}{close}")
         return lines
 
