@@ -30,7 +30,8 @@ from dgqa_export.parts.quality_head import rebuild
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.errors import DgqaError
-from dgqa_training.loop.loop import Progress, Recipe
+from dgqa_training.loop.loop import Progress
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import QualityNetwork
 from dgqa_training.regressor.consistency import differences

@@ -14,7 +14,7 @@ from dgqa_training.classifier import training as domains
 from dgqa_training.classifier.held_out import held_out_contents
 from dgqa_training.classifier.material import crops, samples, split
 from dgqa_training.distortions import distort, to_bytes
-from dgqa_training.loop.loop import Recipe
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.synthesis import Settings, plan_set, workers, write_set
 from dgqa_training.synthesis.nuisances import IDENTITIES

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dgqa_training.loop.crops import Crops
 from dgqa_training.loop.kept_crops import keep_crops
-from dgqa_training.loop.loop import Crops
 
 KEPT, SIDE = 12, 5
 

@@ -11,7 +11,8 @@ from dgqa_infer import UsageError
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.labels.score_scale import link
-from dgqa_training.loop.loop import Crops, Recipe
+from dgqa_training.loop.crops import Crops
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.regressor import training as regressor
 from dgqa_training.regressor.training import RegressorConfig

@@ -7,7 +7,8 @@ import torch
 
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import STANDARD
-from dgqa_training.loop.loop import Recipe, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.training import STAGES

@@ -20,7 +20,7 @@ from dgqa_training import datasets
 from dgqa_training.datasets import Sample
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops, random_crop
-from dgqa_training.loop.loop import CropSource
+from dgqa_training.loop.crops import CropSource
 from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
 
 TABLES = {"dmos.csv": "kadid10k", "kadis700k_ref_imgs.csv": "kadis700k"}

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_training.classifier.material import crops, split
-from dgqa_training.loop.loop import Progress, Recipe, Training, software
+from dgqa_training.loop.loop import Progress, Training, software
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.efficientnet_lite import STAGES as LITE_STAGES
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_training.loop.crop_sources import centre_crop, random_crop
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, CropSource
 
 _BATCH = 32
 

@@ -27,16 +27,10 @@ from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import (
-    Crops,
-    CropSource,
-    Progress,
-    Recipe,
-    Training,
-    half_where_it_pays,
-    software,
-)
+from dgqa_training.loop.loop import Progress, Training, half_where_it_pays, software
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.regressor.linear_probe import fit_probe

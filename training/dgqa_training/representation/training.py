@@ -18,7 +18,8 @@ from torch import nn
 
 from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_infer.errors import UsageError
-from dgqa_training.loop.loop import Progress, Recipe, Training, software
+from dgqa_training.loop.loop import Progress, Training, software
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints, efficientnet_lite
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.training import STAGES

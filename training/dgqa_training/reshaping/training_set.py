@@ -24,8 +24,9 @@ from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop
+from dgqa_training.loop.crops import CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import CropSource, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.reshaping.algorithms import label_cube, pseudo_samples, thin_clusters
 
 _BATCH = 32
