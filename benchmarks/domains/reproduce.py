@@ -39,7 +39,8 @@ from dgqa_training.distortions import DISTORTIONS
 from dgqa_training.evaluation.metrics import Evaluation, evaluate
 from dgqa_training.evaluation.of_network import predict
 from dgqa_training.evaluation.protocols import OURS, PAPERS, Outcome, Protocol, best_epoch, table
-from dgqa_training.loop.loop import Progress, Recipe, Training
+from dgqa_training.loop.loop import Progress, Training
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
 from dgqa_training.networks.resnet import weights_name
 from dgqa_training.regressor.training import RegressorConfig, absolute_error, samples_of

@@ -28,7 +28,9 @@ from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_training.classifier.material import samples
 from dgqa_training.classifier.training import STAGES, cross_entropy
 from dgqa_training.loop.crop_sources import SyntheticCrops
-from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training, half_where_it_pays
+from dgqa_training.loop.crops import CropSource
+from dgqa_training.loop.loop import Progress, Training, half_where_it_pays
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone
 
 BACKBONE, BATCH = "efficientnet_lite0", 32

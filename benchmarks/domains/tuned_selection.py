@@ -42,7 +42,8 @@ from dgqa_training.evaluation.of_network import predict
 from dgqa_training.evaluation.protocols import OURS
 from dgqa_training.loop.crop_sources import PRISTINE, Synthetic, SyntheticCrops
 from dgqa_training.loop.kept_crops import KeptCrops, keep_crops
-from dgqa_training.loop.loop import Recipe, Training
+from dgqa_training.loop.loop import Training
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.linear_probe import fit_probe
 from dgqa_training.regressor.training import STAGES, absolute_error, synthetic_samples

@@ -18,11 +18,12 @@ from dgqa_infer.cli._type_lists import levels_of, types_of
 from dgqa_infer.inputs.finder import photographs_in
 
 if TYPE_CHECKING:
-    from dgqa_training.loop.loop import Progress, Recipe
+    from dgqa_training.loop.loop import Progress
+    from dgqa_training.loop.recipe import Recipe
 
 
 class Tuned(StrEnum):
-    """What of the network is trained, see `dgqa_training.loop.loop.Recipe.tune`."""
+    """What of the network is trained, see `dgqa_training.loop.recipe.Recipe.tune`."""
 
     ALL = "all"
     POINTWISE = "pointwise"
@@ -106,7 +107,7 @@ def regressor(
     linear probe. With --epochs 0 the probe is the result. Interrupted, the same command goes on where it was.
     """
     with extra("train"):
-        from dgqa_training.loop.loop import Recipe
+        from dgqa_training.loop.recipe import Recipe
         from dgqa_training.regressor import training
     output = Output(quiet=quiet)
     recipe = Recipe(
@@ -185,7 +186,7 @@ def domains(
         from dgqa_training.classifier.examples import number_of
         from dgqa_training.classifier.faults import FEWEST_CONTENTS
         from dgqa_training.classifier.held_out import CASES
-        from dgqa_training.loop.loop import Recipe
+        from dgqa_training.loop.recipe import Recipe
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,

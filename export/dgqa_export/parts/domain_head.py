@@ -21,8 +21,9 @@ from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_training.classifier.material import crops, split
 from dgqa_training.classifier.statistics_head import StatisticsRecipe, fit
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, CropSource, software
+from dgqa_training.loop.loop import software
 
 RECIPE = StatisticsRecipe()
 HELD_OUT = 0.2

@@ -29,8 +29,10 @@ from dgqa_export.parts.pooled_bundle import pool
 from dgqa_export.parts.quality_head import rebuild
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.errors import DgqaError
-from dgqa_training.loop.loop import Progress, Recipe
+from dgqa_infer.errors import DgqaError, UsageError
+from dgqa_training.labels.score_scale import FEWEST
+from dgqa_training.loop.loop import Progress
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import QualityNetwork
 from dgqa_training.regressor.consistency import differences
@@ -111,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.step == "pack":
             _pack(given)
+        if given.step in ("bundle", "all"):
+            _check_authentic(given)  # before the minutes that training takes
         if given.step in ("train", "all"):
             _train(given, command)
         if given.step in ("bundle", "all"):
@@ -131,6 +135,16 @@ def _pack(given: argparse.Namespace) -> None:
           f"{facts['authentic']} authentic ones; {len(left_out)} left out")  # fmt: skip
     for name, reason in left_out.items():
         print(f"  {name}: {reason}")
+
+
+def _check_authentic(given: argparse.Namespace) -> None:
+    """Whether there are enough ordinary photographs for a bundle's scale."""
+    found = len(open_pack(given.pack, given.run / _PHOTOGRAPHS).authentic)
+    if found < FEWEST:
+        raise UsageError(
+            f"{given.pack} holds {found} authentic photographs; the scale of a bundle is made of {FEWEST} at "
+            "least: pack more with --authentic, or only train"
+        )
 
 
 def _train(given: argparse.Namespace, command: str) -> None:

@@ -108,5 +108,22 @@ def test_what_is_wrong_ends_in_a_sentence_and_exit_code_2(made, tmp_path, capsys
     assert "pack.tar" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("authentic", [0, 19])
+@pytest.mark.parametrize("step", ["all", "bundle"])
+def test_too_few_authentic_photographs_are_said_before_training(tmp_path, sources, capsys, step, authentic):
+    folder = tmp_path / "laid out"
+    for kind, most in (("pristine", 2), ("authentic", authentic)):
+        (folder / kind).mkdir(parents=True)
+        for path in sorted(sources[kind].iterdir())[:most]:
+            (folder / kind / path.name).write_bytes(path.read_bytes())
+    minutes = ["--minutes", "0"] if step == "all" else []
+    assert main([step, str(folder), str(tmp_path / "run"), str(tmp_path / "out"), *minutes]) == 2
+    assert (
+        f"holds {authentic} authentic photographs; the scale of a bundle is made of 20"
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def _photographs() -> list[Path]:
     return sorted(EXAMPLES.glob("*.webp"))

@@ -14,7 +14,7 @@ from dgqa_training.classifier import training as domains
 from dgqa_training.classifier.held_out import held_out_contents
 from dgqa_training.classifier.material import crops, samples, split
 from dgqa_training.distortions import distort, to_bytes
-from dgqa_training.loop.loop import Recipe
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.synthesis import Settings, plan_set, workers, write_set
 from dgqa_training.synthesis.nuisances import IDENTITIES
@@ -49,6 +49,25 @@ def test_too_few_photographs_for_a_report_are_refused(tmp_path):
         split(tmp_path, 0.2, 123)
 
 
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UsageError, match="nowhere is not a folder"):
+        split(tmp_path / "nowhere", 0.2, 123)
+
+
+def test_what_is_no_photograph_does_not_change_the_choice(tmp_path):
+    """The order is that of the paths, upper case before lower case, whatever the extension."""
+    names = ["B.png", "a.JPG", "c.webp", "C.jpeg", "10.png", "9.bmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    before = split(tmp_path, 0.4, 123)
+    order = np.random.default_rng(123).permutation(6)
+    assert before[1] == [sorted(tmp_path.iterdir())[index] for index in sorted(order[:2])]
+    (tmp_path / "._a.JPG").touch()
+    (tmp_path / "b.jpg").mkdir()
+    (tmp_path / "notes.txt").write_text("no photograph")
+    assert split(tmp_path, 0.4, 123) == before
+
+
 @pytest.mark.parametrize(("prior", "pristine_images"), [(1, 5), (5, 25), (0, 0)])
 def test_every_type_has_as_many_samples_and_pristine_as_many_as_asked_for(pristine, prior, pristine_images):
     found = samples([pristine / "coffee.png"], prior)
@@ -66,6 +85,14 @@ def test_a_trained_classifier_records_what_was_kept_back(pristine, tmp_path):
     assert checkpoint.preprocessing == SMALL
     assert set(checkpoint.training["held_out"]) < {"chelsea.png", "coffee.png"}
     assert checkpoint.network().linear.out_channels == 26
+
+
+def test_as_many_photographs_of_other_names_are_another_run(pristine, tmp_path):
+    domains.train(pristine, CONFIG, tmp_path / "run")
+    (trained,) = split(pristine, CONFIG.held_out, CONFIG.recipe.seed)[0]
+    trained.rename(trained.with_name(f"{trained.stem}-other.png"))
+    with pytest.raises(UsageError, match="another names_digest"):
+        domains.train(pristine, CONFIG, tmp_path / "run")
 
 
 def test_images_made_beforehand_serve_as_those_made_in_memory(pristine, tmp_path):

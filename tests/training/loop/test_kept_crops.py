@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dgqa_infer import UsageError
+from dgqa_training.loop.crops import Crops
 from dgqa_training.loop.kept_crops import KeptCrops, keep_crops
-from dgqa_training.loop.loop import Crops
 
 KEPT, SIDE = 12, 5
 

@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from dgqa_infer import ModelError, UsageError
-from dgqa_training.loop.loop import Crops, Recipe, Training, keep_depthwise
+from dgqa_training.loop.crops import Crops
+from dgqa_training.loop.loop import Training, keep_depthwise
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.networks.checkpoints import read_tensors, write_tensors
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 
 
@@ -25,14 +28,15 @@ class _Noise:
 
 
 class _Network(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
         self.linear = nn.Linear(4, 1)
 
     def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
         x = crops.float().permute(0, 3, 1, 2) / 255
-        return {"quality": self.linear(self.backbone(x).mean((2, 3)).float())[:, 0]}
+        return {"quality": self.linear(self.dropout(self.backbone(x).mean((2, 3)).float()))[:, 0]}
 
 
 def _error(outputs: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
@@ -42,15 +46,25 @@ def _error(outputs: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Ten
 RECIPE = Recipe(epochs=3, batch=4, lr=1e-2, seed=5)
 
 
-def _training(folder, recipe=RECIPE, *, save_every=0.0, loss=_error, settings=None):
+def _training(
+    folder, recipe=RECIPE, *, save_every=0.0, loss=_error, settings=None, device="cpu", dropout=0.0
+):
     torch.manual_seed(0)
-    return Training(_Network(), _Noise(), loss, recipe, folder, settings or {}, save_every=save_every)
+    network = _Network(dropout)
+    return Training(
+        network, _Noise(), loss, recipe, folder, settings or {}, device=device, save_every=save_every
+    )
 
 
+def _log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5], ids=["all", "dropout"])
 @pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, ema=0.9)], ids=["last", "averaged"])
 @pytest.mark.parametrize("steps", [1, 3, 4, 8])
-def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path, recipe, steps):
-    undisturbed = _training(tmp_path / "whole", recipe).run().state_dict()
+def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path, recipe, steps, dropout):
+    undisturbed = _training(tmp_path / "whole", recipe, dropout=dropout).run().state_dict()
 
     class Killed(Exception):
         pass
@@ -63,8 +77,8 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_p
             raise Killed
 
     with pytest.raises(Killed):
-        _training(tmp_path / "killed", recipe).run(kill)
-    resumed = _training(tmp_path / "killed", recipe).run().state_dict()
+        _training(tmp_path / "killed", recipe, dropout=dropout).run(kill)
+    resumed = _training(tmp_path / "killed", recipe, dropout=dropout).run().state_dict()
     for name, value in undisturbed.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
 
@@ -81,6 +95,46 @@ def test_a_run_that_has_time_for_one_step_a_call_ends_with_the_weights_of_one_lo
         torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, ema=0.9)], ids=["last", "averaged"])
+def test_another_call_of_the_same_training_goes_on_from_its_own_weights(tmp_path, recipe):
+    undisturbed = _training(tmp_path / "whole", recipe).run().state_dict()
+    training = _training(tmp_path / "bits", recipe)
+    for _ in range(9):
+        network = training.run(seconds=0)
+    again = training.run()
+    for name, value in undisturbed.items():
+        torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0, msg=name)
+        assert torch.equal(again.state_dict()[name], value)
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_a_resumed_average_lies_on_the_device_of_the_network(tmp_path):
+    recipe = replace(RECIPE, ema=0.9)
+    _training(tmp_path, recipe).run()
+    resumed = _training(tmp_path, recipe, device="meta")
+    resumed.open()
+    assert {value.device.type for value in resumed._average.tensors.values()} == {"meta"}
+
+
+def test_a_state_without_its_average_is_said(tmp_path):
+    recipe = replace(RECIPE, ema=0.9)
+    _training(tmp_path, recipe).run()
+    tensors, metadata = read_tensors(tmp_path / "state.safetensors")
+    del tensors["average.linear.bias"]
+    write_tensors(tmp_path / "state.safetensors", tensors, metadata)
+    with pytest.raises(ModelError, match=r"does not fit this run: it has no average of linear\.bias"):
+        _training(tmp_path, recipe).run()
+
+
+def test_an_average_begins_with_the_weights_that_the_first_step_starts_from(tmp_path):
+    """Whoever trains may still give the network a head when the run has been opened."""
+    training = _training(tmp_path, replace(RECIPE, epochs=0, ema=0.9))
+    training.open()
+    with torch.no_grad():
+        training.network.linear.bias.fill_(7.0)
+    assert training.run().linear.bias.item() == 7.0
+
+
 def test_the_averaged_network_is_judged_after_each_epoch_and_training_ends_when_that_is_enough(tmp_path):
     training = _training(tmp_path, replace(RECIPE, ema=0.9))
     seen = []
@@ -92,7 +146,7 @@ def test_the_averaged_network_is_judged_after_each_epoch_and_training_ends_when_
     training.judge = judge
     training.finished = lambda log: len(log) == 2
     network = training.run()
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    lines = _log_of(tmp_path)
     assert [line["bias"] for line in lines] == seen
     assert len(seen) == 2
     assert network.linear.bias.item() == seen[-1]
@@ -141,7 +195,7 @@ def test_a_choice_is_remembered_by_a_run_that_was_killed_within_the_epoch(tmp_pa
 def test_every_epoch_is_logged_with_its_mean_loss(tmp_path):
     losses = []
     _training(tmp_path).run(lambda progress: losses.append(progress.loss))
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    lines = _log_of(tmp_path)
     assert [line["epoch"] for line in lines] == [0, 1, 2]
     # Ten samples in batches of four make three steps; the last of an epoch has seen all of them.
     assert [line["loss"] for line in lines] == losses[2::3]
@@ -209,6 +263,23 @@ def test_a_state_that_was_lost_is_said(tmp_path):
     (tmp_path / "state.safetensors").unlink()
     with pytest.raises(ModelError, match=r"its state\.safetensors is gone"):
         _training(tmp_path).run()
+
+
+@pytest.mark.parametrize("left", ["", '{"epoch": 0, "lo'], ids=["none", "half a line"])
+def test_a_log_that_lags_behind_its_state_is_made_whole(tmp_path, left):
+    """As when the run was killed after the state of an epoch's end was written and before its line was."""
+    _training(tmp_path / "whole").run()
+    training = _training(tmp_path / "killed")
+    for _ in range(3):
+        training.run(seconds=0)
+    (tmp_path / "killed" / "log.jsonl").write_text(left)
+    resumed = _training(tmp_path / "killed")
+    resumed.run()
+    timeless = [
+        [(line["epoch"], line["loss"]) for line in _log_of(tmp_path / run)] for run in ("whole", "killed")
+    ]
+    assert timeless[0] == timeless[1]
+    assert resumed.log() == _log_of(tmp_path / "killed")
 
 
 def test_a_frozen_backbone_keeps_weights_and_statistics(tmp_path):

@@ -5,7 +5,7 @@ from dgqa_export.bundles import card_for, graph_of
 from dgqa_infer import ModelError, UsageError
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.preprocessing import Preprocessing
-from dgqa_training.loop.loop import Recipe
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, build_backbone, quality_network
 from dgqa_training.networks.hyper import HyperNetwork

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from dgqa_infer import UsageError
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_training.labels.score_scale import link
-from dgqa_training.loop.loop import Crops, Recipe
+from dgqa_training.loop.crops import Crops
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.loop.run_folder import digest_of_names
 from dgqa_training.networks import checkpoints
 from dgqa_training.regressor import training as regressor
 from dgqa_training.regressor.training import RegressorConfig
@@ -31,7 +34,8 @@ def pristine(tmp_path_factory):
 
 def test_samples_of_photographs_have_kadids_mean_labels(pristine, shared_data):
     samples, facts = regressor.samples_of(pristine, PROBE)
-    assert facts == {"contents": 3, "labels": "kadid-mean"}
+    names = digest_of_names([pristine / f"{name}.png" for name in ("astronaut", "chelsea", "coffee")])
+    assert facts == {"contents": 3, "names_digest": names, "labels": "kadid-mean"}
     assert len(samples) == 3 * (1 + 2 * 2)
     with (shared_data / "labels" / "kadid10k.csv").open() as file:
         rows = [(row["dist_name"], float(row["dmos"])) for row in csv.DictReader(file)]
@@ -77,6 +81,26 @@ def test_a_probe_knows_sharp_from_blurred(pristine, tmp_path):
     with torch.no_grad():
         sharp, blurred = (network(crops[case])["quality"] for case in (0, 2))
     assert (sharp > blurred).all()
+
+
+def test_a_probe_is_the_same_whether_tuning_would_average_or_not(pristine, tmp_path):
+    samples, facts = regressor.samples_of(pristine, PROBE)
+    averaging = replace(PROBE, recipe=replace(PROBE.recipe, ema=0.9))
+    plain = regressor.train(samples, PROBE, tmp_path / "plain", facts).tensors
+    averaged = regressor.train(samples, averaging, tmp_path / "averaged", facts).tensors
+    assert all(torch.equal(averaged[name], value) for name, value in plain.items())
+
+
+def test_as_many_photographs_of_other_names_are_another_run(pristine, tmp_path):
+    others = tmp_path / "others"
+    others.mkdir()
+    for path in pristine.glob("*.png"):
+        (others / f"other-{path.name}").write_bytes(path.read_bytes())
+    samples, facts = regressor.samples_of(pristine, PROBE)
+    regressor.train(samples, PROBE, tmp_path / "run", facts)
+    samples, facts = regressor.samples_of(others, PROBE)
+    with pytest.raises(UsageError, match="another names_digest"):
+        regressor.train(samples, PROBE, tmp_path / "run", facts)
 
 
 def test_the_record_says_what_scores_mean(pristine, tmp_path):

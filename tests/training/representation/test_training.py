@@ -7,11 +7,13 @@ import torch
 
 from dgqa_infer import UsageError
 from dgqa_infer.bundle.preprocessing import STANDARD
-from dgqa_training.loop.loop import Recipe, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.training import STAGES
 from dgqa_training.representation.network import Objective, StackNetwork
+from dgqa_training.representation.pack import Photographs
 from dgqa_training.representation.preparation import remembered
 from dgqa_training.representation.stacks import Stacks
 from dgqa_training.representation.training import CHECKPOINT, RepresentationConfig, enough, train
@@ -75,10 +77,33 @@ def test_training_ends_when_the_order_has_not_become_better_for_some_epochs():
     assert not enough([*log[:4], {"order": 0.86}], patience=3)
 
 
-def test_other_settings_are_refused_by_name(tmp_path, photographs):
+@pytest.mark.parametrize(
+    ("change", "named"), [({"judged": 3}, "judged"), ({"objective": Objective(keep=2.0)}, "objective")]
+)
+def test_a_folder_of_other_settings_is_neither_read_nor_written(tmp_path, photographs, change, named):
     run(photographs, tmp_path)
-    with pytest.raises(UsageError, match="another objective"):
-        run(photographs, tmp_path, replace(CONFIG, objective=Objective(keep=2.0)))
+    (tmp_path / "start.safetensors").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match=f"another {named}"):
+        run(photographs, tmp_path, replace(CONFIG, **change))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_as_many_photographs_of_other_names_are_another_run(tmp_path, photographs):
+    folder = tmp_path / "other" / "pristine"
+    folder.mkdir(parents=True)
+    for path in photographs.pristine:
+        (folder / f"other-{path.name}").write_bytes(path.read_bytes())
+    run(photographs, tmp_path / "run", minutes=0)
+    others = Photographs(tuple(sorted(folder.iterdir())), photographs.authentic)
+    with pytest.raises(UsageError, match="another names_digest"):
+        run(others, tmp_path / "run")
+
+
+@pytest.mark.parametrize("change", [{"tune": "head"}, {"flip": True}])
+def test_a_recipe_that_mirrors_or_tunes_in_another_way_is_refused(change):
+    with pytest.raises(UsageError, match="tune must be 'all' and its flip False"):
+        RepresentationConfig(recipe=replace(RECIPE, **change))
 
 
 def test_what_the_head_reads_cannot_be_frozen():

@@ -3,8 +3,10 @@
 The head of a frozen network is a ridge regression of labels on features. Its solution depends on the images
 only through first and second moments of their features, and those add up over distortion types. Kept for each
 type in the space of the leading principal components, they fit into a bundle; and a head for any selection of
-types is solved in a fraction of a second, on any machine, exactly as if its images had been looked at again
-(but for the components that were left out).
+types is solved in a fraction of a second, on any machine, without looking at an image again. It is the head
+that the images themselves would give, but for the components that were left out, and for the penalty:
+features are standardised over the images of all 25 types here, and over those of the chosen types in
+`regressor.linear_probe`, so that the same ridge is another penalty.
 """
 
 from __future__ import annotations
@@ -143,11 +145,15 @@ class Moments:
         ridge: float,
         labels: NDArray[np.float64] | None = None,
     ) -> LinearHead:
-        """The head for a selection of types: what `probe.fit_probe` finds on their images.
+        """The head for a selection of types.
+
+        It is what `linear_probe.fit_probe` finds on their images, except that features are standardised over
+        the images of all types: the same `ridge` is another penalty there.
 
         Args:
             types: the selected types, 1–25.
-            ridge: penalty on the squared weights of standardised features, relative to the number of images.
+            ridge: penalty on the squared weights of features standardised over all types, relative to the
+                number of images.
             labels: float [25, 5] by type and level, 0–10; KADID's mean labels by default. Pristine images
                 count as 10.
 
@@ -174,7 +180,8 @@ class Moments:
     def stand_ins(
         self, head: LinearHead, types: Sequence[int]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What a head says of images that are not here, and what people would: for `scale.link`.
+        """What a head says of images that are not here, and what people would: for
+        `labels.score_scale.link`.
 
         Within a type and level what it says is taken to be normally distributed, with the mean of that type
         and level and the variance that its type has within levels.

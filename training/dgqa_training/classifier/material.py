@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import UsageError
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.datasets import Sample
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops, random_crop
-from dgqa_training.loop.loop import CropSource
+from dgqa_training.loop.crops import CropSource
 from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
 
 TABLES = {"dmos.csv": "kadid10k", "kadis700k_ref_imgs.csv": "kadis700k"}
@@ -44,13 +44,13 @@ def split(source: Path, held_out: float, seed: int) -> tuple[list[Path], list[Pa
         seed: of the choice.
 
     Raises:
-        UsageError: there are too few for both.
+        UsageError: there are too few for both, or there is no such folder.
     """
     if (layout := layout_of(source)) is not None:
         samples = datasets.load(layout, source).samples
         contents = sorted({sample.reference for sample in samples if sample.reference})
     else:
-        contents = sorted(path for path in source.glob("*") if path.suffix.lower() in EXTENSIONS)
+        contents = photographs_in(source)
     kept = min(round(len(contents) * held_out), MOST_KEPT)
     if not 0 < kept < len(contents):
         raise UsageError(

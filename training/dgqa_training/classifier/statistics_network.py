@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgqa_training.classifier.statistics_head import LIMIT, StatisticsHead
-from dgqa_training.loop.loop import CropSource, Progress, Recipe, Training
+from dgqa_training.loop.crops import CropSource
+from dgqa_training.loop.loop import Progress, Training
+from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 
 _LEAST_VARIANCE = 1e-6  # the square root of nothing has no gradient

@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
 from dgqa_training.classifier.material import crops, split
-from dgqa_training.loop.loop import Progress, Recipe, Training, software
+from dgqa_training.loop.loop import Progress, Training, software
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.loop.run_folder import digest_of_names
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.efficientnet_lite import STAGES as LITE_STAGES
 from dgqa_training.networks.heads import DomainNetwork, Head, pretrained_backbone
@@ -105,7 +107,11 @@ def train(
     references, kept = split(source, config.held_out, config.recipe.seed)
     torch.manual_seed(config.recipe.seed)
     network = DomainNetwork(pretrained_backbone(config.backbone, weights), Head(STAGES[config.backbone]))
-    facts = {"contents": len(references), "held_out": [path.name for path in kept]}
+    facts = {
+        "contents": len(references),
+        "names_digest": digest_of_names(references),
+        "held_out": [path.name for path in kept],
+    }
     images = crops(
         source, references, config.preprocessing, config.crop, prior=config.prior, views=config.views
     )

@@ -23,7 +23,7 @@ PERCENTILES = (2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98)
 """Scores at which a scale of percentiles is kept."""
 
 _LEAST = 1e-3  # of raw quality between two steps
-_FEWEST = 20
+FEWEST = 20
 
 
 def link(raw: NDArray[np.floating], labels: NDArray[np.float64]) -> Calibration:
@@ -62,8 +62,8 @@ def percentiles(raw: NDArray[np.floating]) -> Calibration:
     Raises:
         UsageError: there are too few photographs.
     """
-    if len(raw) < _FEWEST:
-        raise UsageError(f"{len(raw)} photographs are too few for a scale; {_FEWEST} are the fewest")
+    if len(raw) < FEWEST:
+        raise UsageError(f"{len(raw)} photographs are too few for a scale; {FEWEST} are the fewest")
     knots = [(0.0, 0.0)]
     for score in PERCENTILES:
         at = float(np.quantile(raw, score / 100))

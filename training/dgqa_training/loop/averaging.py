@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Average:
@@ -29,6 +31,18 @@ class Average:
                 self.tensors[name].lerp_(value, 1 - self.decay)
             else:
                 self.tensors[name].copy_(value)
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from an average that was kept; it may lie on another device.
+
+        Raises:
+            ValueError: it is of another network.
+        """
+        for name, value in self.tensors.items():
+            if name not in tensors or tensors[name].shape != value.shape:
+                raise ValueError(f"it has no average of {name}")
+            value.copy_(tensors[name])
 
     def copy_to(self, network: nn.Module) -> None:
         """Give the network the averaged weights."""

@@ -17,8 +17,8 @@ from torch import Tensor
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.errors import UsageError
 from dgqa_training.loop.crop_sources import centre_crop, random_crop
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, CropSource
 
 _BATCH = 32
 

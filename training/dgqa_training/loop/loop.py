@@ -1,89 +1,32 @@
 """The training loop that the regressor and the domain classifier share: seeded, resumable, and safe to kill.
 
-A run lives in a folder: `settings.json` (what was asked for), `log.jsonl` (one line an epoch) and
-`state.safetensors` (network, optimiser and position; written whole or not at all). A run that is started
-again in the same folder goes on where its last state was written, and takes the same batches that an
-undisturbed run would have taken.
+A run lives in a folder, see `loop.run_folder`. A run that is started again in the same folder goes on where
+its last state was written, takes the same batches that an undisturbed run would have taken, and draws the
+same random numbers, so that it ends with the same weights.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from dgqa_infer.errors import ModelError, UsageError
 from dgqa_training.loop.averaging import Average
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.networks.checkpoints import read_tensors, write_tensors
-
-
-class CropSource(Protocol):
-    """Training samples: crops that are cut anew each time, and what each should be given."""
-
-    def __len__(self) -> int: ...
-
-    def crop(self, index: int, generator: np.random.Generator) -> NDArray[Any]:
-        """One random crop of sample `index`, uint8 [h, w, 3]; all randomness comes from the generator.
-
-        It may be a stack of crops, or anything else that the network takes.
-        """
-        ...
-
-    def target(self, index: int) -> Any:
-        """What the network should say of sample `index`: a quality on 0–10, or a class number; or several."""
-        ...
-
-
-Tune: TypeAlias = Literal["all", "pointwise", "head"]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a network is trained. The defaults are the authors' (SynDR-IQA's released train_test_IQA).
-
-    Attributes:
-        epochs: passes over the samples.
-        batch: crops a step.
-        lr: Adam's learning rate for the backbone; it stays constant but for the cooldown.
-        cooldown: so many epochs at the end over which the rate falls to nothing, in a straight line; the
-            authors have none. What is trained before does not depend on when the end comes.
-        head_factor: the head's learning rate as a multiple of the backbone's.
-        weight_decay: Adam's L2 penalty.
-        flip: mirror half of the crops (DGQA's loader does, SynDR-IQA's does not).
-        tune: what of the backbone is trained beside the head: "all" of it, as the authors do; "pointwise",
-            all but depthwise kernels and what normalises (`keep_depthwise`), which is faster on a CPU; or
-            nothing: "head".
-        ema: decay of the moving average of the weights that becomes the result; 0 keeps the last weights.
-        seed: of order, crops and mirroring.
-    """
-
-    epochs: int = 24
-    batch: int = 32
-    lr: float = 2e-5
-    cooldown: int = 0
-    head_factor: float = 10.0
-    weight_decay: float = 5e-4
-    flip: bool = True
-    tune: Tune = "all"
-    ema: float = 0.0
-    seed: int = 123
-
-    def warmth(self, done: float) -> float:
-        """Share of the learning rate that is left after so many epochs, 0–1."""
-        return min(1.0, (self.epochs - done) / self.cooldown) if self.cooldown else 1.0
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.loop.run_folder import Position, RunFolder, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,41 +38,6 @@ class Progress:
     steps: int
     loss: float
     crops_per_second: float
-
-
-@dataclass(slots=True)
-class _State:
-    """What a state file holds besides tensors."""
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    seconds: float = 0.0
-
-
-class Crops(Dataset[tuple[Tensor, Any]]):
-    """One epoch's crops, each drawn from a generator of its own, so that order and workers do not matter.
-
-    Args:
-        source: the samples.
-        seed: of all randomness.
-        epoch: every epoch sees other crops.
-        flip: mirror half of them.
-    """
-
-    def __init__(self, source: CropSource, seed: int, epoch: int, flip: bool) -> None:
-        self.source, self.seed, self.epoch, self.flip = source, seed, epoch, flip
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        generator = np.random.default_rng([self.seed, self.epoch, index])
-        crop = self.source.crop(index, generator)
-        if self.flip and generator.random() < 0.5:
-            crop = crop[:, ::-1]
-        return torch.from_numpy(crop.copy()), self.source.target(index)
 
 
 @dataclass
@@ -181,8 +89,11 @@ class Training:
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._rates: list[float] = [group["lr"] for group in groups]
         self._optimiser = torch.optim.Adam(groups, weight_decay=self.recipe.weight_decay)
-        self._average = Average(self.network, self.recipe.ema) if self.recipe.ema else None
-        self._state = _State()
+        # Begun with the first epoch: until then whoever trains may still change the network.
+        self._average: Average | None = None
+        self._own: dict[str, Tensor] | None = None
+        self._home = RunFolder(self.folder)
+        self._state, self._log = Position(), list[dict[str, Any]]()
         self._chosen: NDArray[np.intp] | None = None
         self._opened = False
 
@@ -197,68 +108,64 @@ class Training:
                 call goes on from there.
 
         Returns:
-            The network in evaluation mode, with the averaged weights where the recipe asks for them.
+            The network in evaluation mode, with the averaged weights where the recipe asks for them; its own
+            are kept for another call.
 
         Raises:
             UsageError: the folder holds a run with other settings.
-            ModelError: the state is damaged, or the loss is no longer finite.
+            ModelError: settings or state are damaged, or the loss is no longer finite.
         """
         self.open()
+        if self._own is not None:
+            self.network.load_state_dict(self._own)
+            self._own = None
         until = time.monotonic() + seconds
         while self._state.epoch < self.recipe.epochs and not self.finished(self.log()):
             self._epoch(observe, until)
             if time.monotonic() >= until:
                 break
         if self._average:
+            self._own = {name: value.clone() for name, value in self.network.state_dict().items()}
             self._average.copy_to(self.network)
         return self.network.eval()
 
     def log(self) -> list[dict[str, Any]]:
-        """What was written at the end of each epoch: epoch, loss, seconds, and what `judge` found."""
-        file = self.folder / "log.jsonl"
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+        """What is known of each epoch that is over: epoch, loss, seconds, and what `judge` found.
+
+        Nothing before the run was opened.
+        """
+        return list(self._log)
 
     @property
     def fresh(self) -> bool:
         """Whether not a single step has been taken yet."""
-        return self._state == _State()
+        return self._state == Position()
 
     @property
     def _backbone(self) -> nn.Module:
         return cast(nn.Module, self.network.backbone)
+
+    def claim(self) -> None:
+        """Start the folder, or check that it is this run's; the network stays as it is.
+
+        Raises:
+            UsageError: the folder holds a run with other settings.
+            ModelError: its settings are damaged, or its state is gone.
+        """
+        self._home.claim(self.recipe, self.settings)
 
     def open(self) -> None:
         """Start the folder, or check that it is this run's and load its state. Doing it twice does no harm.
 
         Raises:
             UsageError: the folder holds a run with other settings.
-            ModelError: the state is damaged or gone.
+            ModelError: settings or state are damaged, or the state is gone.
         """
         if self._opened:
             return
-        self._opened = True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        asked = json.loads(json.dumps({"recipe": asdict(self.recipe), **self.settings}))
-        file = self.folder / "settings.json"
-        if not file.exists():
-            file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        try:
-            before = Recipe(**kept["recipe"])
-        except TypeError as error:
-            raise UsageError(f"{self.folder} holds a run of another version: {error}") from error
-        # How long a run goes on may change until its rate begins to fall; anything else makes it another run.
-        kept["recipe"] = asdict(replace(before, epochs=self.recipe.epochs, cooldown=self.recipe.cooldown))
-        for name in sorted({*kept, *asked}):
-            if kept.get(name) != asked.get(name):
-                raise UsageError(
-                    f"{self.folder} holds a run with another {name}: {kept.get(name)} there, "
-                    f"{asked.get(name)} now; use another folder, or the same settings to resume"
-                )
-        if (self.folder / "state.safetensors").exists():
-            self._load()
-        elif (self.folder / "log.jsonl").exists():
-            raise ModelError(f"{self.folder} has a log but its state.safetensors is gone; remove the folder")
+        before = self._home.claim(self.recipe, self.settings)
+        if (state := self._home.load()) is not None:
+            self._load(state)
         if before != self.recipe:
             done = self._state.epoch + bool(self._state.step)
             if min(before.warmth(done), self.recipe.warmth(done)) < 1:
@@ -267,10 +174,13 @@ class Training:
                     f"{before.cooldown}: after {done} of them it is too late for {self.recipe.epochs} and "
                     f"{self.recipe.cooldown}; use another folder"
                 )
-            file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+            self._home.settle(self.recipe, self.settings)
+        self._opened = True
 
     def _epoch(self, observe: Callable[[Progress], None], until: float) -> None:
         state, batch = self._state, self.recipe.batch
+        if self.recipe.ema and self._average is None:
+            self._average = Average(self.network, self.recipe.ema)
         generator = np.random.default_rng([self.recipe.seed, state.epoch])
         if self._chosen is None:  # else a state within this epoch remembers
             self._chosen = self._choice()
@@ -319,10 +229,9 @@ class Training:
         }
         if self.judge:
             line |= self.judge(self._averaged())
-        self._state, self._chosen = _State(epoch=state.epoch + 1), None
+        self._state, self._chosen = Position(epoch=state.epoch + 1), None
+        self._log.append(line)
         self._save()
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
 
     def _averaged(self) -> nn.Module:
         network = copy.deepcopy(self.network).eval()
@@ -339,6 +248,9 @@ class Training:
             yield crops.to(self.device, non_blocking=True), targets.to(self.device, torch.float32)
 
     def _step(self, crops: Tensor, targets: Tensor) -> float:
+        # What a step draws, for dropout say, depends on its place alone: a run may be broken off anywhere.
+        place = [self.recipe.seed, self._state.epoch, self._state.step]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
         self._optimiser.zero_grad(set_to_none=True)
         with half_where_it_pays(self.device):
             outputs = self.network(crops)
@@ -363,23 +275,24 @@ class Training:
             tensors |= {f"average.{name}": value for name, value in self._average.tensors.items()}
         if self._chosen is not None:
             tensors["chosen"] = torch.from_numpy(self._chosen)
-        write_tensors(self.folder / "state.safetensors", tensors, {"state": json.dumps(asdict(self._state))})
+        self._home.save(State(self._state, tensors, self._log))
 
-    def _load(self) -> None:
-        file = self.folder / "state.safetensors"
-        tensors, metadata = read_tensors(file)
+    def _load(self, state: State) -> None:
+        tensors = state.tensors
         try:
-            self._state = _State(**json.loads(metadata["state"]))
             self.network.load_state_dict(_under("network.", tensors))
             kept = self._optimiser.state_dict()
             for name, value in _under("optimiser.", tensors).items():
                 index, moment = name.split(".", 1)
                 kept["state"].setdefault(int(index), {})[moment] = value
             self._optimiser.load_state_dict(kept)
+            if self.recipe.ema:
+                self._average = Average(self.network, self.recipe.ema)
+                self._average.load(_under("average.", tensors))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            file = self._home.state_file
             raise ModelError(f"{file} does not fit this run: {error}; remove the folder") from error
-        if self._average:
-            self._average.tensors = _under("average.", tensors)
+        self._state, self._log = state.position, list(state.log)
         if "chosen" in tensors:
             self._chosen = tensors["chosen"].numpy()
 
@@ -398,7 +311,7 @@ def keep_depthwise(backbone: nn.Module) -> None:
             module.requires_grad_(False)
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -27,8 +27,9 @@ from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, CropSource, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 from dgqa_training.networks.heads import QualityNetwork
 

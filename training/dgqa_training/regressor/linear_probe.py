@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dgqa_training.loop.loop import CropSource
+from dgqa_training.loop.crops import CropSource
 from dgqa_training.networks.heads import QualityNetwork
 from dgqa_training.regressor.features import pooled
 

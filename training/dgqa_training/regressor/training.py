@@ -1,8 +1,8 @@
 """The quality regressor, DGQA's second half: trained on the selected distortion types alone.
 
-Two stages. The head is first fitted in closed form on the frozen backbone (`probe`), then everything may be
-tuned by the authors' recipe (`loop.Recipe`). Either can be left out: no ridge gives the authors' procedure
-from a random head, no epochs give the probe.
+Two stages. The head is first fitted in closed form on the frozen backbone (`linear_probe`), then everything
+may be tuned by the authors' recipe (`loop.recipe`). Either can be left out: no ridge gives the authors'
+procedure from a random head, no epochs give the probe.
 """
 
 from __future__ import annotations
@@ -27,16 +27,11 @@ from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
 from dgqa_training.labels.score_scale import link
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops
+from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import (
-    Crops,
-    CropSource,
-    Progress,
-    Recipe,
-    Training,
-    half_where_it_pays,
-    software,
-)
+from dgqa_training.loop.loop import Progress, Training, half_where_it_pays, software
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.loop.run_folder import digest_of_names
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import LINEAR, Head, QualityNetwork, pretrained_backbone, quality_network
 from dgqa_training.regressor.linear_probe import fit_probe
@@ -63,8 +58,8 @@ class RegressorConfig:
         levels: 1–5.
         backbone: one of `dgqa_training.networks.heads.BACKBONES`.
         stages: that the head reads; empty for the backbone's default.
-        network: "linear", or "package.module:Class" of a plug-in, see `networks.QualityModel`.
-        ridge: penalty of the probe, see `probe.RidgeSums.solve`; 0 leaves the probe out.
+        network: "linear", or "package.module:Class" of a plug-in, see `networks.heads.QualityModel`.
+        ridge: penalty of the probe, see `linear_probe.RidgeSums.solve`; 0 leaves the probe out.
         recipe: of the tuning; 0 epochs leave it out.
         thin: clusters of look-alikes at the start of each epoch, as DRCDown does.
         preprocessing: short side of the references and side of a crop.
@@ -153,7 +148,11 @@ def samples_of(
     if not references:
         raise UsageError(f"{source} holds neither photographs nor a set with a dmos.csv")
     samples = synthetic_samples(references, config.types, config.levels)
-    facts = {"contents": len(references), "labels": "kadid-mean"}
+    facts = {
+        "contents": len(references),
+        "names_digest": digest_of_names(references),
+        "labels": "kadid-mean",
+    }
     return SyntheticCrops(samples, config.preprocessing), facts
 
 
@@ -176,8 +175,12 @@ def _set_on_disk(source: Path, config: RegressorConfig) -> tuple[CentreSource, d
     scaled = (PRISTINE_LABEL * (labelled.scores - low) / (high - low)).tolist()
     pairs = zip(labelled.samples, scaled, strict=True)
     chosen = [(s, label) for s, label in pairs if s.domain in config.types and s.level in config.levels]
-    facts = {"contents": len({s.reference for s, _ in chosen}), "labels": f"{source.name}/dmos.csv"}
     files, labels = [s.path for s, _ in chosen], [label for _, label in chosen]
+    facts = {
+        "contents": len({s.reference for s, _ in chosen}),
+        "names_digest": digest_of_names(files),
+        "labels": f"{source.name}/dmos.csv",
+    }
     return ImageCrops(files, labels, config.preprocessing), facts
 
 
@@ -198,7 +201,7 @@ def train(
         source: samples whose targets are qualities, 0–10.
         config: how.
         folder: of the run; ends up with `regressor.safetensors`.
-        facts: about the samples, for the record: contents, labels.
+        facts: about the samples, for the record: contents, a digest of their names, labels.
         weights: file of the backbone's ImageNet weights where no package carries them.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
+from dgqa_training.loop.crops import Crops
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.representation.stacks import MILD, ORIGINAL, STRONG, STRONG_VIEW, VIEW, Stacks
 
 _BATCH = 16

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
+import shutil
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +37,7 @@ KINDS: Final = ("pristine", "authentic")
 _MANIFEST = "pack.json"
 _QUALITY = 95
 _LINE = 60  # bytes of a photograph's entry in the manifest, its name apart
+_UNPACKED = ".unpacked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,14 @@ def write_pack(
     left_out: dict[str, str] = {}
     # Room for the manifest is kept as if all were left out.
     room = limit - tarfile.RECORDSIZE - 4 * tarfile.BLOCKSIZE
-    room -= sum(2 * len(path.name) + _LINE for paths in found.values() for path in paths)
+    room -= sum(len(_json(path.name)) + _LINE for paths in found.values() for path in paths)
     for kind, paths in found.items():
+        taken = {path.name for path in paths}
         for index in np.random.default_rng(seed).permutation(len(paths)):
             path = paths[index]
             observe(path.name)
             try:
-                name, data = _compact(path)
+                name, data = _compact(path, taken)
             except ImageError as error:
                 left_out[f"{kind}/{path.name}"] = error.code
                 continue
@@ -125,13 +129,14 @@ def write_pack(
                 left_out[f"{kind}/{path.name}"] = "no room"
                 continue
             room -= size
+            taken.add(name)
             members[f"{kind}/{name}"] = data
     if not any(name.startswith(KINDS[0]) for name in members):
         raise UsageError(f"no pristine photograph fits in a pack of {limit:,} bytes")
     counts = {kind: sum(name.startswith(f"{kind}/") for name in members) for kind in KINDS}
     facts: dict[str, Any] = {"seed": seed, "limit": limit, "short_side": STANDARD.short_side, **counts}
     facts["left_out"] = dict(sorted(left_out.items()))
-    members[_MANIFEST] = json.dumps(facts).encode()
+    members[_MANIFEST] = _json(facts)
     with whole_file(file, overwrite=overwrite) as stream:
         stream.write(_archive(members))
     return facts
@@ -142,7 +147,7 @@ def open_pack(pack: Path, folder: Path) -> Photographs:
 
     Args:
         pack: what `write_pack` wrote, or such a folder.
-        folder: to unpack into.
+        folder: to unpack into; what another pack has left in its folders pristine/ and authentic/ is removed.
 
     Raises:
         UsageError: it is no pack.
@@ -151,9 +156,10 @@ def open_pack(pack: Path, folder: Path) -> Photographs:
         return Photographs.in_folder(pack)
     try:
         sha256 = hashlib.sha256(pack.read_bytes()).hexdigest()
-        done = folder / ".unpacked"
+        done = folder / _UNPACKED
         if not (done.is_file() and done.read_text("utf-8") == sha256):
             with tarfile.open(pack) as archive:
+                _make_room(folder)
                 archive.extractall(folder, filter="data")
             done.write_text(sha256, encoding="utf-8")
     except (OSError, tarfile.TarError) as error:
@@ -161,8 +167,21 @@ def open_pack(pack: Path, folder: Path) -> Photographs:
     return Photographs.in_folder(folder)
 
 
-def _compact(path: Path) -> tuple[str, bytes]:
-    """A photograph's name and bytes in the pack."""
+def _make_room(folder: Path) -> None:
+    """Remove what another pack has left: the photographs of both would be trained on."""
+    (folder / _UNPACKED).unlink(missing_ok=True)  # first, for it says that all of a pack is there
+    for kind in KINDS:
+        if (folder / kind).exists():
+            shutil.rmtree(folder / kind)
+
+
+def _json(value: Any) -> bytes:
+    """JSON in UTF-8; what is no character in a file's name is escaped."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _compact(path: Path, taken: Container[str]) -> tuple[str, bytes]:
+    """A photograph's name and bytes in the pack; a new name is none of those that are taken."""
     whole = decode(path).pixels
     small = shrink(whole, STANDARD)
     stream = io.BytesIO()
@@ -170,7 +189,14 @@ def _compact(path: Path) -> tuple[str, bytes]:
     data = stream.getvalue()
     if small.shape == whole.shape and path.stat().st_size <= len(data):
         return path.name, path.read_bytes()
-    return (path.name if path.suffix == ".webp" else f"{path.name}.webp"), data
+    if path.suffix == ".webp":
+        return path.name, data
+    name = f"{path.name}.webp"
+    for number in itertools.count(1):
+        if name not in taken:
+            break
+        name = f"{path.name}.{number}.webp"
+    return name, data
 
 
 def _stored(name: str, data: bytes) -> int:

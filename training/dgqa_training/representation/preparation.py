@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import SyntheticCrops
+from dgqa_training.loop.crops import Crops
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import Crops, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks import checkpoints
 from dgqa_training.regressor.features import pooled
 from dgqa_training.regressor.linear_probe import RidgeSums, set_head

@@ -18,7 +18,9 @@ from torch import nn
 
 from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_infer.errors import UsageError
-from dgqa_training.loop.loop import Progress, Recipe, Training, software
+from dgqa_training.loop.loop import Progress, Training, software
+from dgqa_training.loop.recipe import Recipe
+from dgqa_training.loop.run_folder import digest_of_names
 from dgqa_training.networks import checkpoints, efficientnet_lite
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.training import STAGES
@@ -41,7 +43,8 @@ class RepresentationConfig:
     Attributes:
         backbone: one of EfficientNet-Lite's.
         after: stage up to which it is frozen: "blocks4" or "blocks5", say.
-        recipe: its `epochs` are the most there can be; `tune` and `flip` must stay as they are here.
+        recipe: its `epochs` are the most there can be; `tune` must be "all" and `flip` off: `after` says
+            what is trained, and stacks are mirrored by their views.
         objective: what counts how much.
         rounds: stacks of each photograph in an epoch.
         kept_back: share of the photographs that is never trained on.
@@ -69,6 +72,11 @@ class RepresentationConfig:
     seed: int = 123
 
     def __post_init__(self) -> None:
+        if self.recipe.tune != "all" or self.recipe.flip:
+            raise UsageError(
+                f"a representation is tuned behind {self.after}, and its views mirror: the recipe's tune "
+                f"must be 'all' and its flip False, not {self.recipe.tune!r} and {self.recipe.flip}"
+            )
         if self.backbone not in efficientnet_lite.VARIANTS:
             raise UsageError(f"{self.backbone} cannot be frozen up to a stage: take EfficientNet-Lite's")
         behind = efficientnet_lite.STAGES[efficientnet_lite.STAGES.index(self.after) + 1 :]
@@ -137,15 +145,16 @@ def train(
     report(f"{len(stacks):,} stacks of {SIZE} crops an epoch; making those that are kept back")
     held_out = _held_out(kept, config, where)
     network = StackNetwork(_quality_network(config), config.after)
-    report("fitting the head that training starts from")
-    fit_start(network, trained, folder, most=config.probed, seed=config.seed, where=where)
-    before = held_out.figures(network.to(where["device"]))
-    report(f"kept back, before training: {before}")
     judge = _Judge(held_out, folder, report)
     training = Training(
-        network, stacks, config.objective, config.recipe, folder, _settings(config, trained), **where,
-        judge=judge, finished=functools.partial(enough, patience=config.patience), save_every=60.0,
+        network, stacks, config.objective, config.recipe, folder, _settings(config, photographs, trained),
+        **where, judge=judge, finished=functools.partial(enough, patience=config.patience), save_every=60.0,
     )  # fmt: skip
+    training.claim()  # before anything is read from the folder, or left in it
+    report("fitting the head that training starts from")
+    fit_start(network, trained, folder, most=config.probed, seed=config.seed, where=where)
+    before = held_out.figures(network)
+    report(f"kept back, before training: {before}")
     training.open()
     speed = speed_of_making(stacks, config.seed, where["workers"])
     report(f"making: {speed['made_per_process']:.1f} stacks/s a process, {speed['made']:.1f} in all")
@@ -169,11 +178,15 @@ def _held_out(kept: Photographs, config: RepresentationConfig, where: Where) -> 
     return HeldOut(stacks, most=config.judged, seed=config.seed, where=where)
 
 
-def _settings(config: RepresentationConfig, trained: Photographs) -> dict[str, Any]:
-    """What makes a run another run, the recipe apart: the training looks at that itself."""
+def _settings(config: RepresentationConfig, all_: Photographs, trained: Photographs) -> dict[str, Any]:
+    """What makes a run another run, the recipe apart: the training looks at that itself.
+
+    What is judged is part of it: the best epoch so far is known by an order of just these stacks.
+    """
     record = config.record()
-    del record["recipe"], record["patience"], record["judged"]
-    return {**record, "contents": [len(trained.pristine), len(trained.authentic)]}
+    del record["recipe"], record["patience"]
+    names = [digest_of_names(paths) for paths in (all_.pristine, all_.authentic)]
+    return {**record, "contents": [len(trained.pristine), len(trained.authentic)], "names_digest": names}
 
 
 class _Judge:

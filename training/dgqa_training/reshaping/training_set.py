@@ -1,6 +1,6 @@
 """SynDR-IQA on a set that is being trained on: DDCUp joins contents to it, DRCDown thins it epoch by epoch.
 
-`reshaping` holds the two algorithms; here they meet images and networks.
+`reshaping.algorithms` holds the two algorithms; here they meet images and networks.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training import datasets
 from dgqa_training.loop.crop_sources import Synthetic, SyntheticCrops, centre_crop
+from dgqa_training.loop.crops import CropSource
 from dgqa_training.loop.loading import batches
-from dgqa_training.loop.loop import CropSource, half_where_it_pays
+from dgqa_training.loop.loop import half_where_it_pays
+from dgqa_training.loop.run_folder import digest_of_names
 from dgqa_training.reshaping.algorithms import label_cube, pseudo_samples, thin_clusters
 
 _BATCH = 32
@@ -112,6 +114,7 @@ def add_contents(
     choice, added = pseudo_samples(reference_features, candidate_features, labels, types)
     facts = {
         "candidates": len(files),
+        "candidates_digest": digest_of_names(files),
         "added_contents": len(choice.kept),
         "added_images": len(added),
     }
@@ -125,7 +128,7 @@ def add_contents(
 class Thinning:
     """DRCDown: half of every large cluster of look-alikes, chosen anew at the start of each epoch.
 
-    To be given to `loop.Training` as `choose`.
+    To be given to `loop.loop.Training` as `choose`.
 
     Attributes:
         source: all samples.
@@ -168,7 +171,7 @@ def centre_features(
     """What a network's head reads of crops, float32 [n, d]: the mean over each crop.
 
     Args:
-        network: has `features`, as `networks.QualityNetwork` does; it is put into evaluation mode.
+        network: has `features`, as `networks.heads.QualityNetwork` does; it is put into evaluation mode.
         centres: uint8 [side, side, 3] each.
         device: "cpu" or "cuda".
     """

@@ -1,8 +1,8 @@
 """One synthetic image in memory: the same pixels for the same seed, file name, type and level, always.
 
 Every image has a random generator of its own, derived from those four and nothing else. So it does not matter
-in what order images are made, by how many processes, which others are made beside it, or whether they go to
-disk: a training that makes its images in memory sees what `write_set` writes.
+in what order images are made, by how many processes, or which others are made beside it. A training that
+makes its images in memory draws each anew in every epoch, from another generator: see `loop.crop_sources`.
 """
 
 from __future__ import annotations
