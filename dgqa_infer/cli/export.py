@@ -142,6 +142,12 @@ def export(
         model = exporter.load_source(source, name, opset, network)
         if domains is not None:
             model = exporter.with_domains(model, domains)
+            report = model.card.training["classifier"].get("report", {})
+            if not report.get("explanations", {}).get("within_limit", True):
+                output.warn(
+                    f"{domains}: explanations will name distortions on too many undistorted photographs; "
+                    "train the classifier on more photographs"
+                )
         done = exporter.export(
             model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
         )

@@ -53,14 +53,29 @@ RateOption = Annotated[
 CooldownOption = Annotated[
     int, typer.Option(min=0, help="Epochs at the end over which the rate falls to nothing.")
 ]
+
+
+def _below_one(decay: float) -> float:
+    """Refuse 1, with which the average stays what it was before training."""
+    if not decay < 1:  # nan too
+        raise typer.BadParameter(f"{decay:g} is not below 1")
+    return decay
+
+
 AverageOption = Annotated[
-    float, typer.Option("--ema", min=0, max=1, help="Decay of the averaged weights that are kept; 0: none.")
+    float,
+    typer.Option(
+        "--ema",
+        min=0,
+        callback=_below_one,
+        help="Decay of the averaged weights that are kept, below 1; 0: none.",
+    ),
 ]
 TuneOption = Annotated[
     Tuned,
     typer.Option(help="What is trained: all, all but depthwise kernels (fast on a CPU), or the head alone."),
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed of order, crops and mirroring.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of order, crops and mirroring.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that make crops; 0 makes them here.")]
 
@@ -183,7 +198,7 @@ def domains(
         from dgqa_training.classifier import material, training
         from dgqa_training.classifier import report as domain_report
         from dgqa_training.classifier.examples import number_of
-        from dgqa_training.classifier.faults import FEWEST_CONTENTS
+        from dgqa_training.classifier.faults import FALSE_ALARMS, FEWEST_CONTENTS
         from dgqa_training.classifier.held_out import CASES
         from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
@@ -218,6 +233,13 @@ def domains(
         f"{run / 'report'}: of {len(kept):,} contents kept back, top-1 {report['top1']:.3f} over all levels, "
         f"{report['top1_levels_3_5']:.3f} over levels 3-5"
     )
+    explanations = report.get("explanations", {"within_limit": True})
+    if not explanations["within_limit"]:
+        output.warn(
+            "explanations will name distortions on "
+            f"{explanations['false_alarms_on_contents_left_out']:.1%} of undistorted photographs, more than "
+            f"{FALSE_ALARMS:.0%}: train on more photographs"
+        )
 
 
 @train.command("moments")

@@ -9,7 +9,8 @@ import torch
 from classifiers import bundle_with_classifier
 from PIL import Image
 
-from dgqa_export.classifier import load_classifier
+from dgqa_export import classifier
+from dgqa_export.classifier import load_classifier, with_classifier
 from dgqa_export.parts.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.bundle.card import Fault
@@ -136,3 +137,18 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
     few = Seen(seen.held_out.where(four), seen.scores[four])
     with pytest.raises(UsageError, match="undistorted photographs of 5 contents"):
         with_explanations(joined, few, tmp_path / "few")
+
+
+def test_records_of_the_classifier_that_is_replaced_are_dropped(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "network", lambda _: None)
+    monkeypatch.setattr(classifier, "export_domains", lambda *_: b"")
+    monkeypatch.setattr(classifier, "pack", bytes)
+    records = ("classifier", "domain_head", "domain_trunk", "explanations", "int8_classifier")
+    training = {"types": [1], **{name: {"held_out": ["old.png"]} for name in records}}
+    new = {"held_out": ["new.png"]}
+    checkpoint = Checkpoint("domains", "efficientnet_lite0", Head(("blocks1",)), PREPROCESSING, {}, new)
+    card, _ = with_classifier(replace(bundle.card, training=training), checkpoint)
+    assert set(card.training) == {"types", "classifier"}
+    assert card.training["classifier"]["held_out"] == ["new.png"]
