@@ -11,6 +11,7 @@ import typer
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
+from dgqa_infer.cli._false_alarms import warn_of_false_alarms
 from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import OverwriteOption, QuietOption, output_path
 from dgqa_infer.cli._output import Output, Ticker
@@ -198,7 +199,7 @@ def domains(
         from dgqa_training.classifier import material, training
         from dgqa_training.classifier import report as domain_report
         from dgqa_training.classifier.examples import number_of
-        from dgqa_training.classifier.faults import FALSE_ALARMS, FEWEST_CONTENTS
+        from dgqa_training.classifier.faults import FEWEST_CONTENTS
         from dgqa_training.classifier.held_out import CASES
         from dgqa_training.loop.loop import Recipe
     output = Output(quiet=quiet)
@@ -233,13 +234,7 @@ def domains(
         f"{run / 'report'}: of {len(kept):,} contents kept back, top-1 {report['top1']:.3f} over all levels, "
         f"{report['top1_levels_3_5']:.3f} over levels 3-5"
     )
-    explanations = report.get("explanations", {"within_limit": True})
-    if not explanations["within_limit"]:
-        output.warn(
-            "explanations will name distortions on "
-            f"{explanations['false_alarms_on_contents_left_out']:.1%} of undistorted photographs, more than "
-            f"{FALSE_ALARMS:.0%}: train on more photographs"
-        )
+    warn_of_false_alarms(report, output)
 
 
 @train.command("moments")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import helper
 from tiny_models import model, quality_graph, tiny_card
 
@@ -31,7 +32,7 @@ def colour_classifier() -> bytes:
         helper.make_node("MatMul", ["colour", "weights"], ["domain_logits"]),
     ]
     weights = np.random.default_rng(0).normal(0, 0.01, (3, len(CLASSES))).astype(np.float32)
-    constants = {"space": np.array([1, 2], np.int64), "weights": weights}
+    constants: dict[str, NDArray[Any]] = {"space": np.array([1, 2], np.int64), "weights": weights}
     graph = model(nodes, constants, {"domain_logits": ["batch", len(CLASSES)]})
     return bytes(graph.SerializeToString())
 
