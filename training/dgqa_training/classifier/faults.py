@@ -3,10 +3,10 @@
 Both rest on a distortion's evidence, its logit less that of "pristine", at the temperature.
 
 *Thresholds.* On undistorted photographs, seen through views that are no fault, anything at all is to be named
-on at most 5 %. A distortion's threshold is the median of its evidence on them, plus a number of times the way
-from there to the 95 % quantile: far quantiles of a few hundred photographs would rest on the odd one. The
-number is the same for all distortions, and the least that does: contents of each fifth are held against
-thresholds that the other four fifths chose.
+on at most 5 %. A distortion's threshold is the median of its evidence on them, plus a number of times the
+distance from there to the 95 % quantile: far quantiles of a few hundred photographs would rest on the odd
+one. The number is the same for all distortions, and the least that does: contents of each fifth are held
+against thresholds that the other four fifths chose.
 
 *Severity.* KADID-10k's raters saw each type at five levels. The evidence that images of a type and level have
 is paired with the mean opinion of that type and level, and a never descending curve is fitted through the
