@@ -64,21 +64,26 @@ def count_votes(
         vote: that these go on with.
         output: tells people.
         total: number of photographs, for the progress bar.
-        save: handed the vote from time to time.
+        save: handed the vote from time to time, and where counting is broken off.
     """
     with output.progress("looking at photographs", total) as bar:
         bar.advance(vote.photographs)
         before, began = vote.photographs, time.monotonic()
-        for outcome in outcomes:
-            if isinstance(outcome.result, DomainLogits):
-                vote.profile.add(votes_of(outcome.result.logits))
-            else:
-                vote.failures.append(outcome.result)
-            bar.advance()
-            if total and vote.photographs - before == _FORETOLD:
-                output.note(_foretell((time.monotonic() - began) / _FORETOLD * (total - before), total))
-            if vote.photographs % _SAVE_EVERY == 0:
+        try:
+            for outcome in outcomes:
+                if isinstance(outcome.result, DomainLogits):
+                    vote.profile.add(votes_of(outcome.result.logits))
+                else:
+                    vote.failures.append(outcome.result)
+                bar.advance()
+                if total and vote.photographs - before == _FORETOLD:
+                    output.note(_foretell((time.monotonic() - began) / _FORETOLD * (total - before), total))
+                if vote.photographs % _SAVE_EVERY == 0:
+                    save(vote)
+        except BaseException:  # Ctrl-C too
+            if vote.photographs > before:
                 save(vote)
+            raise
     name_failures(vote, output)
 
 

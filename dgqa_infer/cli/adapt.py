@@ -83,6 +83,14 @@ def adapt(
             metavar="WORST:BEST", help="Ends of the ratings' scale.", show_default="least and greatest rating"
         ),
     ] = None,
+    higher_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--higher-is-better/--lower-is-better",
+            help="Whether a high number in --labels means good or bad.",
+            show_default="higher; must be given for a column called dmos",
+        ),
+    ] = None,
     finetune: Annotated[
         bool, typer.Option("--finetune", help="Let --labels change the ranking, where that helps.")
     ] = False,
@@ -100,8 +108,8 @@ def adapt(
     4 none could.
     """
     output = Output(json=json, quiet=quiet)
-    if (scale or finetune) and labels is None:
-        raise UsageError("--scale and --finetune go with --labels CSV")
+    if (scale or finetune or higher_is_better is not None) and labels is None:
+        raise UsageError("--scale, --higher-is-better, --lower-is-better and --finetune go with --labels CSV")
     if labels is not None and (len(paths) != 1 or not Path(paths[0]).is_dir()):
         raise UsageError("--labels names photographs in one folder; give that folder alone")
     with extra("export"):
@@ -115,7 +123,9 @@ def adapt(
     known = adaptation.moments_for(bundle, moments)
     rated = None
     if labels is not None:
-        rated = adaptation.rated(labels, Path(paths[0]), scale, finetune=finetune)
+        rated = adaptation.rated(
+            labels, Path(paths[0]), scale, higher_is_better=higher_is_better, finetune=finetune
+        )
     adaptation.refuse_unwritable(out)
     with DomainClassifier(bundle, device=device, batch_size=batch_size) as classifier:
         survey, vote, file = _survey(classifier, paths, out, rated, workers, output)

@@ -10,6 +10,7 @@ import typer
 
 from dgqa_infer.backends.tensorrt.engine_key import BatchProfile
 from dgqa_infer.cli._errors import ExitCode, extra
+from dgqa_infer.cli._false_alarms import warn_of_false_alarms
 from dgqa_infer.cli._options import JsonOption, QuietOption, WorkersOption, bytes_of, output_path
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.errors import BackendError, UsageError
@@ -152,6 +153,7 @@ def export(
         model = exporter.load_source(source, name, opset, network)
         if domains is not None:
             model = exporter.with_domains(model, domains)
+            warn_of_false_alarms(model.card.training["classifier"].get("report", {}), output)
         done = exporter.export(
             model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
         )

@@ -52,7 +52,7 @@ def synthesize(
         typer.Option(help="KADID-10k's dmos.csv, instead of the summary of it that is built in."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Seed of all that is random; the same seed gives the same set.")
+        int, typer.Option(min=0, help="Seed of all that is random; the same seed gives the same set.")
     ] = 0,
     short_side: Annotated[
         int | None, typer.Option(min=1, help="First shrink photographs to this short side, in pixels.")

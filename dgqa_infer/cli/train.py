@@ -11,6 +11,7 @@ import typer
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
+from dgqa_infer.cli._false_alarms import warn_of_false_alarms
 from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import OverwriteOption, QuietOption, output_path
 from dgqa_infer.cli._output import Output, Ticker
@@ -54,14 +55,29 @@ RateOption = Annotated[
 CooldownOption = Annotated[
     int, typer.Option(min=0, help="Epochs at the end over which the rate falls to nothing.")
 ]
+
+
+def _below_one(decay: float) -> float:
+    """Refuse 1, with which the average stays what it was before training."""
+    if not decay < 1:  # nan too
+        raise typer.BadParameter(f"{decay:g} is not below 1")
+    return decay
+
+
 AverageOption = Annotated[
-    float, typer.Option("--ema", min=0, max=1, help="Decay of the averaged weights that are kept; 0: none.")
+    float,
+    typer.Option(
+        "--ema",
+        min=0,
+        callback=_below_one,
+        help="Decay of the averaged weights that are kept, below 1; 0: none.",
+    ),
 ]
 TuneOption = Annotated[
     Tuned,
     typer.Option(help="What is trained: all, all but depthwise kernels (fast on a CPU), or the head alone."),
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed of order, crops and mirroring.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of order, crops and mirroring.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that make crops; 0 makes them here.")]
 
@@ -219,6 +235,7 @@ def domains(
         f"{run / 'report'}: of {len(kept):,} contents kept back, top-1 {report['top1']:.3f} over all levels, "
         f"{report['top1_levels_3_5']:.3f} over levels 3-5"
     )
+    warn_of_false_alarms(report, output)
 
 
 @train.command("moments")

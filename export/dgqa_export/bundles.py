@@ -123,7 +123,11 @@ def in_precision(card: Card, precision: str, drift: list[dict[str, Any]]) -> Car
         # What the fp32 model reached is not what this one was seen to reach.
         kept = [{**figure, "measured_in": "fp32"} for figure in kept]
     figures = (*kept, *({"kind": "drift", **row} for row in drift))
-    return replace(card, name=name, precision=precision, tolerances=tolerances, figures=figures)
+    # An export has one graph of quality: what made an int8 one beside it is not said of it.
+    training = {key: value for key, value in card.training.items() if key != "int8"}
+    return replace(
+        card, name=name, precision=precision, tolerances=tolerances, figures=figures, training=training
+    )
 
 
 def refuse_mismatch(graph: bytes, card: Card) -> None:

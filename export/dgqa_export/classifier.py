@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from dgqa_export.graphs.graph import export_domains
 from dgqa_export.graphs.packing import pack
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Card, Domains, Fault
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.official_checkpoint import import_classifier
+
+_OF_A_CLASSIFIER: Final = {"classifier", "domain_head", "domain_trunk", "explanations", "int8_classifier"}
+"""Keys of a card's training record that say how its domain classifier came about."""
 
 
 def load_classifier(file: Path) -> Checkpoint:
@@ -58,23 +60,8 @@ def with_classifier(card: Card, checkpoint: Checkpoint) -> tuple[Card, bytes]:
     }
     found = record.pop("faults", {})
     faults = {name: Fault.from_card(value, name) for name, value in found.items()}
-    # A profile is what another classifier says: it does not outlive it.
+    # A profile is what another classifier says: it does not outlive it. Nor do records of how the other was
+    # made: its held-out photographs may be those that this one was trained on.
     domains = Domains(CLASSES, float(temperature), faults=faults)
-    return replace(card, domains=domains, training={**card.training, "classifier": record}), graph
-
-
-def add_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: str | os.PathLike[str]) -> Bundle:
-    """Write a bundle again, with a domain classifier: see `with_classifier`.
-
-    Args:
-        bundle: scores quality.
-        checkpoint: of a domain classifier.
-        folder: of the new bundle; may be that of the old one.
-
-    Raises:
-        ModelError: the checkpoint does not fit.
-        OutputError: the folder cannot be written.
-    """
-    card, graph = with_classifier(bundle.card, checkpoint)
-    others = {name: bundle.graph_bytes(name) for name in bundle.card.files if name != DOMAIN_GRAPH}
-    return write_bundle(folder, {**others, DOMAIN_GRAPH: graph}, card)
+    kept = {name: value for name, value in card.training.items() if name not in _OF_A_CLASSIFIER}
+    return replace(card, domains=domains, training={**kept, "classifier": record}), graph

@@ -38,7 +38,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_training.networks import checkpoints
 
 Report: TypeAlias = Callable[[str], None]
-"""Told what is being done, in a few words."""
+"""Called with what is being done, in a few words."""
 
 LARGEST_BATCH = 32
 
@@ -136,7 +136,7 @@ def export(
         paths: photographs; None for scikit-image's samples, which do not suffice for int8.
         packed: store the fp32 graph's weights as float16.
         allow_drift: write bundles whose scores moved too far.
-        report: told what is being done.
+        report: called with what is being done.
 
     Raises:
         ModelError: a graph cannot be converted.
@@ -199,10 +199,10 @@ def _convert(
         elif precision == "fp16":
             graphs[precision] = to_fp16(source.graph)
         else:
-            way = source.card.preprocessing
+            preprocessing = source.card.preprocessing
             split = paths or photographs.Split()
-            calibration = list(split.read(split.calibration, way))
-            choosing = list(split.read(split.choosing, way))
+            calibration = list(split.read(split.calibration, preprocessing))
+            choosing = list(split.read(split.choosing, preprocessing))
             tolerance = bundles.tolerance(source.card, precision)
             found = to_int8(source.graph, calibration, choosing, tolerance, report)
             graphs[precision], trials = found.graph, found.trials
@@ -256,7 +256,7 @@ def compare(
         return verify(
             reference,
             candidates,
-            _told(_photographs(source.card, paths), report),
+            _reported(_photographs(source.card, paths), report),
             tolerances,
             reference_name=name,
             largest_batch=largest_batch,
@@ -276,7 +276,7 @@ def _photographs(card: Card, paths: photographs.Split | None) -> Iterator[Pixels
     return paths.read(paths.verification, card.preprocessing)
 
 
-def _told(seen: Iterator[Pixels], report: Report) -> Iterator[Pixels]:
+def _reported(seen: Iterator[Pixels], report: Report) -> Iterator[Pixels]:
     for number, crops in enumerate(seen, 1):
         report(f"verifying: photograph {number}")
         yield crops

@@ -43,7 +43,7 @@ class Split:
         choosing: a calibration is chosen on these.
         verification: the drift is measured on these.
         workers: number of processes that decode them; None for one a core.
-        left_out: told of each that cannot be decoded.
+        left_out: called with each that cannot be decoded.
     """
 
     calibration: tuple[Path, ...] = ()

@@ -93,3 +93,8 @@ def test_a_checkpoint_of_another_architecture_is_refused() -> None:
     checkpoint = Checkpoint("quality", "efficientnet_lite0", network.head, PREPROCESSING, tensors)
     with pytest.raises(ModelError, match="do not fit efficientnet_lite0"):
         bundles.graph_of(checkpoint, bundles.card_for(checkpoint, "x"))
+
+
+def test_an_exports_card_says_nothing_of_an_int8_graph_that_stays_behind(small_bundle: Bundle) -> None:
+    card = replace(small_bundle.card, training={"contents": 81, "int8": {"command": "x"}})
+    assert bundles.in_precision(card, "fp32", []).training == {"contents": 81}

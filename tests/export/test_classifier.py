@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from classifiers import bundle_with_classifier
 from PIL import Image
 
-from dgqa_export.classifier import add_classifier, load_classifier
+from dgqa_export import classifier
+from dgqa_export.classifier import load_classifier, with_classifier
 from dgqa_export.parts.explanations import SCORE_WEIGHTS, Seen, look_at_examples, with_explanations
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.bundle.card import Fault
@@ -55,7 +57,7 @@ def test_the_authors_checkpoint_becomes_a_bundles_classifier_with_the_same_logit
 ) -> None:
     report = {"calibration": {"temperature": 1.7}}
     checkpoint = replace(imported, training={**imported.training, "report": report})
-    joined = add_classifier(bundle, checkpoint, tmp_path / "joined")
+    joined = bundle_with_classifier(bundle, checkpoint, tmp_path / "joined")
     crops = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), dtype=np.uint8)
     with torch.no_grad():
         logits = imported.network()(torch.from_numpy(crops))["domain_logits"].numpy()
@@ -79,10 +81,10 @@ def test_a_checkpoint_of_another_task_or_size_is_refused(
     bundle: Bundle, imported: Checkpoint, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="quality, not a domain classifier"):
-        add_classifier(bundle, replace(imported, task="quality"), tmp_path / "new")
+        bundle_with_classifier(bundle, replace(imported, task="quality"), tmp_path / "new")
     large = replace(imported, preprocessing=replace(PREPROCESSING, crop=128))
     with pytest.raises(ModelError, match="for crops of 128 pixels, small has 64"):
-        add_classifier(bundle, large, tmp_path / "new")
+        bundle_with_classifier(bundle, large, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -107,7 +109,7 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
     checkpoint = Checkpoint(
         "domains", "efficientnet_lite0", head, PREPROCESSING, network.state_dict(), trained
     )
-    joined = add_classifier(bundle, checkpoint, tmp_path / "joined")
+    joined = bundle_with_classifier(bundle, checkpoint, tmp_path / "joined")
     assert joined.card.domains is not None
     assert joined.card.domains.faults["jpeg"] == Fault(3.5, (0.0, 4.0), (0.5, 3.0))
 
@@ -135,3 +137,18 @@ def test_thresholds_come_with_a_classifier_or_are_chosen_for_its_bundle(
     few = Seen(seen.held_out.where(four), seen.scores[four])
     with pytest.raises(UsageError, match="undistorted photographs of 5 contents"):
         with_explanations(joined, few, tmp_path / "few")
+
+
+def test_records_of_the_classifier_that_is_replaced_are_dropped(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "network", lambda _: None)
+    monkeypatch.setattr(classifier, "export_domains", lambda *_: b"")
+    monkeypatch.setattr(classifier, "pack", bytes)
+    records = ("classifier", "domain_head", "domain_trunk", "explanations", "int8_classifier")
+    training = {"types": [1], **{name: {"held_out": ["old.png"]} for name in records}}
+    new = {"held_out": ["new.png"]}
+    checkpoint = Checkpoint("domains", "efficientnet_lite0", Head(("blocks1",)), PREPROCESSING, {}, new)
+    card, _ = with_classifier(replace(bundle.card, training=training), checkpoint)
+    assert set(card.training) == {"types", "classifier"}
+    assert card.training["classifier"]["held_out"] == ["new.png"]

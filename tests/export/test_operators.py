@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from dgqa_export.graphs.contract import parse
 from dgqa_export.graphs.graph import export_domains, export_quality
 from dgqa_export.graphs.packing import pack
-from dgqa_export.precisions.precision import to_fp16
-from dgqa_export.precisions.quantization import quantizable, quantize, symmetric, tensors_to_quantize
+from dgqa_export.precisions.precision import float_tensors, to_fp16
+from dgqa_export.precisions.quantization import quantizable, quantize, symmetric
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.bundle.graph_memory import graph_memory
 from dgqa_training.networks.heads import DomainNetwork, Head, QualityNetwork, build_backbone
@@ -41,7 +42,7 @@ def accepted(graph: bytes) -> None:
 
 def int8(graph: bytes) -> bytes:
     """With ranges of nobody's photographs: which operators there are does not depend on them."""
-    return quantize(graph, dict.fromkeys(tensors_to_quantize(graph), (-1.0, 6.0)), quantizable(graph))
+    return quantize(graph, dict.fromkeys(float_tensors(parse(graph)), (-1.0, 6.0)), quantizable(graph))
 
 
 def test_in_every_precision(graph: bytes) -> None:

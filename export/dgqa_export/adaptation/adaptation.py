@@ -96,7 +96,7 @@ class Adapted:
             "srcc_with_the_model_before": round(self.kept, 5),
             "largest_difference_when_verified": self.drift,
             "srcc_with_your_ratings": None if self.srcc is None else round(self.srcc, 5),
-            "ratings_bent_the_ranking": bool(self.finetuned and self.finetuned.helped),
+            "ratings_changed_the_ranking": bool(self.finetuned and self.finetuned.helped),
         }
 
 
@@ -136,19 +136,27 @@ def refuse_unwritable(out: Path) -> None:
         raise OutputError(f"{out} is something that is no bundle; it is left alone")
 
 
-def rated(table: Path, folder: Path, scale: str | None, *, finetune: bool = False) -> Rated:
+def rated(
+    table: Path,
+    folder: Path,
+    scale: str | None,
+    *,
+    higher_is_better: bool | None = None,
+    finetune: bool = False,
+) -> Rated:
     """Read the user's ratings.
 
     Args:
         table: CSV with an image and a score column.
         folder: where the images are.
         scale: worst and best rating, as in "1:5"; None for the least and the greatest that there is.
+        higher_is_better: direction of the ratings, see `read_table`.
         finetune: as in `Rated`.
 
     Raises:
         UsageError: the table cannot be used, or the scale is none; says why.
     """
-    samples = read_table(table, folder)
+    samples = read_table(table, folder, higher_is_better)
     scores = samples.scores
     if scale is None:
         bounds = (float(scores.min()), float(scores.max()))
@@ -211,7 +219,7 @@ def adapt(
         "ridge": ridge,
         "moments": dict(moments.record),
         "ratings": 0 if rated is None else len(rated.ratings),
-        "ratings_bent_the_ranking": bool(fitted.finetuned and fitted.finetuned.helped),
+        "ratings_changed_the_ranking": bool(fitted.finetuned and fitted.finetuned.helped),
     }
     written = adapter.write(
         bundle,
@@ -267,14 +275,14 @@ def _fit(
         features, here = survey.features(survey.rated)
         finetuned = ratings.finetune(head, features, moments.basis, rated.ratings[here])
         head = finetuned.head
-    bent = bool(finetuned and finetuned.helped)
+    ranking_changed = bool(finetuned and finetuned.helped)
     # The ratings were fitted by means over crops, and that is what then ranks.
-    graph = adapter.graph_of(bundle, head, pooled=not bent)
+    graph = adapter.graph_of(bundle, head, pooled=not ranking_changed)
     photographs, here = survey.crops_of_rated()
     raw, given = _raw(graph, photographs), rated.ratings[here]
     calibration = ratings.calibration(raw, given, rated.bounds)
     # A ranking that the ratings changed agrees with those very ratings too well.
-    reached = finetuned.after if finetuned and bent else ratings.srcc(raw, given)
+    reached = finetuned.after if finetuned and ranking_changed else ratings.srcc(raw, given)
     return _Fitted(head, graph, calibration, reached, finetuned)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dgqa_export.bundles import describe
 from dgqa_export.graphs.head import replace_head, size
-from dgqa_export.graphs.pooling import without_pooling
+from dgqa_export.graphs.pooling import exponent_of, without_pooling
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration
 from dgqa_infer.bundle.preprocessing import FULL
@@ -25,13 +25,13 @@ def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
     """
     card = bundle.card
     plan = card.training.get("plan", {})
-    way = card.preprocessing
-    # Distorted pictures are no larger than the short side: every way of shrinking leaves them alone.
-    same = [FULL.id] if replace(way, id=FULL.id, decoded_side=None, resizer=None) == FULL else []
+    preprocessing = card.preprocessing
+    # Distorted pictures are no larger than the short side: no kind of shrinking changes them.
+    same = [FULL.id] if replace(preprocessing, id=FULL.id, decoded_side=None, resizer=None) == FULL else []
     wanted = {
         "backbone": [plan.get("backbone")],
         "stages": [list(plan.get("stages", ()))],
-        "preprocessing": [way.id, *same],
+        "preprocessing": [preprocessing.id, *same],
     }
     for name, have in wanted.items():
         if moments.record.get(name) not in have:
@@ -88,11 +88,14 @@ def write(
     """
     old = bundle.card
     plan = {**old.training.get("plan", {}), "types": list(training["types"])}
+    # The calibration is another one, there is no int8 graph, and ratings may have taken pooling out.
+    replaced = {"scale", "int8"} | ({"pooling"} if exponent_of(graph) is None else set())
+    kept = {name: value for name, value in old.training.items() if name not in replaced}
     card = replace(
         old,
         name=name,
         version="1",
-        training={**old.training, "plan": plan, **training, "adapted_from": bundle.model_id},
+        training={**kept, "plan": plan, **training, "adapted_from": bundle.model_id},
         calibration=calibration,
         domains=old.domains and replace(old.domains, profile=profile),
         figures=(),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.graphs.contract import parse
+from dgqa_export.graphs.editing import initializer
 from dgqa_export.graphs.packing import pack, unpack
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
@@ -48,7 +49,7 @@ def replace_head(graph: bytes, weights: NDArray[np.float64], bias: float) -> byt
             f"the head reads {tensor.dims[1]} features; weights for {len(weights)} do not fit it"
         )
     name = _head(model).input[2]
-    _tensor(model, name).CopyFrom(numpy_helper.from_array(np.array([bias], np.float32), name))
+    initializer(model, name).CopyFrom(numpy_helper.from_array(np.array([bias], np.float32), name))
     tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float32).reshape(1, -1, 1, 1), tensor.name))
     replaced = bytes(model.SerializeToString(deterministic=True))
     return replaced if plain == graph else pack(replaced)
@@ -94,16 +95,9 @@ def _head(model: onnx.ModelProto) -> onnx.NodeProto:
 
 
 def _weights(model: onnx.ModelProto) -> onnx.TensorProto:
-    tensor = _tensor(model, _head(model).input[1])
+    tensor = initializer(model, _head(model).input[1])
     if len(tensor.dims) != 4 or tensor.dims[0] != 1 or any(side != 1 for side in tensor.dims[2:]):
         raise ModelError(
             f"the graph has no linear head: its last convolution has weights {list(tensor.dims)}"
         )
     return tensor
-
-
-def _tensor(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    found: list[onnx.TensorProto] = [tensor for tensor in model.graph.initializer if tensor.name == name]
-    if found:
-        return found[0]
-    raise ModelError(f"the graph keeps no weights called {name}")

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.graphs.contract import parse
+from dgqa_export.graphs.editing import replace_nodes, without_unread
 from dgqa_export.graphs.packing import pack, unpack
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.errors import ModelError
@@ -91,7 +92,7 @@ def _trunk(graph: bytes) -> onnx.ModelProto:
     # top-1 on contents kept back was the same without it.
     stages.pop()
     del model.graph.output[:]
-    _drop_what_leads_nowhere(model, set(stages))
+    replace_nodes(model.graph, without_unread(model.graph.node, stages))
     model.graph.initializer.extend(
         [
             numpy_helper.from_array(np.array([2, 3], np.int64), "over_the_crop"),
@@ -117,21 +118,3 @@ def _trunk(graph: bytes) -> onnx.ModelProto:
         parts += [mean, deviation]
     model.graph.node.append(helper.make_node("Concat", parts, [STATISTICS], axis=1))
     return model
-
-
-def _drop_what_leads_nowhere(model: onnx.ModelProto, needed: set[str]) -> None:
-    """Leave out nodes and constants that none of the needed tensors depend on."""
-    kept = []
-    for node in reversed(model.graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    tensors = [
-        onnx.TensorProto.FromString(tensor.SerializeToString())
-        for tensor in model.graph.initializer
-        if tensor.name in needed
-    ]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(tensors)

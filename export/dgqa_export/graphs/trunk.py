@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from dgqa_export.graphs.contract import parse
+from dgqa_export.graphs.editing import initializer
 from dgqa_export.graphs.packing import pack, unpack
 from dgqa_infer.errors import ModelError
 from dgqa_training.classifier.statistics_head import StatisticsHead
@@ -59,9 +60,12 @@ def head_of(graph: bytes) -> StatisticsHead:
         ModelError: the graph has none.
     """
     model = parse(unpack(graph))
-    names = ("mean", "deviation", "inner", "inner_bias", "outer", "outer_bias")
+    parts = ("mean", "deviation", "inner", "inner_bias", "outer", "outer_bias")
+    names = [f"head_{part}" for part in parts]
+    if lacking := set(names) - {tensor.name for tensor in model.graph.initializer}:
+        raise ModelError(f"the graph has no {min(lacking)}: it has no statistics head in fp32")
     mean, deviation, inner, inner_bias, outer, outer_bias = (
-        _values(model, f"head_{name}").astype(np.float32) for name in names
+        _values(model, name).astype(np.float32) for name in names
     )
     return StatisticsHead(mean, deviation, inner.T, inner_bias, outer.T, outer_bias)
 
@@ -80,8 +84,8 @@ def with_trunk(graph: bytes, network: EfficientNetLite, head: StatisticsHead) ->
     model = parse(unpack(graph))
     for (conv, _), node in _pairs(network.folded(), model):
         assert conv.bias is not None
-        for name, values in zip(node.input[1:3], (conv.weight, conv.bias), strict=True):
-            _replace(model, name, values.detach().numpy())
+        for name, weights in zip(node.input[1:3], (conv.weight, conv.bias), strict=True):
+            _replace(model, name, weights.detach().numpy())
     constants = {
         "mean": head.mean,
         "deviation": head.deviation,
@@ -110,18 +114,11 @@ def _pairs(
 
 
 def _values(model: onnx.ModelProto, name: str) -> NDArray[np.float32]:
-    return np.array(numpy_helper.to_array(_tensor(model, name)))
+    return np.array(numpy_helper.to_array(initializer(model, name)))
 
 
 def _replace(model: onnx.ModelProto, name: str, values: NDArray[np.float32]) -> None:
-    tensor = _tensor(model, name)
+    tensor = initializer(model, name)
     if list(tensor.dims) != list(values.shape):
         raise ModelError(f"the graph's {name} is {list(tensor.dims)}, not {list(values.shape)}")
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
-
-
-def _tensor(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    for tensor in model.graph.initializer:
-        if tensor.name == name:
-            return tensor
-    raise ModelError(f"the classifier's graph has no {name}: it has no statistics head in fp32")

@@ -6,6 +6,7 @@ python -m dgqa_export.parts.domain_head BUNDLE PRISTINE OUT
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,8 +84,10 @@ def retrain_head(
         training={**bundle.card.training, "domain_head": head},
     )
     graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {DOMAIN_GRAPH: graph}
-    written = write_bundle(folder, graphs, card)
-    return with_explanations(written, look_at_examples(written, kept), folder)
+    # The folder may hold the only good bundle: it is replaced when all has been chosen.
+    with tempfile.TemporaryDirectory() as temporary:
+        draft = write_bundle(Path(temporary, "draft"), graphs, card)
+        return with_explanations(draft, look_at_examples(draft, kept), folder)
 
 
 def take(

@@ -7,7 +7,7 @@ the score, and perhaps on fewer crops.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,9 +23,10 @@ from dgqa_infer.bundle.card import Fault
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_infer.domains.explainer import mean_logits
 from dgqa_infer.domains.explanation import with_score
+from dgqa_infer.errors import UsageError
 from dgqa_infer.images.crops import crops
 from dgqa_training.classifier.examples import examples
-from dgqa_training.classifier.faults import choose
+from dgqa_training.classifier.faults import FALSE_ALARMS, choose
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.classifier.temperature import fit_temperature
 
@@ -65,20 +66,20 @@ def look_at_examples(
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.
     """
-    domains, way = bundle.card.domains, bundle.card.preprocessing
+    domains, preprocessing = bundle.card.domains, bundle.card.preprocessing
     require_kadid(domains, bundle.card.name)
     assert domains is not None
-    images = examples(contents, way)
+    images = examples(contents, preprocessing)
     logits, raws, facts = [], [], []
     with (
         OnnxRuntimeBackend(bundle.graph_bytes(QUALITY_GRAPH)) as quality,
         OnnxRuntimeBackend(bundle.graph_bytes(DOMAIN_GRAPH)) as classifier,
     ):
         while some := list(islice(images, _BATCH)):
-            stack = np.concatenate([crops(each.pixels, way)[0] for each in some])
-            logits.append(mean_logits(classifier, stack, way.grid, domains))
-            found = infer_photographs(quality, stack, way.grid)["quality"]
-            raws.append(found.reshape(len(some), way.grid).mean(axis=1, dtype=np.float64))
+            stack = np.concatenate([crops(each.pixels, preprocessing)[0] for each in some])
+            logits.append(mean_logits(classifier, stack, preprocessing.grid, domains))
+            found = infer_photographs(quality, stack, preprocessing.grid)["quality"]
+            raws.append(found.reshape(len(some), preprocessing.grid).mean(axis=1, dtype=np.float64))
             facts += [(each.content, each.type, each.level) for each in some]
             advance(len(some))
     places, types, levels = np.array(facts, np.int64).T
@@ -102,14 +103,21 @@ def with_explanations(
 
     Raises:
         ModelError: the bundle has no domain classifier, or one with other classes.
-        UsageError: the examples are of fewer than five contents.
+        UsageError: the examples are of fewer than five contents, or of so few that no thresholds keep false
+            alarms within the limit.
         OutputError: the folder cannot be written.
     """
     domains = bundle.card.domains
     require_kadid(domains, bundle.card.name)
     assert domains is not None
-    ways = [_chosen(seen, weight) for weight in score_weights]
-    temperature, faults, record = max(ways, key=lambda way: way[2]["named_on_contents_left_out"])
+    candidates = [_chosen(seen, weight) for weight in score_weights]
+    temperature, faults, record = max(candidates, key=lambda each: _preference(each[2]))
+    if not record["within_limit"]:
+        raise UsageError(
+            f"no thresholds keep false alarms within {FALSE_ALARMS:.0%}: with the best something is named on "
+            f"{record['false_alarms_on_contents_left_out']:.1%} of undistorted images; choose them on more "
+            f"photographs than {record['contents']}"
+        )
     card = replace(
         bundle.card,
         domains=replace(
@@ -120,10 +128,15 @@ def with_explanations(
         ),
         training={
             **bundle.card.training,
-            "explanations": {**record, "tried": [tried for _, _, tried in ways]},
+            "explanations": {**record, "tried": [tried for _, _, tried in candidates]},
         },
     )
     return write_bundle(folder, {name: bundle.graph_bytes(name) for name in card.files}, card)
+
+
+def _preference(record: Mapping[str, Any]) -> tuple[bool, float]:
+    """By which thresholds are compared: a limit that is kept counts more than any share that is named."""
+    return record["within_limit"], record["named_on_contents_left_out"]
 
 
 def _chosen(seen: Seen, weight: float) -> tuple[float, dict[str, Fault], dict[str, Any]]:

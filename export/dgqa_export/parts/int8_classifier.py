@@ -10,10 +10,11 @@ temperature and thresholds are then chosen anew on the latter. How much a low sc
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,9 +24,10 @@ from dgqa_export.precisions.int8 import to_int8
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import require_kadid
+from dgqa_infer.errors import ModelError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
-from dgqa_infer.inputs.formats import EXTENSIONS
+from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training.classifier.examples import examples
 
 TOLERANCE: Final = 0.25
@@ -46,7 +48,8 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
         folder: of the new bundle; may be that of the old one.
 
     Raises:
-        ModelError: the bundle has no domain classifier, one with other classes, or one that int8 changes.
+        ModelError: the bundle has no domain classifier, one with other classes, one whose training kept back
+            no photographs, or one that int8 changes.
         UsageError: there are too few photographs.
         ImageError: a photograph cannot be read.
         OutputError: the folder cannot be written.
@@ -55,9 +58,8 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     assert bundle.card.domains is not None
     weight = bundle.card.domains.score_weight
     training = bundle.card.training
-    held_out = training.get("domain_head", training["classifier"])["held_out"]
-    known = sorted(path for path in pristine.glob("*") if path.suffix.lower() in EXTENSIONS)
-    trained_on = [path for path in known if path.name not in held_out]
+    held_out = _held_out(training, bundle.card.name)
+    trained_on = [path for path in photographs_in(pristine) if path.name not in held_out]
     contents = [trained_on[place] for place in np.random.default_rng(_SEED).permutation(len(trained_on))]
     views = list(_views(contents[:SEEN], bundle.card.preprocessing))
     found = to_int8(
@@ -67,9 +69,23 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     graphs[DOMAIN_GRAPH] = pack(found.graph)
     record = {"contents": SEEN, "left_out": len(found.left_out), "trials": [t.row() for t in found.trials]}
     card = replace(bundle.card, training={**training, "int8_classifier": record})
-    written = write_bundle(folder, graphs, card)
     kept = [pristine / name for name in held_out]
-    return with_explanations(written, look_at_examples(written, kept), folder, (weight,))
+    # The folder may hold the only good bundle: it is replaced when all has been chosen.
+    with tempfile.TemporaryDirectory() as temporary:
+        draft = write_bundle(Path(temporary, "draft"), graphs, card)
+        return with_explanations(draft, look_at_examples(draft, kept), folder, (weight,))
+
+
+def _held_out(training: Mapping[str, Any], name: str) -> list[str]:
+    """Names of the photographs that neither the classifier's head nor its network was trained on.
+
+    Raises:
+        ModelError: the training record of the bundle called `name` has none.
+    """
+    for part in ("domain_head", "classifier"):
+        if names := training.get(part, {}).get("held_out"):
+            return list(names)
+    raise ModelError(f"{name}: its card names no photographs that the classifier's training kept back")
 
 
 def _views(contents: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from dgqa_export.bundles import describe
 from dgqa_export.graphs.pooling import with_pooling
-from dgqa_export.parts.quality_head import scale_on
+from dgqa_export.parts.quality_head import rescaled
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.card import Calibration
 
@@ -27,7 +27,7 @@ def pool(bundle: Bundle, photographs: Path, folder: Path, exponent: float, versi
     Args:
         bundle: in fp32, with a scale of percentiles of the same photographs.
         photographs: folder of ordinary photographs: half of them score below 50, a tenth above 90.
-        folder: of the new bundle.
+        folder: of the new bundle; may be that of the old one.
         exponent: see `dgqa_export.graphs.pooling`.
         version: of the new bundle.
 
@@ -37,16 +37,15 @@ def pool(bundle: Bundle, photographs: Path, folder: Path, exponent: float, versi
     """
     old = bundle.card
     training = {**old.training, "pooling": {"exponent": exponent}}
-    training.pop("scale", None)
-    card = replace(old, version=version, training=training, figures=())
-    graphs = {name: bundle.graph_bytes(name) for name in old.files if name == DOMAIN_GRAPH}
-    graphs[QUALITY_GRAPH] = describe(with_pooling(bundle.graph_bytes(QUALITY_GRAPH), exponent), card)
-    scale = scale_on(write_bundle(folder, graphs, card), photographs)
-    training["scale"] = {**scale.as_card(), "photographs": len(list(photographs.iterdir()))}
-    spread = _middle(scale) / _middle(old.calibration)
+    for replaced in ("scale", "int8"):  # the int8 graph has the old pooling, and is left out
+        training.pop(replaced, None)
+    graph = with_pooling(bundle.graph_bytes(QUALITY_GRAPH), exponent)
+    card = rescaled(replace(old, version=version, training=training, figures=()), graph, photographs)
+    spread = _middle(card.calibration) / _middle(old.calibration)
     smaller = {name: float(f"{old.tolerances[name] * spread:.1g}") for name in ("fp16", "int8")}
-    card = replace(card, calibration=scale, training=training, tolerances={**old.tolerances, **smaller})
-    return write_bundle(folder, graphs, card)
+    card = replace(card, tolerances={**old.tolerances, **smaller})
+    others = {name: bundle.graph_bytes(name) for name in old.files if name == DOMAIN_GRAPH}
+    return write_bundle(folder, {**others, QUALITY_GRAPH: describe(graph, card)}, card)
 
 
 def _middle(scale: Calibration) -> float:

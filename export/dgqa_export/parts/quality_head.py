@@ -10,6 +10,7 @@ target is 0. No rating of any photograph is read.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from dgqa_export.bundles import describe
 from dgqa_export.graphs.head import replace_head
 from dgqa_infer import Failure, Scorer
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.bundle.card import Calibration
+from dgqa_infer.bundle.card import Card
 from dgqa_infer.errors import UsageError
 from dgqa_training.adaptation.moments import LinearHead
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
@@ -48,11 +49,12 @@ def fit(table: FeatureTable, types: Sequence[int], ridge: float) -> LinearHead:
     if set(types) - set(table.types.tolist()):
         raise UsageError(f"the features are not of all of the types {', '.join(map(str, types))}")
     kinds, levels = table.types[rows], table.levels[rows]
+    features = table.features[rows]
     labels = np.where(kinds == PRISTINE, PRISTINE_LABEL, kadid_mean()[kinds - 1, levels - 1])
     sums = RidgeSums(table.features.shape[1])
     for start in range(0, len(labels), 4096):
         part = slice(start, start + 4096)
-        sums.add(table.features[rows][part].astype(np.float64), labels[part])
+        sums.add(features[part].astype(np.float64), labels[part])
     differences = table.differences if table.differences is not None else np.zeros((0, 0, sums.channels))
     for changes in differences:
         sums.add_differences(changes.astype(np.float64))
@@ -68,7 +70,7 @@ def rebuild(
         bundle: in fp32, whose head reads the table's features.
         table: see `fit`.
         photographs: folder of ordinary photographs: half of them score below 50, a tenth above 90.
-        folder: of the new bundle.
+        folder: of the new bundle; may be that of the old one.
         types: 1–25.
         ridge: see `fit`.
 
@@ -88,24 +90,35 @@ def rebuild(
         "consistency": views,
         "software": software(),
     }
-    training.pop("scale", None)
+    for replaced in ("scale", "int8"):  # the int8 graph has the old head, and is left out
+        training.pop(replaced, None)
     card = replace(old, training=training, figures=())
-    graphs = {name: bundle.graph_bytes(name) for name in old.files if name == DOMAIN_GRAPH}
-    graphs[QUALITY_GRAPH] = describe(
-        replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias), card
-    )
-    unscaled = write_bundle(folder, graphs, card)
-    scale = scale_on(unscaled, photographs)
-    training["scale"] = {**scale.as_card(), "photographs": len(list(photographs.iterdir()))}
-    return write_bundle(folder, graphs, replace(card, calibration=scale, training=training))
+    graph = replace_head(bundle.graph_bytes(QUALITY_GRAPH), head.weights, head.bias)
+    others = {name: bundle.graph_bytes(name) for name in old.files if name == DOMAIN_GRAPH}
+    card = rescaled(card, graph, photographs)
+    return write_bundle(folder, {**others, QUALITY_GRAPH: describe(graph, card)}, card)
 
 
-def scale_on(bundle: Bundle, photographs: Path) -> Calibration:
-    """The scale by which a bundle's scores are percentiles of photographs."""
-    with Scorer(bundle, device="cpu") as scorer:
-        results = list(scorer.score_files([photographs]))
+def rescaled(card: Card, graph: bytes, photographs: Path) -> Card:
+    """The card with a scale by which the graph's scores are percentiles of photographs, and its record.
+
+    Args:
+        card: of a bundle in fp32.
+        graph: of quality.
+        photographs: folder of ordinary photographs; those that cannot be read are left out.
+
+    Raises:
+        UsageError: too few photographs can be scored.
+    """
+    plain = replace(card, domains=None)
+    with tempfile.TemporaryDirectory() as temporary:
+        draft = write_bundle(Path(temporary, "draft"), {QUALITY_GRAPH: describe(graph, plain)}, plain)
+        with Scorer(draft, device="cpu") as scorer:
+            results = list(scorer.score_files([photographs]))
     raw: NDArray[np.float64] = np.array([each.raw for each in results if not isinstance(each, Failure)])
-    return percentiles(raw)
+    scale = percentiles(raw)
+    record = {**scale.as_card(), "photographs": len(raw)}
+    return replace(card, calibration=scale, training={**card.training, "scale": record})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

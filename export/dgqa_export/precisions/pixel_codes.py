@@ -7,7 +7,6 @@ division of whole crops than for any convolution of an int8 graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,17 +99,6 @@ def normalised_again(model: onnx.ModelProto) -> list[onnx.NodeProto] | None:
             node.input[:] = [f"{name}_normalised", name + _SCALE, name + _ZERO]
         nodes.append(node)
     return nodes if len(nodes) > len(model.graph.node) else None
-
-
-def without_unread(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that something reads."""
-    kept: list[onnx.NodeProto] = []
-    read = set(outputs)
-    for node in reversed(nodes):
-        if read.intersection(node.output):
-            kept.append(node)
-            read.update(node.input)
-    return kept[::-1]
 
 
 def _single(constants: dict[str, NDArray[np.generic]], name: str) -> float | None:

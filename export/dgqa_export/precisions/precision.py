@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.graphs.contract import check, parse
+from dgqa_export.graphs.editing import replace_nodes
 from dgqa_export.graphs.packing import unpack
 from dgqa_infer.errors import ModelError
 
@@ -143,18 +144,6 @@ def _cast_at_borders(graph: onnx.GraphProto, region: list[onnx.NodeProto], float
             for each in (node, *(casts[name] for name in node.output if name in casts))
         ],
     )
-
-
-def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    """Give the graph these nodes, its own among them, and drop the weights that none of them reads."""
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-    read = {name for node in copies for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    del graph.value_info[:]  # types and shapes of before
 
 
 def _cast(source: str, target: str, to: int) -> onnx.NodeProto:

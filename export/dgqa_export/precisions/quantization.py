@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from dgqa_export.graphs.contract import check, parse
+from dgqa_export.graphs.editing import replace_nodes, without_unread
 from dgqa_export.precisions import pixel_codes
-from dgqa_export.precisions.precision import convertible, float_tensors, replace_nodes
+from dgqa_export.precisions.precision import convertible, float_tensors
 from dgqa_export.precisions.rounding import Rounded, round_weights
 from dgqa_infer.errors import ModelError
 
@@ -90,17 +91,10 @@ def quantize(
             elif name in tensors:
                 ordered.extend(_quantize_tensor(model.graph, name, *ranges[name]))
     outputs = [value.name for value in model.graph.output]
-    replace_nodes(model.graph, pixel_codes.without_unread(ordered, outputs))
+    replace_nodes(model.graph, without_unread(ordered, outputs))
     quantized = bytes(model.SerializeToString(deterministic=True))
     check(quantized)
     return quantized
-
-
-def tensors_to_quantize(graph: bytes) -> tuple[str, ...]:
-    """The tensors whose ranges `quantize` needs if every quantizable node is chosen."""
-    model = parse(graph)
-    region = {node.output[0] for node in convertible(model)}
-    return tuple(_tensors_to_quantize(model, region, quantizable(graph)))
 
 
 def symmetric(graph: bytes) -> bytes:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from classifiers import bundle_with_classifier
 from PIL import Image
 
-from dgqa_export.classifier import add_classifier
 from dgqa_export.graphs.trunk import trunk_of
 from dgqa_export.parts.domain_head import retrain_head
 from dgqa_export.parts.domain_trunk import CONFIG, train_further
@@ -53,7 +53,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, small_bundle: Bundle) -> Bun
     way = small_bundle.card.preprocessing
     facts = {"backbone": "efficientnet_lite0", "held_out": []}
     trained = Checkpoint("domains", "efficientnet_lite0", network.head, way, network.state_dict(), facts)
-    return add_classifier(small_bundle, trained, tmp_path_factory.mktemp("bundles") / "plain")
+    return bundle_with_classifier(small_bundle, trained, tmp_path_factory.mktemp("bundles") / "plain")
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from classifiers import bundle_with_classifier
 from PIL import Image
 
-from dgqa_export.classifier import add_classifier
 from dgqa_export.graphs.contract import parse
 from dgqa_export.parts.int8_classifier import SEEN, TOLERANCE, with_int8_classifier
 from dgqa_export.precisions.precision import precision_of
@@ -48,7 +48,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, small_bundle: Bundle) -> Bu
     way = small_bundle.card.preprocessing
     held_out = {"held_out": [f"{number:02}.png" for number in range(HELD_OUT)]}
     trained = Checkpoint("domains", "efficientnet_lite0", head, way, network.state_dict(), held_out)
-    return add_classifier(small_bundle, trained, tmp_path_factory.mktemp("bundles") / "joined")
+    return bundle_with_classifier(small_bundle, trained, tmp_path_factory.mktemp("bundles") / "joined")
 
 
 @pytest.fixture(scope="module")

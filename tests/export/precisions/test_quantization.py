@@ -14,7 +14,7 @@ from dgqa_export.graphs.contract import check, parse
 from dgqa_export.precisions import quantization
 from dgqa_export.precisions.calibration import METHODS, calibrate
 from dgqa_export.precisions.precision import precision_of
-from dgqa_export.precisions.quantization import Ranges, quantizable, quantize, symmetric, tensors_to_quantize
+from dgqa_export.precisions.quantization import Ranges, quantizable, quantize, symmetric
 from dgqa_infer.backends import onnx_runtime
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.errors import ModelError
@@ -166,9 +166,10 @@ def test_a_graph_in_int8_is_not_quantized_again(int8_graph: bytes) -> None:
         quantizable(int8_graph)
 
 
-def test_a_missing_range_is_named(small_graph: bytes, ranges: Ranges) -> None:
+def test_a_missing_range_is_named(small_graph: bytes, int8_graph: bytes, ranges: Ranges) -> None:
     nodes = quantizable(small_graph)
-    wanted = tensors_to_quantize(small_graph)[-1]
+    quantized = [node.input[0] for node in parse(int8_graph).graph.node if node.op_type == "QuantizeLinear"]
+    wanted = quantized[-1]
     lacking = {name: ends for name, ends in ranges.items() if name != wanted}
     with pytest.raises(ModelError, match=rf"no range for \['{wanted}'\]"):
         quantize(small_graph, lacking, nodes)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from dgqa_infer.bundle.card import Domains
+from dgqa_infer.bundle.card import Domains, Fault
 from dgqa_infer.domains.classes import CLASSES
 from dgqa_infer.domains.explanation import explain
 from dgqa_infer.errors import UsageError
-from dgqa_training.classifier.faults import choose, named, severity_knots, thresholds_of
+from dgqa_training.classifier.faults import choose, named, severity_knots
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.labels.kadid_scores import built_in
 
@@ -27,6 +28,11 @@ def seen(contents: int = 40, views: int = 10, strength: float = 3.0, seed: int =
     distorted = kinds > 0
     logits[distorted, kinds[distorted]] += 4 + strength * levels[distorted]
     return HeldOut(logits, kinds, levels, places)
+
+
+def thresholds_of(faults: dict[str, Fault]) -> NDArray[np.float64]:
+    """In the order of the types, float64 [25]."""
+    return np.array([faults[name].threshold for name in CLASSES[1:]])
 
 
 def test_at_most_a_twentieth_of_undistorted_photographs_is_blamed_for_anything() -> None:
@@ -91,3 +97,13 @@ def test_too_little_to_choose_by_is_refused() -> None:
     found = seen()
     with pytest.raises(UsageError, match="each of the 25 types"):
         choose(found.where(found.classes != 7), 1.0)
+
+
+def test_a_limit_of_false_alarms_that_no_thresholds_keep_is_recorded_as_not_met() -> None:
+    found = seen(contents=5, views=2)
+    _, kept = choose(seen(), 1.0)
+    _, missed = choose(found, 1.0, alarms=-1.0)
+
+    assert kept["within_limit"] is True
+    assert missed["within_limit"] is False
+    assert missed["margin"] == 5.0

@@ -3,10 +3,10 @@
 Both rest on a distortion's evidence, its logit less that of "pristine", at the temperature.
 
 *Thresholds.* On undistorted photographs, seen through views that are no fault, anything at all is to be named
-on at most 5 %. A distortion's threshold is the median of its evidence on them, plus a number of times the way
-from there to the 95 % quantile: far quantiles of a few hundred photographs would rest on the odd one. The
-number is the same for all distortions, and the least that does: contents of each fifth are held against
-thresholds that the other four fifths chose.
+on at most 5 %. A distortion's threshold is the median of its evidence on them, plus a number of times the
+distance from there to the 95 % quantile: far quantiles of a few hundred photographs would rest on the odd
+one. The number is the same for all distortions, and the least that does: contents of each fifth are held
+against thresholds that the other four fifths chose.
 
 *Severity.* KADID-10k's raters saw each type at five levels. The evidence that images of a type and level have
 is paired with the mean opinion of that type and level, and a never descending curve is fitted through the
@@ -15,7 +15,6 @@ pairs (isotonic regression).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -57,7 +56,8 @@ def choose(
         alarms: share of undistorted photographs of which anything may be named.
 
     Returns:
-        Class → what the card says of it, as `Domains.faults`; and how it was chosen, JSON-able.
+        Class → what the card says of it, as `Domains.faults`; and how it was chosen, JSON-able. Where no
+        margin is wide enough, thresholds are those of the widest, and the record's `within_limit` is False.
 
     Raises:
         UsageError: some type, or undistorted photographs of at least five contents, are missing.
@@ -69,7 +69,7 @@ def choose(
             f"thresholds need undistorted photographs of {_FOLDS} contents, and each of the 25 types"
         )
     found = evidence(seen.logits, temperature)
-    margin, crossed, hit = _margin(seen, temperature, alarms)
+    margin, false_alarms, hits = _margin(seen, temperature, alarms)
     thresholds = _thresholds(found[pristine], margin)
     faults = {}
     for kind, name in enumerate(CLASSES[1:], 1):
@@ -80,8 +80,9 @@ def choose(
         "undistorted": int(pristine.sum()),
         "contents": len(contents),
         "margin": margin,
-        "false_alarms_on_contents_left_out": round(crossed, 4),
-        "named_on_contents_left_out": round(hit, 4),
+        "false_alarms_on_contents_left_out": round(false_alarms, 4),
+        "within_limit": false_alarms <= alarms,
+        "named_on_contents_left_out": round(hits, 4),
     }
     return faults, record
 
@@ -137,13 +138,17 @@ def _thresholds(found: NDArray[np.float64], margin: float) -> NDArray[np.float64
 
 
 def _margin(seen: HeldOut, temperature: float, alarms: float) -> tuple[float, float, float]:
-    """The least margin with no more false alarms on contents left out; its false alarms and hits there."""
-    margin, crossed, hit = 0.0, 1.0, 1.0
+    """The least margin with no more false alarms on contents left out, or else the largest of all.
+
+    Returns:
+        The margin, and on contents left out its shares of false alarms and of hits.
+    """
+    margin, false_alarms, hits = 0.0, 1.0, 1.0
     for margin in _MARGINS:
-        crossed, hit = _left_out(seen, temperature, margin)
-        if crossed <= alarms:
+        false_alarms, hits = _left_out(seen, temperature, margin)
+        if false_alarms <= alarms:
             break
-    return margin, crossed, hit
+    return margin, false_alarms, hits
 
 
 def _left_out(seen: HeldOut, temperature: float, margin: float) -> tuple[float, float]:
@@ -152,16 +157,11 @@ def _left_out(seen: HeldOut, temperature: float, margin: float) -> tuple[float, 
     """
     found = evidence(seen.logits, temperature)
     fold = np.unique(seen.contents, return_inverse=True)[1] % _FOLDS
-    told = np.zeros(found.shape, bool)
+    called = np.zeros(found.shape, bool)
     for left in range(_FOLDS):
         here = fold == left
         limits = _thresholds(found[~here & (seen.classes == PRISTINE)], margin)
-        told[here] = named(seen.logits[here], temperature, limits)
+        called[here] = named(seen.logits[here], temperature, limits)
     strong = (seen.levels >= STRONG) & ~seen.identities
-    crossed = told[seen.classes == PRISTINE].any(axis=1).mean()
-    return float(crossed), float(told[strong, seen.classes[strong] - 1].mean())
-
-
-def thresholds_of(faults: Mapping[str, Fault]) -> NDArray[np.float64]:
-    """The thresholds in the order of the classes, float64 [25]."""
-    return np.array([faults[name].threshold for name in CLASSES[1:]])
+    false_alarms = called[seen.classes == PRISTINE].any(axis=1).mean()
+    return float(false_alarms), float(called[strong, seen.classes[strong] - 1].mean())

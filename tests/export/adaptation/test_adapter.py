@@ -1,0 +1,33 @@
+"""What the card of an adapted bundle keeps of the one that it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dgqa_export.adaptation import adapter
+from dgqa_export.graphs.pooling import with_pooling
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
+
+OLD = {"contents": 81, "scale": {"raw": [0]}, "int8": {"command": "x"}, "pooling": {"exponent": 0.8}}
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_records_of_the_old_scale_int8_graph_and_pooling_go_with_what_they_describe(
+    small_bundle: Bundle, tmp_path: Path, pooled: bool
+) -> None:
+    graph = small_bundle.graph_bytes(QUALITY_GRAPH)
+    old = replace(small_bundle, card=replace(small_bundle.card, training=OLD))
+    written = adapter.write(
+        old,
+        with_pooling(graph, 0.8) if pooled else graph,
+        tmp_path / "mine",
+        name="mine",
+        training={"types": [1]},
+        profile={},
+        calibration=small_bundle.card.calibration,
+    )
+    own = {"plan", "types", "adapted_from"}
+    assert set(written.card.training) == {"contents", *own} | ({"pooling"} if pooled else set())
