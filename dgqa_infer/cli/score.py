@@ -149,8 +149,7 @@ def score(
     sharp face before a blurred background has a high one.
 
     Exit codes: 0 all scored and the gate passed, 1 gate failed, 2 usage, 3 some failed, 4 nothing scored,
-    70 an internal error (please report it), 130 interrupted, 141 the pipe was closed. Rows are valid in
-    every case.
+    70 an internal error, 130 interrupted, 141 the pipe was closed. Rows are valid in every case.
     """
     out = Output(quiet=quiet)
     if junit is not None and gate is None:

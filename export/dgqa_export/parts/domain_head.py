@@ -6,9 +6,7 @@ python -m dgqa_export.parts.domain_head BUNDLE PRISTINE OUT
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgqa_export.graphs.statistics_head import STATISTICS, replace_domain_head, with_statistics
-from dgqa_export.parts.explanations import look_at_examples, with_explanations
+from dgqa_export.parts.explanations import replace_domain_graph
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_training.classifier.material import crops, split
 from dgqa_training.classifier.statistics_head import StatisticsRecipe, fit
@@ -77,17 +75,7 @@ def retrain_head(
         "held_out": [path.name for path in kept],
         "software": software(),
     }
-    # A profile is what another classifier says: it does not outlive it.
-    card = replace(
-        bundle.card,
-        domains=replace(domains, faults={}, profile={}),
-        training={**bundle.card.training, "domain_head": head},
-    )
-    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {DOMAIN_GRAPH: graph}
-    # The folder may hold the only good bundle: it is replaced when all has been chosen.
-    with tempfile.TemporaryDirectory() as temporary:
-        draft = write_bundle(Path(temporary, "draft"), graphs, card)
-        return with_explanations(draft, look_at_examples(draft, kept), folder)
+    return replace_domain_graph(bundle, graph, {"domain_head": head}, kept, folder)
 
 
 def take(

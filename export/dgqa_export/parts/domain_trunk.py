@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from dgqa_export.graphs.trunk import head_of, trunk_of, with_trunk
 from dgqa_export.parts.domain_head import HELD_OUT, PRIOR
-from dgqa_export.parts.explanations import look_at_examples, with_explanations
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
+from dgqa_export.parts.explanations import replace_domain_graph
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_infer.errors import UsageError
 from dgqa_training.classifier.material import crops, split
@@ -57,13 +56,11 @@ def train_further(
             another run.
         OutputError: the folder cannot be written.
     """
-    domains, preprocessing = bundle.card.domains, bundle.card.preprocessing
-    require_kadid(domains, bundle.card.name)
-    assert domains is not None
+    require_kadid(bundle.card.domains, bundle.card.name)
+    preprocessing = bundle.card.preprocessing
     graph = bundle.graph_bytes(DOMAIN_GRAPH)
-    head = head_of(graph)
-    trunk = trunk_of(graph, bundle.card.training["classifier"]["backbone"])
-    network = StatisticsNetwork(trunk, head, config.dropout)
+    head, backbone = head_of(graph), bundle.card.training["classifier"]["backbone"]
+    network = StatisticsNetwork(trunk_of(graph, backbone), head, config.dropout)
     seed = config.recipe.seed
     references, kept = split(source, HELD_OUT, seed)
     if [path.name for path in kept] != bundle.card.training["domain_head"]["held_out"]:
@@ -81,23 +78,15 @@ def train_further(
         seed=seed,
         workers=workers,
     )
-    start = bundle.card.files[DOMAIN_GRAPH].sha256
-    facts = {"contents": len(references), "crops": len(made), "prior": PRIOR, "start": start}
+    facts: dict[str, Any] = {"contents": len(references), "crops": len(made), "prior": PRIOR}
+    facts |= {"start": bundle.card.files[DOMAIN_GRAPH].sha256}
     train_trunk(
         network, made, config, run, facts, device=device, observe=lambda progress: _tell(progress, report)
     )
     graph = with_trunk(graph, cast(EfficientNetLite, network.backbone), network.head())
     record = {**config.record(), **facts, "software": software()}
-    # A profile is what another classifier says: it does not outlive it.
-    card = replace(
-        bundle.card,
-        domains=replace(domains, faults={}, profile={}),
-        training={**bundle.card.training, "domain_trunk": record},
-    )
-    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {DOMAIN_GRAPH: graph}
-    written = write_bundle(folder, graphs, card)
     report("choosing temperature and thresholds on the photographs that were kept back")
-    return with_explanations(written, look_at_examples(written, kept), folder)
+    return replace_domain_graph(bundle, graph, {"domain_trunk": record}, kept, folder)
 
 
 def _tell(progress: Progress, report: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ the score, and perhaps on fewer crops.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -85,6 +86,35 @@ def look_at_examples(
     places, types, levels = np.array(facts, np.int64).T
     scores = np.array([bundle.card.calibration(raw) for raw in np.concatenate(raws).tolist()])
     return Seen(HeldOut(np.concatenate(logits), types, levels, places), scores)
+
+
+def replace_domain_graph(
+    bundle: Bundle, graph: bytes, record: dict[str, Any], kept: Sequence[Path], folder: Path
+) -> Bundle:
+    """Write a bundle again, with another classifier and the explanations that rest on it.
+
+    Args:
+        bundle: with a domain classifier.
+        graph: of the other one, in fp32.
+        record: of how it was trained, for the card's `training`.
+        kept: pristine photographs that it was not trained on.
+        folder: of the new bundle; may be that of the old one, which is replaced when all has been chosen.
+
+    Raises:
+        UsageError: too few photographs, see `with_explanations`.
+        OutputError: the folder cannot be written.
+    """
+    assert bundle.card.domains is not None
+    # A profile is what another classifier says: it does not outlive it.
+    card = replace(
+        bundle.card,
+        domains=replace(bundle.card.domains, faults={}, profile={}),
+        training={**bundle.card.training, **record},
+    )
+    graphs = {name: bundle.graph_bytes(name) for name in bundle.card.files} | {DOMAIN_GRAPH: graph}
+    with tempfile.TemporaryDirectory() as temporary:
+        draft = write_bundle(Path(temporary, "draft"), graphs, card)
+        return with_explanations(draft, look_at_examples(draft, kept), folder)
 
 
 def with_explanations(

@@ -107,11 +107,8 @@ def train(
     references, kept = split(source, config.held_out, config.recipe.seed)
     torch.manual_seed(config.recipe.seed)
     network = DomainNetwork(pretrained_backbone(config.backbone, weights), Head(STAGES[config.backbone]))
-    facts = {
-        "contents": len(references),
-        "names_digest": digest_of_names(references),
-        "held_out": [path.name for path in kept],
-    }
+    facts = {"contents": len(references), "names_digest": digest_of_names(references)}
+    facts |= {"held_out": [path.name for path in kept]}
     images = crops(
         source, references, config.preprocessing, config.crop, prior=config.prior, views=config.views
     )
