@@ -83,7 +83,9 @@ def train_further(
     train_trunk(
         network, made, config, run, facts, device=device, observe=lambda progress: _tell(progress, report)
     )
-    graph = with_trunk(graph, cast(EfficientNetLite, network.backbone), network.head())
+    head = network.head()
+    head.outer_bias[0] += config.pristine
+    graph = with_trunk(graph, cast(EfficientNetLite, network.backbone), head)
     record = {**config.record(), **facts, "software": software()}
     report("choosing temperature and thresholds on the photographs that were kept back")
     return replace_domain_graph(bundle, graph, {"domain_trunk": record}, kept, folder)

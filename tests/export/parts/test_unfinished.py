@@ -11,7 +11,7 @@ import pytest
 from classifiers import classifying_bundle, colour_classifier
 from PIL import Image
 
-from dgqa_export.parts import domain_head, int8_classifier
+from dgqa_export.parts import domain_head, explanations, int8_classifier
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.errors import ModelError, UsageError
 
@@ -39,7 +39,7 @@ def test_a_domain_head_without_thresholds_replaces_nothing(
     monkeypatch.setattr(domain_head, "take", lambda *_: (np.zeros((2, 3)), np.zeros(2, np.int64)))
     monkeypatch.setattr(domain_head, "fit", lambda *_: None)
     monkeypatch.setattr(domain_head, "replace_domain_head", lambda *_: colour_classifier())
-    monkeypatch.setattr(domain_head, "look_at_examples", too_few)
+    monkeypatch.setattr(explanations, "look_at_examples", too_few)
     with pytest.raises(UsageError, match="too few"):
         domain_head.retrain_head(bundle, contents, bundle.path)
     assert Bundle.load(bundle.path).card == bundle.card

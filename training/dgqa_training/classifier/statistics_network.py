@@ -36,6 +36,8 @@ class TrunkConfig:
         rounds: crops that are kept of each image, of which training crops are cut.
         dropout: share of the head's hidden units left out in each step.
         smoothing: of labels.
+        pristine: by which the logit of "pristine" is raised in the end. One image in five that are trained
+            on is pristine; most photographs that users have are.
     """
 
     recipe: Recipe = field(
@@ -55,6 +57,7 @@ class TrunkConfig:
     rounds: int = 2
     dropout: float = 0.4
     smoothing: float = 0.02
+    pristine: float = 1.0
 
     def record(self) -> dict[str, Any]:
         """For settings and cards; JSON-able."""
