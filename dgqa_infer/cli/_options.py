@@ -87,6 +87,14 @@ JsonOption = Annotated[
     typer.Option("--json/--table", help="JSON, or a table.", show_default="a table to a terminal"),
 ]
 
+HigherIsBetterOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--higher-is-better/--lower-is-better",
+        help="Whether a high number in --labels means good or bad.",
+        show_default="higher; must be given for a column called dmos",
+    ),
+]
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive/--no-recursive", help="Look into folders within folders.")
 ]

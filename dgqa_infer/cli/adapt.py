@@ -11,6 +11,7 @@ import typer
 from dgqa_infer.cli._errors import ExitCode, extra, report
 from dgqa_infer.cli._options import (
     DeviceOption,
+    HigherIsBetterOption,
     JsonOption,
     ModelBatchSizeOption,
     ModelOption,
@@ -83,14 +84,7 @@ def adapt(
             metavar="WORST:BEST", help="Ends of the ratings' scale.", show_default="least and greatest rating"
         ),
     ] = None,
-    higher_is_better: Annotated[
-        bool | None,
-        typer.Option(
-            "--higher-is-better/--lower-is-better",
-            help="Whether a high number in --labels means good or bad.",
-            show_default="higher; must be given for a column called dmos",
-        ),
-    ] = None,
+    higher_is_better: HigherIsBetterOption = None,
     finetune: Annotated[
         bool, typer.Option("--finetune", help="Let --labels change the ranking, where that helps.")
     ] = False,

@@ -12,6 +12,7 @@ from dgqa_infer.cli._errors import ExitCode, extra
 from dgqa_infer.cli._options import (
     BatchSizeOption,
     DeviceOption,
+    HigherIsBetterOption,
     JsonOption,
     ModelOption,
     PrecisionOption,
@@ -49,14 +50,7 @@ def evaluate(
             help="Your own ratings, a table with the columns image and score, and the images' folder.",
         ),
     ] = None,
-    higher_is_better: Annotated[
-        bool | None,
-        typer.Option(
-            "--higher-is-better/--lower-is-better",
-            help="Whether a high number in --labels means good or bad.",
-            show_default="higher; must be given for a column called dmos",
-        ),
-    ] = None,
+    higher_is_better: HigherIsBetterOption = None,
     model: ModelOption = "dgqa-lite0",
     versus: Annotated[
         str | None, typer.Option(metavar="NAME|DIR", help="A second model: is the first one better here?")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from onnx import helper
+from PIL import Image
 from tiny_models import model, quality_graph, tiny_card
 
 from dgqa_export.classifier import with_classifier
@@ -22,6 +24,16 @@ def bundle_with_classifier(bundle: Bundle, checkpoint: Checkpoint, folder: Path)
     card, graph = with_classifier(bundle.card, checkpoint)
     others = {name: bundle.graph_bytes(name) for name in bundle.card.files if name != DOMAIN_GRAPH}
     return write_bundle(folder, {**others, DOMAIN_GRAPH: graph}, card)
+
+
+def parts_of_a_photograph(folder: Path, number: int) -> Path:
+    """A folder with as many small photographs, "00.png" and on, none like another."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image's photographs are not installed")
+    whole = data.astronaut()
+    for place in range(number):
+        top, left = (80 * each for each in divmod(place, 5))
+        Image.fromarray(whole[top : top + 72, left : left + 80]).save(folder / f"{place:02}.png")
+    return folder
 
 
 def colour_classifier() -> bytes:

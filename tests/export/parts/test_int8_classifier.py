@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from classifiers import bundle_with_classifier
+from classifiers import bundle_with_classifier, parts_of_a_photograph
 from PIL import Image
 
 from dgqa_export.graphs.contract import parse
@@ -28,15 +28,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Parts of a photograph, so many as are trained on and kept back."""
-    data = pytest.importorskip("skimage.data", reason="scikit-image's photographs are not installed")
-    folder = tmp_path_factory.mktemp("contents")
-    whole = data.astronaut()
-    for number in range(SEEN + HELD_OUT):
-        top, left = divmod(number, 5)
-        Image.fromarray(whole[80 * top : 80 * top + 72, 90 * left : 90 * left + 80]).save(
-            folder / f"{number:02}.png"
-        )
-    return folder
+    return parts_of_a_photograph(tmp_path_factory.mktemp("contents"), SEEN + HELD_OUT)
 
 
 @pytest.fixture(scope="module")
