@@ -61,12 +61,7 @@ def train_further(
     graph = bundle.graph_bytes(DOMAIN_GRAPH)
     head, backbone = head_of(graph), bundle.card.training["classifier"]["backbone"]
     network = StatisticsNetwork(trunk_of(graph, backbone), head, config.dropout)
-    seed = config.recipe.seed
-    references, kept = split(source, HELD_OUT, seed)
-    if [path.name for path in kept] != bundle.card.training["domain_head"]["held_out"]:
-        raise UsageError(
-            f"{source} does not hold the photographs that the head was trained on: others would be kept back"
-        )
+    references, kept = _split(bundle, source, config.recipe.seed)
     report(f"{len(references)} photographs to train on; making crops of them")
     made = keep_crops(
         crops(source, references, preprocessing, preprocessing.crop, prior=PRIOR),
@@ -75,7 +70,7 @@ def train_further(
         kept=preprocessing.crop,
         side=config.crop,
         rounds=config.rounds,
-        seed=seed,
+        seed=config.recipe.seed,
         workers=workers,
     )
     facts: dict[str, Any] = {"contents": len(references), "crops": len(made), "prior": PRIOR}
@@ -89,6 +84,16 @@ def train_further(
     record = {**config.record(), **facts, "software": software()}
     report("choosing temperature and thresholds on the photographs that were kept back")
     return replace_domain_graph(bundle, graph, {"domain_trunk": record}, kept, folder)
+
+
+def _split(bundle: Bundle, source: Path, seed: int) -> tuple[list[Path], list[Path]]:
+    """The photographs to train on, and those that the head's training kept back."""
+    references, kept = split(source, HELD_OUT, seed)
+    if [path.name for path in kept] != bundle.card.training["domain_head"]["held_out"]:
+        raise UsageError(
+            f"{source} does not hold the photographs that the head was trained on: others would be kept back"
+        )
+    return references, kept
 
 
 def _tell(progress: Progress, report: Callable[[str], None]) -> None:
