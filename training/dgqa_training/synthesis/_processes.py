@@ -59,7 +59,7 @@ def workers(jobs: int) -> Iterator[Run]:
         except BrokenProcessPool as error:
             raise OutputError(
                 "a process was ended from outside, perhaps for want of memory; what is written is whole, and"
-                " the same command goes on from here (with fewer jobs)"
+                " the same command goes on from here (with fewer --workers)"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
