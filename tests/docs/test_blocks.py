@@ -51,7 +51,7 @@ NOT_RUN = {
     "docs/adapting.md": {"minutes": 1, "GPU": 1},
     "docs/browser.md": {"network": 1},
     "docs/device.md": {"network": 1},
-    "docs/domains.md": {"minutes": 3},
+    "docs/domains.md": {"minutes": 4},
     "docs/embedding.md": {"GPU": 1, "server": 1},
     "docs/export.md": {"minutes": 1},
     "docs/serving.md": {"server": 2},
