@@ -45,8 +45,8 @@ class SyntheticCrops:
         samples: what to make.
         preprocessing: short side that references are shrunk to before they are distorted.
         crop: side of a crop in pixels; the preprocessing's by default.
-        views: see each image through a view that is no fault, `dgqa_training.synthesis.nuisances`. Then a
-            part of the reference is distorted that is not much larger than the crop.
+        views: see each image through a view that is no fault, `dgqa_training.synthesis.nuisances`: a part of
+            it that is not much larger than the crop.
 
     Raises:
         UsageError: there is no sample.
@@ -92,14 +92,16 @@ class SyntheticCrops:
         return _large_enough(image, self.side, sample.reference)
 
     def _view(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """A part of sample `index`, not much larger than a crop, seen through a view.
+
+        The whole photograph is distorted first: KADIS's stretches of the contrast before and after a
+        distortion are those of a whole photograph, and of a part would raise the contrast further.
+        """
         sample = self.samples[index]
-        whole = reference(sample.reference, self.preprocessing)
-        whole = _large_enough(whole, self.side, sample.reference)
+        whole = self.image(index, generator)
         room = min(*whole.shape[:2], 2 * self.side)
         side = int(generator.integers(min(room, 4 * self.side // 3), room + 1))
         part = random_crop(whole, side, generator)
-        if sample.type != PRISTINE:
-            part = to_bytes(distort(part, sample.type, sample.level, generator))
         # A hair more than the crop, since the sides of what is resized are rounded.
         smallest = min(1.0, max(0.5, (self.side + 0.5) / len(part)))
         return view(part, draw(generator, sample.type, smallest=smallest))
