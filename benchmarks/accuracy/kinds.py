@@ -1,6 +1,6 @@
 """Do good photographs of unusual kinds score well: high key, low key, plain background, soft background?
 
-    python -m benchmarks kinds PRISTINE [--model dgqa-lite0] [--against BUNDLE]
+    python -m benchmarks kinds PRISTINE [--model dgqa-lite0] [--versus BUNDLE]
 
 PRISTINE holds photographs that are good by their making. Eight of each kind are taken by statistics of their
 pixels alone, no photograph twice; what they score, and what a second bundle says of them, goes to
@@ -34,13 +34,13 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 def main() -> None:
     parser = new_parser(__doc__, model=True)
     parser.add_argument("pristine", type=Path)
-    parser.add_argument("--against", metavar="BUNDLE", help="scores the same photographs")
+    parser.add_argument("--versus", metavar="BUNDLE", help="scores the same photographs")
     arguments = parser.parse_args()
 
     files = sorted(path for path in arguments.pristine.iterdir() if path.suffix.lower() in EXTENSIONS)
     lumas = [shrink(decode(file).pixels, STANDARD) @ _LUMA for file in files]
     chosen = choose(lumas)
-    models = [str(arguments.model)] + ([str(arguments.against)] if arguments.against else [])
+    models = [str(arguments.model)] + ([str(arguments.versus)] if arguments.versus else [])
     found = [figures(model, files, chosen) for model in models]
     write_result("kinds", {"machine": machine("onnxruntime"), "models": found})
     for each in found:

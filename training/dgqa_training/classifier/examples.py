@@ -22,7 +22,7 @@ from dgqa_infer.images.decode import decode
 from dgqa_training.classifier.held_out import HeldOut
 from dgqa_training.distortions import DISTORTIONS, LEVELS, distort, to_bytes
 from dgqa_training.loop.crop_sources import PRISTINE
-from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
+from dgqa_training.synthesis.nuisances import IDENTITIES, draw, least_factor, view
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def examples(contents: Sequence[Path], preprocessing: Preprocessing, *, seed: in
     """
     for place, path in enumerate(contents):
         reference = shrink(decode(path).pixels, preprocessing)
-        smallest = min(1.0, max(0.5, preprocessing.crop / min(reference.shape[:2])))
+        smallest = least_factor(preprocessing.crop, reference)
         cases = [(PRISTINE, 0)] * UNDISTORTED
         cases += [(kind, LEVELS[(place + kind) % len(LEVELS)]) for kind in DISTORTIONS]
         for number, (kind, level) in enumerate(cases):

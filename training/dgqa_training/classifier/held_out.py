@@ -25,7 +25,7 @@ from dgqa_training.loop.crop_sources import PRISTINE
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks.checkpoints import Checkpoint
-from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
+from dgqa_training.synthesis.nuisances import IDENTITIES, draw, least_factor, view
 
 CASES = ((PRISTINE, 0), *((kind, level) for kind in DISTORTIONS for level in LEVELS))
 """Type and level of each image that is made of a content."""
@@ -171,7 +171,7 @@ class _Images(Dataset[Tensor]):
         if kind != PRISTINE:
             image = to_bytes(distort(image, kind, level, generator))
         if self._views:
-            smallest = min(1.0, max(0.5, self._preprocessing.crop / min(image.shape[:2])))
+            smallest = least_factor(self._preprocessing.crop, image)
             image = view(image, draw(generator, kind, smallest=smallest))
         return torch.from_numpy(crops(image, self._preprocessing)[0])
 

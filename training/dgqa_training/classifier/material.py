@@ -21,7 +21,7 @@ from dgqa_training.datasets import Sample
 from dgqa_training.distortions import DISTORTIONS, LEVELS
 from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, SyntheticCrops, random_crop
 from dgqa_training.loop.crops import CropSource
-from dgqa_training.synthesis.nuisances import IDENTITIES, draw, view
+from dgqa_training.synthesis.nuisances import IDENTITIES, draw, least_factor, view
 
 TABLES = {"dmos.csv": "kadid10k", "kadis700k_ref_imgs.csv": "kadis700k"}
 """The file that distinguishes a set from a folder of photographs → the set's layout."""
@@ -135,8 +135,7 @@ class ViewedCrops:
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """One random crop of a view of image `index`, uint8 [side, side, 3]."""
         image, side = self._source.image(index, generator), self._source.side
-        # Half a pixel more, so that rounding leaves room for the crop.
-        smallest = min(1.0, max(0.5, (side + 0.5) / min(image.shape[:2])))
+        smallest = least_factor(side, image, spare=0.5)
         seen = view(image, draw(generator, self._types[index], smallest=smallest))
         return random_crop(seen, side, generator)
 

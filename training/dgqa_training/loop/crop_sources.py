@@ -15,7 +15,7 @@ from dgqa_infer.errors import UsageError
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
 from dgqa_training.distortions import distort, to_bytes
-from dgqa_training.synthesis.nuisances import draw, view
+from dgqa_training.synthesis.nuisances import draw, least_factor, view
 
 PRISTINE = 0
 """The "type" of a reference that is left as it is."""
@@ -102,8 +102,7 @@ class SyntheticCrops:
         room = min(*whole.shape[:2], 2 * self.side)
         side = int(generator.integers(min(room, 4 * self.side // 3), room + 1))
         part = random_crop(whole, side, generator)
-        # A hair more than the crop, since the sides of what is resized are rounded.
-        smallest = min(1.0, max(0.5, (self.side + 0.5) / len(part)))
+        smallest = least_factor(self.side, part, spare=0.5)
         return view(part, draw(generator, sample.type, smallest=smallest))
 
 

@@ -64,7 +64,7 @@ def draw(generator: np.random.Generator, type_number: int = 0, *, smallest: floa
     Args:
         generator: the source of all randomness.
         type_number: 1–25, or 0 for a pristine image.
-        smallest: least factor of resizing, 0.5–1: a crop must still fit.
+        smallest: least factor of resizing, 0.5–1: a crop must still fit, see `least_factor`.
     """
     encoder, resizing, grading, colourless = generator.random(4)
     quality = int(generator.integers(_QUALITY[0], _QUALITY[1] + 1))
@@ -82,6 +82,17 @@ def draw(generator: np.random.Generator, type_number: int = 0, *, smallest: floa
         turns=int(generator.integers(4)) if generator.random() < 0.3 else 0,
         mirrored=bool(generator.random() < 0.5),
     )
+
+
+def least_factor(crop: int, image: ByteImage, *, spare: float = 0.0) -> float:
+    """The least factor at which a crop still fits an image that is resized, 0.5–1.
+
+    Args:
+        crop: its side in pixels.
+        image: uint8 [h, w, 3].
+        spare: pixels that are kept beside the crop: the sides of what is resized are rounded.
+    """
+    return min(1.0, max(_RESIZED[0], (crop + spare) / min(image.shape[:2])))
 
 
 def view(image: ByteImage, nuisances: Nuisances) -> ByteImage:
