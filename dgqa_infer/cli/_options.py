@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -36,6 +37,17 @@ def output_path(name: str) -> Path:
 def output_or_stdout(name: str) -> Path:
     """The file that a command writes, or stdout for "-"."""
     return STDOUT if name == "-" else Path(name)
+
+
+def finite(value: float | None) -> float | None:
+    """What an option for a number says: "nan" and "inf" are numbers to Python, and no minimum refuses both.
+
+    Raises:
+        typer.BadParameter: it is one of these.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value:g} is not a finite number")
+    return value
 
 
 class Precisions(StrEnum):

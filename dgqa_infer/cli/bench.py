@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer import system
-from dgqa_infer.cli._options import JsonOption, PrecisionOption, Precisions, QuietOption, WorkersOption
+from dgqa_infer.cli._options import (
+    JsonOption,
+    PrecisionOption,
+    Precisions,
+    QuietOption,
+    WorkersOption,
+    finite,
+)
 from dgqa_infer.cli._output import Output
 
 if TYPE_CHECKING:
@@ -53,7 +60,9 @@ def bench(
     workers: WorkersOption = None,
     fast_decode: Annotated[bool, typer.Option("--fast-decode", help="As in `score`.", hidden=True)] = False,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turns.")] = 6,
-    seconds: Annotated[float, typer.Option(min=0.0, help="How long a turn lasts at least.")] = 0.5,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="How long a turn lasts at least.")
+    ] = 0.5,
     compare: Annotated[
         str | None, typer.Option(metavar="FILE", help="An earlier run's JSON: what is faster, what slower.")
     ] = None,

@@ -20,6 +20,7 @@ from dgqa_infer.cli._options import (
     Precisions,
     QuietOption,
     WorkersOption,
+    finite,
     output_path,
 )
 from dgqa_infer.cli._output import Output
@@ -50,6 +51,7 @@ def compare(
         float | None,
         typer.Option(
             min=0,
+            callback=finite,
             metavar="POINTS",
             help="Exit code 1 if the mean score surely drops by more: its whole 95 % interval does.",
         ),
@@ -90,7 +92,8 @@ def compare(
 
     by = pair_by if pairs is None else read_pairs(pairs)
     before, after = (_rows(name, model, device, precision, workers, out) for name in (old, new))
-    found = compared(pair(before, after, by), max_drop)
+    first, second = (name if Path(name).is_dir() else None for name in (old, new))
+    found = compared(pair(before, after, by, (first, second)), max_drop)
     if out.json:
         out.document(found.as_json())
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._options import JsonOption, QuietOption, output_path
+from dgqa_infer.cli._options import JsonOption, QuietOption, finite, output_path
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.picking import How
@@ -29,10 +29,12 @@ def pick(
     worst: Annotated[int | None, typer.Option(min=1, metavar="N", help="The N lowest scores.")] = None,
     best: Annotated[int | None, typer.Option(min=1, metavar="N", help="The N highest scores.")] = None,
     below: Annotated[
-        float | None, typer.Option(metavar="SCORE", help="Only photographs with a lower score.")
+        float | None,
+        typer.Option(callback=finite, metavar="SCORE", help="Only photographs with a lower score."),
     ] = None,
     from_: Annotated[
-        float | None, typer.Option("--from", metavar="SCORE", help="Only this score and higher ones.")
+        float | None,
+        typer.Option("--from", callback=finite, metavar="SCORE", help="Only this score and higher ones."),
     ] = None,
     gate: Annotated[
         bool | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgqa_infer.cli._errors import ExitCode
-from dgqa_infer.cli._options import JsonOption, QuietOption
+from dgqa_infer.cli._options import JsonOption, QuietOption, finite
 from dgqa_infer.cli._output import Output
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.ratings.sidecars import Naming
@@ -38,7 +38,10 @@ def rate(
         ),
     ] = None,
     reject_below: Annotated[
-        float | None, typer.Option(metavar="SCORE", help="Mark photographs with a lower score as rejected.")
+        float | None,
+        typer.Option(
+            callback=finite, metavar="SCORE", help="Mark photographs with a lower score as rejected."
+        ),
     ] = None,
     naming: Annotated[
         Naming,

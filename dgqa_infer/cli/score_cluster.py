@@ -37,6 +37,7 @@ from dgqa_infer.cli._options import (
     TotalMemoryLimit,
     decode_limits,
     decoding_of,
+    finite,
     named,
     worker_limits,
 )
@@ -97,6 +98,7 @@ def score_cluster(
         float | None,
         typer.Option(
             min=0,
+            callback=finite,
             help="GPUs of each scoring process (Ray actor), such as 0.5.",
             show_default="1, if there are any",
         ),

@@ -13,7 +13,7 @@ from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._false_alarms import warn_of_false_alarms
 from dgqa_infer.cli._files import check_outputs
-from dgqa_infer.cli._options import OverwriteOption, QuietOption, output_path
+from dgqa_infer.cli._options import OverwriteOption, QuietOption, finite, output_path
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
 from dgqa_infer.inputs.finder import photographs_in
@@ -50,7 +50,8 @@ WeightsOption = Annotated[
 EpochsOption = Annotated[int, typer.Option(min=0, help="Passes over the images.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Crops a step.")]
 RateOption = Annotated[
-    float, typer.Option(min=0, help="Adam's rate for the backbone; the head's is ten times it.")
+    float,
+    typer.Option(min=0, callback=finite, help="Adam's rate for the backbone; the head's is ten times it."),
 ]
 CooldownOption = Annotated[
     int, typer.Option(min=0, help="Epochs at the end over which the rate falls to nothing.")
@@ -96,7 +97,10 @@ def regressor(
         str, typer.Option(metavar="linear|MODULE:CLASS", help="What reads the backbone; a plug-in of yours.")
     ] = "linear",
     ridge: Annotated[
-        float, typer.Option(min=0, help="Penalty of the linear probe that training starts from; 0: no probe.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="Penalty of the linear probe that training starts from; 0: no probe."
+        ),
     ] = 10.0,
     add: Annotated[
         Path | None,
@@ -179,7 +183,10 @@ def domains(
         int, typer.Option(min=32, help="Side of a training crop in pixels; smaller is faster.")
     ] = 160,
     prior: Annotated[
-        float, typer.Option(min=0, help="Pristine images for each image of a type; KADIS-700k has 5.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="Pristine images for each image of a type; KADIS-700k has 5."
+        ),
     ] = 1.0,
     tune: TuneOption = Tuned.POINTWISE,
     ema: AverageOption = 0.999,

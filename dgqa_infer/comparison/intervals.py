@@ -51,7 +51,7 @@ class Interval:
 
     def signed(self) -> str:
         """For a person, as a difference: "−1.2 [−1.9, −0.4]"."""
-        return f"{_signed(self.value)} [{_signed(self.low)}, {_signed(self.high)}]"
+        return f"{signed(self.value)} [{signed(self.low)}, {signed(self.high)}]"
 
     def percent(self) -> str:
         """For a person, as a share: "40% [31%, 49%]"."""
@@ -171,6 +171,7 @@ def by_group(groups: Mapping[str, list[float]]) -> dict[str, Differences]:
     return {name: summarise(np.array(values, np.float64)) for name, values in groups.items()}
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """A difference for a person, with one digit: "−1.2", "+0.4", "0.0"."""
     text = f"{value:+.1f}".replace("-", "−")
     return "0.0" if text in ("+0.0", "−0.0") else text

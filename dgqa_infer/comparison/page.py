@@ -18,7 +18,7 @@ from typing import Final
 from PIL import Image
 
 from dgqa_infer.comparison.compare import Comparison, difference
-from dgqa_infer.comparison.intervals import Differences
+from dgqa_infer.comparison.intervals import Differences, signed
 from dgqa_infer.comparison.pairing import Pair
 from dgqa_infer.inputs.local import local_file
 from dgqa_infer.outputs.faults import faults_of
@@ -140,7 +140,7 @@ def _worst(found: Comparison) -> str:
 
 
 def _pair(pair: Pair, pictures: dict[str, str]) -> str:
-    head = f"<h3>{_text(pair.name)} <b>{difference(pair):+.1f}</b></h3>".replace("-", "−", 1)
+    head = f"<h3>{_text(pair.name)} <b>{signed(difference(pair))}</b></h3>"
     shown = "".join(_figure(row, pictures, word) for row, word in ((pair.old, "old"), (pair.new, "new")))
     return f'<li>{head}<div class="two">{shown}</div></li>'
 

@@ -161,7 +161,11 @@ def _connect(
 ) -> socket.socket:
     host, port = address
     failed: OSError | None = None
-    for *_, found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a part of the name is empty or too long
+        raise socket.gaierror(str(error)) from error
+    for *_, found in places:
         place = str(found[0])
         if not allow_private and _is_private(place):
             raise ImageError(

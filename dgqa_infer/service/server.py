@@ -145,8 +145,10 @@ def bind(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except OSError as error:
-        raise UsageError(f"--host {host} --port {port}: cannot listen there ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:
+        # A label that is empty or too long is no OSError.
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"--host {host} --port {port}: cannot listen there ({reason})") from error
     return listener
 
 

@@ -154,7 +154,7 @@ def rated(
         finetune: as in `Rated`.
 
     Raises:
-        UsageError: the table cannot be used, or the scale is none; says why.
+        UsageError: the table cannot be used, or the scale is none or not that of the ratings; says why.
     """
     samples = read_table(table, folder, higher_is_better)
     scores = samples.scores
@@ -166,6 +166,7 @@ def rated(
         except ValueError:
             raise UsageError(f"--scale {scale!r} is not of the form WORST:BEST, such as 1:5") from None
         bounds = (worst, best)
+    ratings.check(scores, (min(bounds), max(bounds)))
     if not samples.facts.higher_is_better or bounds[0] > bounds[1]:
         scores, bounds = (
             -scores,

@@ -244,6 +244,29 @@ def test_what_cannot_be_is_said_before_anything_is_looked_at(
     assert not (photos.parent / "never").exists()
 
 
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        ("1:3", "ratings from 1 to 5 do not lie on a scale from 1 to 3"),
+        ("5:5", "do not lie on a scale from 5 to 5"),
+        ("nan:5", "do not lie on a scale"),
+        ("1:inf", "do not lie on a scale"),
+    ],
+)
+def test_a_scale_that_is_not_that_of_the_ratings_is_told_before_anything_is_looked_at(
+    cli: Callable[..., Any], photos: Path, scale: str, message: str
+) -> None:
+    table, out = photos.parent / "five.csv", photos.parent / "never"
+    names = sorted(path.name for path in photos.glob("*.webp"))
+    ratings = [f"{name},{1 + place % 5}" for place, name in enumerate(names)]
+    table.write_text("\n".join(["image,score", *ratings]) + "\n")
+    ran = cli("adapt", photos, "--out", out, "--labels", table, "--scale", scale, "--workers", 1)
+    assert ran.code == 2
+    assert message in ran.stderr
+    assert "photographs:" not in ran.stderr
+    assert not list(photos.parent.glob("never*"))
+
+
 def test_without_a_photograph_nothing_is_written(cli: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     ran = cli("adapt", tmp_path / "empty", "--out", tmp_path / "bundle", "--device", "cpu", "--workers", 1)

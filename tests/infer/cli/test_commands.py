@@ -40,6 +40,28 @@ def test_a_mistyped_command_is_answered_with_one_that_is_there(cli: Any) -> None
     assert "Did you mean 'score'" in ran.stderr
 
 
+def number_options() -> list[tuple[str, Any, Any]]:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    every = [*commands.items(), *commands["train"].commands.items()]
+    return [
+        (f"{name} {option.opts[0]}", command, option)
+        for name, command in every
+        for option in command.params
+        if option.type.name in ("float", "float range")
+    ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_no_option_for_a_number_takes_what_is_none(value: str) -> None:
+    options = number_options()
+    assert "compare --max-drop" in [name for name, _, _ in options]
+    for name, command, option in options:
+        with command.make_context(name, ["--help"], resilient_parsing=True) as context:
+            context.resilient_parsing = False
+            with pytest.raises(typer.BadParameter):
+                pytest.fail(f"{name} takes {option.process_value(context, value)}")
+
+
 def test_help_imports_no_command() -> None:
     heavy = {f"dgqa_infer.cli.{name}" for name in SUMMARIES} | {"numpy", "dgqa_infer.bundle.bundle"}
     code = (

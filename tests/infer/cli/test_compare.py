@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 etree = pytest.importorskip("lxml.etree", reason="lxml is not installed")
-HOSTILE = "<b>&a.png"
+HOSTILE = "<b>&a-b.png"
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`old` and `new`: 24 grey scenes in two folders; the new ones are darker by 10 of 255: 3.9 points."""
     for name, change in (("old", 0), ("new", -10)):
         for number in range(24):
-            path = tmp_path / name / "ab"[number % 2] / (HOSTILE if number == 4 else f"{number}.png")
+            path = tmp_path / name / "ab"[number % 2] / (HOSTILE if number == 0 else f"{number}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (64, 64), (100 + 5 * number + change,) * 3).save(path)
     monkeypatch.chdir(tmp_path)
@@ -54,7 +56,22 @@ def test_a_worse_set_fails_and_says_so_everywhere(compare: Any, sets: Path, repo
     page = (sets / "page.html").read_text()
     assert page.count("data:image/webp") == 20
     assert "<b>&a" not in page
+    # The name is as it is, and the difference has a minus sign.
+    assert re.search(r"<h3>a/&lt;b&gt;&amp;a-b.png <b>−3\.9</b></h3>", page)
     assert "<script" not in page
+
+
+def test_a_new_set_that_has_lost_a_folder_is_compared_by_its_paths(compare: Any, sets: Path) -> None:
+    """The old set's own 1.png is a white picture, which is no pair of b/1.png."""
+    Image.new("RGB", (64, 64), "white").save(sets / "old" / "1.png")
+    shutil.rmtree(sets / "new" / "a")
+    ran = compare("old", "./new/")
+    assert ran.code == 0
+    found = json.loads(ran.stdout)
+    assert found["all"]["pairs"] == 12
+    assert found["all"]["mean_difference"]["value"] == pytest.approx(-10 / 2.55, abs=0.01)
+    assert "1.png" in found["not_paired"]["old"]
+    assert found["not_paired"]["new"] == []
 
 
 def test_a_set_against_itself_passes(compare: Any, sets: Path, repository: Path) -> None:

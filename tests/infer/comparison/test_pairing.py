@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,25 @@ def test_a_codec_changes_the_ending_and_names_pair_without_it() -> None:
         ("x.jpg", "o/x.jpg", "n/x.webp"),
         ("y.jpg", "o/y.jpg", "n/k/y.avif"),
     ]
+
+
+@pytest.mark.parametrize("folders", [(None, None), ("o", "n/"), ("o", None), (None, "./n")])
+def test_a_set_that_has_lost_a_folder_pairs_by_the_folder_that_the_set_lies_in(folders: Any) -> None:
+    """b/1.jpg is all that is left of the new set: it is no pair of the old set's own 1.jpg."""
+    old, new = rows("o/1.jpg", "o/a/2.jpg", "o/b/1.jpg"), rows("n/b/1.jpg", "n/b/3.jpg")
+    both = pair(old, new, PairBy.PATH, folders)
+    assert [(each.name, each.old["path"], each.new["path"]) for each in both.pairs] == [
+        ("b/1.jpg", "o/b/1.jpg", "n/b/1.jpg")
+    ]
+    assert both.only_old == ("1.jpg", "a/2.jpg")
+    assert both.only_new == ("b/3.jpg",)
+
+
+def test_names_pair_however_their_accents_are_written() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "café.jpg") for form in ("NFC", "NFD"))
+    old, new = rows("o/x.jpg", f"o/{composed}"), rows("n/x.jpg", f"n/{decomposed}")
+    for by in (PairBy.PATH, PairBy.STEM, {decomposed: composed}):
+        assert (composed, f"o/{composed}", f"n/{decomposed}") in found(old, new, by)
 
 
 def test_names_that_pair_twice_are_refused() -> None:

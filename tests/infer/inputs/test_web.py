@@ -83,6 +83,11 @@ def test_this_machine_and_its_link_are_not_asked_unless_that_is_allowed(host: st
     assert "--allow-private" in error.message or "name is not known" in error.message
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_a_name_that_no_server_can_have_is_told(host: str) -> None:
+    assert error_of(f"http://{host}/a.jpg").message == "the server's name is not known"
+
+
 def test_a_redirect_is_checked_like_the_address_itself(
     server: tuple[str, Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:

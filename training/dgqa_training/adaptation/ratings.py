@@ -6,6 +6,7 @@ They tell what its scores mean on the user's scale, and how far it agrees. They 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,30 @@ ENOUGH = 10
 _RIDGES = tuple(float(10.0**power) for power in np.arange(-1, 4.1, 0.5))
 
 
+def check(ratings: NDArray[np.float64], bounds: tuple[float, float]) -> None:
+    """Refuse ratings to which no scale can be fitted, whatever the model says of their photographs.
+
+    Args:
+        ratings: float64 [n].
+        bounds: least and greatest rating that the scale has.
+
+    Raises:
+        UsageError: too few ratings, all equal, or they do not lie on the scale.
+    """
+    low, high = bounds
+    if len(ratings) < ENOUGH:
+        raise UsageError(
+            f"{len(ratings)} rated photographs are too few to fit a scale to; {ENOUGH} are needed"
+        )
+    if not (low < high and math.isfinite(high - low)) or ratings.min() < low or ratings.max() > high:
+        raise UsageError(
+            f"ratings from {ratings.min():g} to {ratings.max():g} do not lie on a scale from {low:g} to "
+            f"{high:g}"
+        )
+    if np.ptp(ratings) == 0:
+        raise UsageError("all ratings are equal: there is no scale to fit")
+
+
 def calibration(
     raw: NDArray[np.float64], ratings: NDArray[np.float64], bounds: tuple[float, float]
 ) -> Calibration:
@@ -35,18 +60,12 @@ def calibration(
         bounds: worst and best rating that the scale has.
 
     Raises:
-        UsageError: too few ratings, all equal, or they run against the model.
+        UsageError: see `check`; or all raw scores are equal, or ratings run against them.
     """
+    check(ratings, bounds)
     low, high = bounds
-    if len(raw) < ENOUGH:
-        raise UsageError(f"{len(raw)} rated photographs are too few to fit a scale to; {ENOUGH} are needed")
-    if not low < high or ratings.min() < low or ratings.max() > high:
-        raise UsageError(
-            f"ratings from {ratings.min():g} to {ratings.max():g} do not lie on a scale from {low:g} to "
-            f"{high:g}"
-        )
-    if np.ptp(ratings) == 0 or np.ptp(raw) == 0:
-        raise UsageError("all ratings, or all raw scores, are equal: there is no scale to fit")
+    if np.ptp(raw) == 0:
+        raise UsageError("all raw scores are equal: there is no scale to fit")
     slope, offset = np.polyfit(raw, 100 * (ratings - low) / (high - low), 1)
     if slope <= 0:
         raise UsageError(
