@@ -7,6 +7,7 @@ file, such as a pipe, a terminal or /dev/stdout, is never replaced: bytes are se
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -71,7 +72,7 @@ def whole_file_in(
     Raises:
         OSError: it cannot be written; FileExistsError if it is there and is not to be replaced.
     """
-    part = f".{name[:100]}.{secrets.token_hex(4)}{PART}"
+    part = f".{_beginning(name)}.{secrets.token_hex(4)}{PART}"
     descriptor = folder.create(part)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor)
@@ -138,7 +139,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     with _told(folder):
         target = _followed(folder)
-        fresh = Path(tempfile.mkdtemp(PART, f".{target.name}.", target.parent))
+        fresh = Path(tempfile.mkdtemp(PART, f".{_beginning(target.name)}.", target.parent))
         try:
             for name, data in files.items():
                 (fresh / name).parent.mkdir(exist_ok=True)
@@ -182,7 +183,14 @@ def _give_name(folder: Folder, part: str, name: str, *, overwrite: bool) -> None
         else:
             folder.remove(part)
             return
-    folder.rename(part, name)
+    try:
+        folder.rename(part, name)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # A single file that is mounted, as into a container: nothing can take its place, so it is filled.
+        folder.fill(name, part)
+        folder.remove(part)
 
 
 def _take_the_place(fresh: Path, folder: Path) -> None:
@@ -190,10 +198,15 @@ def _take_the_place(fresh: Path, folder: Path) -> None:
         fresh.rename(folder)
         return
     # A folder cannot be exchanged in one step everywhere; the old one steps aside first.
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    old = Path(tempfile.mkdtemp(prefix=f".{_beginning(folder.name)}.old.", dir=folder.parent))
     folder.rename(old / folder.name)
     fresh.rename(folder)
     shutil.rmtree(old)
+
+
+def _beginning(name: str) -> str:
+    """As much of a name as leaves room for more: systems count bytes, of which a letter has up to four."""
+    return os.fsdecode(os.fsencode(name)[:100])
 
 
 def _followed(path: Path) -> Path:

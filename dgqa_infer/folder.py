@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Self
 
@@ -83,6 +84,23 @@ class Folder:
         """
         here = self._descriptor
         os.replace(self._at(name), self._at(other), src_dir_fd=here, dst_dir_fd=here)
+
+    def fill(self, name: str, other: str) -> None:
+        """Give a regular file the bytes of another, in its place; no link is followed.
+
+        Raises:
+            OSError: it cannot be written, or is something else. Where there is no room it stays as it was.
+        """
+        here = self._descriptor
+        with (
+            open(os.open(self._at(other), os.O_RDONLY | system.BINARY, dir_fd=here), "rb") as source,  # noqa: PTH123
+            open(system.open_no_link(self._at(name), os.O_WRONLY, here), "wb") as target,  # noqa: PTH123
+        ):
+            size = os.fstat(source.fileno()).st_size
+            system.reserve(target.fileno(), size)
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.truncate(size)
+            os.fsync(target.fileno())
 
     def remove(self, name: str) -> None:
         """Remove a file.

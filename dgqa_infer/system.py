@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import mmap
 import os
 import signal
@@ -138,14 +139,45 @@ def read_no_link(path: str, most: int, within: int | None) -> bytes:
     Raises:
         OSError: it cannot be read, or is something else.
     """
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | BINARY
-    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=within)
+    descriptor = open_no_link(path, os.O_RDONLY, within)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return os.read(descriptor, most)
     finally:
         os.close(descriptor)
+
+
+def open_no_link(path: str, access: int, within: int | None) -> int:
+    """A descriptor of a regular file that is there; the caller closes it. No link is followed.
+
+    Args:
+        path: of the file, or its name within a folder.
+        access: `os.O_RDONLY` or `os.O_WRONLY`.
+        within: descriptor of that folder.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | BINARY
+    descriptor = os.open(path, access | flags, dir_fd=within)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return descriptor
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Make sure that a file has room for so many bytes, where the file system can be asked.
+
+    Raises:
+        OSError: it has not.
+    """
+    if sys.platform != "linux" or not size:
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
 
 
 def may_write(path: Path) -> bool:
@@ -228,7 +260,8 @@ def fill_standard_streams() -> None:
     """Put something in the place of standard streams that the caller has closed.
 
     The next file that is opened would get such a stream's number, and the words for stderr would go into it.
-    From a closed stdin and to a closed stdout nothing comes or goes: the attempt is an error.
+    From a closed stdin and to a closed stdout nothing comes or goes: the attempt is an error. What the
+    encoding of stdout cannot say is spelled out, as that of stderr is.
     """
     for number, (name, flags, mode) in enumerate(
         (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
@@ -240,6 +273,8 @@ def fill_standard_streams() -> None:
             os.open(os.devnull, flags)
             stream = open(number, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 # Processes and memory

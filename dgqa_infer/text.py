@@ -19,15 +19,16 @@ def printable(text: str) -> str:
     )
 
 
-def as_json(data: object, *, indent: int | None = None) -> str:
+def as_json(data: object, *, indent: int | None = None, encoding: str = "utf-8") -> str:
     """JSON whose text can be read, but in which no name drives a terminal or hides how it ends.
 
     Characters that act are escaped, and read back as they were. So is all that is not ASCII where a name is
-    not UTF-8: "\\udce9" is the byte 0xE9, and in Python `os.fsencode` gives the name again.
+    not UTF-8, "\\udce9" being the byte 0xE9, of which `os.fsencode` gives the name again; or where the text
+    cannot be written in the encoding.
     """
     text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     try:
-        text.encode()
+        text.encode(encoding)
     except UnicodeEncodeError:
         text = json.dumps(data, indent=indent, allow_nan=False)
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 from dgqa_infer.cli._streams import mute, say
 from dgqa_infer.errors import BackendError, DgqaError, ImageError, ModelError, OutputError, UsageError
@@ -80,8 +81,16 @@ def _lack(error: BaseException) -> str | None:
     if str(error.strerror).startswith("No usable temporary directory"):
         return "no folder for temporary files can be written to: name one with TMPDIR"
     if (sentence := _LACKS.get(error.errno or 0)) is None:
-        return None
+        return None if _is_somewhere() else "the current folder is gone: change to one that is there"
     return sentence if error.filename is None else f"{os.fsdecode(error.filename)}: {sentence}"
+
+
+def _is_somewhere() -> bool:
+    """Whether the folder that this process was begun in is still there."""
+    try:
+        return bool(Path.cwd())
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -267,5 +267,5 @@ def _write_beside(
     if junit is not None and criteria is not None:
         data = gate_junit(criteria, found.model, found.seconds)
         write_whole(junit, data, overwrite=target.overwrite)
-    if target.path is not None:
+    if target.path is not None and found.unwritten is None:
         out.note(f"rows: {target.path}" if target.format != "html" else f"report: {target.path}")

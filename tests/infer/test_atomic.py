@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -226,3 +227,74 @@ def test_in_a_folder_that_is_open_no_link_is_followed(tmp_path: Path) -> None:
     assert elsewhere.read_bytes() == b"theirs"
     assert not link.is_symlink()
     assert link.read_bytes() == b"ours"
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "😀", "\udce9"])
+def test_a_name_may_be_as_long_as_names_may_be(tmp_path: Path, letter: str) -> None:
+    # NAME_MAX is in bytes, of which a letter has up to four.
+    name = letter * (255 // len(os.fsencode(letter)))
+    write_whole(tmp_path / name, b"rows", overwrite=False)
+    write_whole(tmp_path / name, b"more", overwrite=True)
+    assert names_in(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == b"more"
+    folder = tmp_path / f"{name[:-1]}_"
+    for content in (b"1", b"2"):
+        write_folder(folder, {"card.json": content})
+    assert (folder / "card.json").read_bytes() == b"2"
+    assert names_in(tmp_path) == sorted([name, folder.name])
+
+
+_MOUNTED = """
+mount --bind "$1/outside" "$1/rows.csv" && exec "$2" -c '
+import sys
+from pathlib import Path
+from dgqa_infer.atomic import write_whole
+target = Path(sys.argv[1], "rows.csv")
+write_whole(target, b"rows", overwrite=False)
+write_whole(target, b"row", overwrite=True)
+' "$1"
+"""
+
+
+def test_a_single_file_that_is_mounted_is_filled(tmp_path: Path) -> None:
+    # As `docker run -v` mounts one: no other file can take its place.
+    for name in ("outside", "rows.csv"):
+        (tmp_path / name).touch()
+    script = ["bash", "-c", _MOUNTED, "-", str(tmp_path), sys.executable]
+    apart = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace of its own")
+    subprocess.run([*apart, *script], check=True)
+    assert (tmp_path / "outside").read_bytes() == b"row"
+    assert names_in(tmp_path) == ["outside", "rows.csv"]
+
+
+_FULL = """
+mount -t tmpfs -o size=8k none "$1/small" && head -c 4096 /dev/zero > "$1/small/rows.csv" &&
+mount --bind "$1/small/rows.csv" "$1/rows.csv" && "$2" -c '
+import sys
+from pathlib import Path
+from dgqa_infer.atomic import write_whole
+write_whole(Path(sys.argv[1], "rows.csv"), bytes(20_000), overwrite=True)
+' "$1"; cmp "$1/small/rows.csv" <(head -c 4096 /dev/zero) && ls -A "$1"
+"""
+
+
+def test_a_mounted_file_without_room_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch()
+    (tmp_path / "small").mkdir()
+    apart = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace of its own")
+    ended = subprocess.run(
+        [*apart, "bash", "-c", _FULL, "-", str(tmp_path), sys.executable],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "rows.csv cannot be written: No space left on device" in ended.stderr
+    assert (ended.returncode, ended.stdout.split()) == (0, ["rows.csv", "small"])

@@ -35,6 +35,7 @@ mount -t tmpfs none /mnt && cp -r . /mnt && mount -o remount,ro /mnt || exit 77
 for at in /tmp /var/tmp /usr/tmp /dev/shm; do [ ! -d $at ] || mount -t tmpfs -o ro none $at || exit 77; done
 cd /mnt; "$@"
 """
+FOLDER_GONE = 'cd "$(mktemp -d)" && rmdir "$PWD" && "$@"'
 CANNOT_BE_MADE = 77
 SITUATIONS = {
     "stdin closed": '"$@" <&-',
@@ -47,6 +48,7 @@ SITUATIONS = {
     "small files": 'ulimit -f 1; "$@"',
     "no home": f'exec setpriv {ANYBODY} env -u HOME "$@"',
     "no interpreter": '"$@"',
+    "folder gone": FOLDER_GONE,
     "nowhere to write": f"exec unshare -m bash -c '{READ_ONLY}' - \"$@\"",
 }
 REFUSED = {
@@ -64,6 +66,9 @@ REFUSED = {
     ("stdout full", "compare"): 2,
     ("small files", "score"): 2,
     ("small files", "report"): 2,
+    ("folder gone", "score"): 2,
+    ("folder gone", "report"): 2,
+    ("folder gone", "compare"): 2,
     ("nowhere to write", "report"): 2,
 }
 """Where a command cannot do its work: its exit code. All others work."""
@@ -157,3 +162,25 @@ def test_rows_that_were_written_before_files_ran_out_are_valid(folder: Path) -> 
     assert ran.returncode in (0, 2, 3)
     for line in (folder / "few.jsonl").read_text().splitlines():
         assert json.loads(line)["path"] in ran.args
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.jsonl"])
+def test_rows_for_a_folder_that_is_gone_are_refused(folder: Path, output: str) -> None:
+    options = ["--model", str(folder / "tiny"), "--device", "cpu", "-o", output]
+    ran = run(folder, FOLDER_GONE, "score", str(folder / "photo.png"), *options)
+    assert (ran.returncode, ran.stderr.count("error: "), "Traceback" in ran.stderr) == (2, 1, False)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_names_that_the_encoding_of_stdout_lacks_are_spelled_out(folder: Path, encoding: str) -> None:
+    # As on Windows, where what is not a terminal gets the code page.
+    photo = "漢 😀 é.png"
+    shutil.copy(folder / "photo.png", folder / photo)
+    run(folder, '"$@"', *COMMANDS["score"], photo, "-o", "named.jsonl", "--overwrite")
+    pick = ["pick", "named.jsonl", "--worst", "2", "--into", f"picked {encoding}"]
+    situation = f'PYTHONIOENCODING={encoding} "$@"'
+    ran = run(folder, situation, *pick, "--json", encoding=encoding)
+    assert ran.returncode == 0, ran.stderr
+    assert photo in [each["path"] for each in json.loads(ran.stdout)["photographs"]]
+    ran = run(folder, situation, *pick, "--table", encoding=encoding)
+    assert (ran.returncode, r"\u6f22" in ran.stdout) == (0, True), ran.stderr
