@@ -41,6 +41,7 @@ __all__ = [
     "Domains",
     "FileRecord",
     "built_in",
+    "refuse_strangers",
     "write_bundle",
 ]
 
@@ -226,14 +227,20 @@ def write_bundle(folder: str | os.PathLike[str], graphs: Mapping[str, bytes], ca
     card = Card.from_json(json.loads(json.dumps(replace(card, files=records).as_json(), allow_nan=False)))
     for name, data in graphs.items():
         _check_graph(data, records[name].sha256, name, card)
-    _refuse_strangers(folder)
+    refuse_strangers(folder)
     write_folder(folder, {**graphs, _CARD: json.dumps(card.as_json(), indent=2).encode() + b"\n"})
     return Bundle.load(folder.absolute())
 
 
-def _refuse_strangers(folder: Path) -> None:
-    """A bundle takes the whole folder's place, so nothing else may be in it, such as another bundle."""
-    if not folder.is_dir() or not (names := sorted(path.name for path in folder.iterdir())):
+def refuse_strangers(folder: Path) -> None:
+    """Refuse a place that a bundle cannot take: it takes the whole folder's, so nothing else may be in it.
+
+    Raises:
+        OutputError: it is no folder, or holds something else, such as another bundle.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is no folder; it is left alone")
+    if not folder.exists() or not (names := sorted(path.name for path in folder.iterdir())):
         return
     if _CARD not in names:
         raise OutputError(f"{folder} holds something that is no bundle; it is left alone")

@@ -140,10 +140,9 @@ def export(
         profile, bytes_of("--workspace", workspace), version_compatible, hardware_compatible, strip_weights
     )
     left_out: dict[str, Failure] = {}
+    if packed and "fp32" not in precisions:
+        raise UsageError("--packed is for the fp32 graph: give --fp32 too, or leave it out")
     paths = _paths(photos, calibrate_on, "int8" in precisions, workers, left_out)
-    for folder in (out, triton):
-        if folder is not None:
-            exporter.refuse_unwritable(folder)
     if engine:
         from dgqa_export.targets import engines
 
@@ -151,13 +150,16 @@ def export(
         engines.place(without_gpu=True)
     with output.progress("exporting") as bar:
         model = exporter.load_source(source, name, opset, network)
+        _refuse_unwritable(model, precisions, out, triton)
         if domains is not None:
             model = exporter.with_domains(model, domains)
             warn_of_false_alarms(model.card.training["classifier"].get("report", {}), output)
-        done = exporter.export(
-            model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
-        )
-    _tell(output, list(left_out.values()))
+        try:
+            done = exporter.export(
+                model, precisions, out, paths, packed=packed, allow_drift=allow_drift, report=_teller(bar)
+            )
+        finally:
+            _tell(output, list(left_out.values()))
     if not done.bundles:
         _print(output, done, done.drift, {}, [])
         output.warn("the scores moved too far; nothing was written (--allow-drift writes it all the same)")
@@ -168,6 +170,18 @@ def export(
     if not drift.passed and not allow_drift:
         output.warn("an engine's scores moved too far; engines were removed (--allow-drift keeps them)")
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _refuse_unwritable(model: Source, precisions: list[str], out: Path, triton: Path | None) -> None:
+    """Before minutes of verifying, find out what would keep models from being written at its end."""
+    from dgqa_export import bundles, exporter
+    from dgqa_export.targets.triton import refuse_strangers
+
+    for folder in (out, triton):
+        if folder is not None:
+            exporter.refuse_unwritable(folder)
+    for precision in precisions if triton is not None else ():
+        refuse_strangers(triton, bundles.in_precision(model.card, precision, []).name)
 
 
 def _paths(

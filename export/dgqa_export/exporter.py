@@ -31,9 +31,9 @@ from dgqa_export.verification import (
 )
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
-from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.bundle.card import Card
-from dgqa_infer.errors import BackendError, ModelError, OutputError
+from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, refuse_strangers, write_bundle
+from dgqa_infer.bundle.card import Card, is_name
+from dgqa_infer.errors import BackendError, ModelError, OutputError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_training.networks import checkpoints
 
@@ -88,11 +88,16 @@ def load_source(
 
     Raises:
         ModelError: it is missing or damaged, its card does not fit its graph, or it is not in fp32.
+        UsageError: a bundle cannot have this name, or its graph not this opset.
     """
     path = Path(text)
+    if name is not None:
+        _refuse_name(name)
     if path.suffix == ".safetensors" or path.is_file():
         checkpoint = checkpoints.load(path)
-        card = bundles.card_for(checkpoint, name or path.stem.lower())
+        if name is None:
+            _refuse_name(name := path.stem.lower())
+        card = bundles.card_for(checkpoint, name)
         graph = bundles.graph_of(checkpoint, card, opset or OPSET, plugin)
         return Source(card, graph, None, checkpoint.network(plugin))
     bundle = Bundle.load(text)
@@ -101,10 +106,16 @@ def load_source(
     graph = bundle.graph_bytes(QUALITY_GRAPH)
     bundles.refuse_mismatch(graph, bundle.card)
     if opset is not None:
-        raise ModelError("a bundle's graph keeps its opset; export from the checkpoint for another")
+        raise UsageError("a bundle's graph keeps its opset; export from the checkpoint for another")
     domains = bundle.graph_bytes(DOMAIN_GRAPH) if DOMAIN_GRAPH in bundle.card.files else None
     card = bundle.card if name is None else replace(bundle.card, name=name)
     return Source(card, bundles.describe(graph, card), domains, None)
+
+
+def _refuse_name(name: str) -> None:
+    if not is_name(name):
+        letters = "lower-case letters, digits, '.', '_' and '-'"
+        raise UsageError(f"a model cannot be called {name!r}: give it a --name of {letters}")
 
 
 def with_domains(source: Source, file: Path) -> Source:
@@ -145,7 +156,7 @@ def export(
     """
     refuse_unwritable(out)
     for precision in precisions:
-        _refuse_strangers(out / bundles.in_precision(source.card, precision, []).name)
+        refuse_strangers(out / bundles.in_precision(source.card, precision, []).name)
     graphs, trials = _convert(source, precisions, paths, packed, report)
     drift = _verify(source, graphs, paths, packed, report)
     if not drift.passed and not allow_drift:
@@ -176,11 +187,6 @@ def refuse_unwritable(folder: Path) -> None:
         Path(name).unlink()
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
-
-
-def _refuse_strangers(folder: Path) -> None:
-    if folder.exists() and not (folder / "card.json").is_file():
-        raise OutputError(f"{folder} is something that is no bundle; it is left alone")
 
 
 def _convert(

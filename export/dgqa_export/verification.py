@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from dgqa_infer.backends.base import Backend
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
 
 Predict: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
@@ -124,8 +124,8 @@ def verify(
         One `ScoreDrift` a candidate, in their order.
 
     Raises:
-        ModelError: there are no photographs, a precision has no tolerance, or a predictor returns NaN or
-            infinity.
+        UsageError: there are no photographs.
+        ModelError: a precision has no tolerance, or a predictor returns NaN or infinity.
     """
     if unknown := {precision for precision, _ in candidates.values()} - set(tolerances):
         raise ModelError(f"there is no tolerance for {', '.join(sorted(unknown))}")
@@ -139,7 +139,7 @@ def verify(
         if sum(map(len, pool)) < largest_batch + max(_SMALL_BATCHES):
             pool.append(crops)
     if not right:
-        raise ModelError("there are no photographs to compare on")
+        raise UsageError("there are no photographs to compare on: none could be decoded")
     sample = np.concatenate(pool)
     drifts = []
     for name, (precision, predict) in candidates.items():

@@ -118,7 +118,7 @@ def test_a_card_that_says_another_precision_than_its_graph_is_refused(
 
 
 def test_a_bundles_graph_keeps_its_opset(small_bundle: Bundle) -> None:
-    with pytest.raises(ModelError, match="keeps its opset"):
+    with pytest.raises(UsageError, match="keeps its opset"):
         load_source(str(small_bundle.path), opset=21)
 
 
@@ -186,5 +186,6 @@ def test_a_strangers_folder_is_found_out_before_anything_is_computed(
 ) -> None:
     monkeypatch.setattr(exporter, "_convert", lambda *_: pytest.fail("computed"))
     (tmp_path / "small-fp16").mkdir()
+    (tmp_path / "small-fp16" / "mine.txt").touch()
     with pytest.raises(OutputError, match="is no bundle; it is left alone"):
         export(source, ["fp16"], tmp_path, None)

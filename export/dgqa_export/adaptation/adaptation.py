@@ -14,7 +14,7 @@ from dgqa_export.adaptation import adapter
 from dgqa_export.adaptation.survey import Survey
 from dgqa_export.graphs.pooling import carried, exponent_of, without_pooling
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle, refuse_strangers
 from dgqa_infer.bundle.card import Calibration, is_name
 from dgqa_infer.domains.profile import DomainProfile
 from dgqa_infer.errors import ModelError, OutputError, UsageError
@@ -126,14 +126,13 @@ def refuse_unwritable(out: Path) -> None:
 
     Raises:
         UsageError: a bundle cannot have this name.
-        OutputError: the folder's parent is missing, or the folder is something that is no bundle.
+        OutputError: the folder's parent is missing, or the folder is not one that a bundle may take.
     """
     if not is_name(out.name.lower()):
         raise UsageError(f"{out.name!r} cannot be a bundle's name: letters, digits, '.', '_' and '-' only")
     if not out.parent.is_dir():
         raise OutputError(f"{out} cannot be written: {out.parent} is no folder")
-    if out.exists() and not (out / "card.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} is something that is no bundle; it is left alone")
+    refuse_strangers(out)
 
 
 def rated(

@@ -15,7 +15,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 
 from dgqa_export.graphs.contract import INPUT
 from dgqa_export.precisions.quantization import Ranges
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
 
 METHODS = ("minmax", "percentile", "entropy")
@@ -41,10 +41,11 @@ def calibrate(graph: bytes, crops: Pixels, method: str) -> Ranges:
         Tensor → (lowest, highest).
 
     Raises:
-        ModelError: there are no crops, or a tensor is not finite.
+        UsageError: there are no crops.
+        ModelError: a tensor is not finite.
     """
     if not len(crops):
-        raise ModelError("there are no photographs to calibrate on")
+        raise UsageError("there are no photographs to calibrate on: none could be decoded")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         # The calibrator reads a file, writes another, and prints as it goes.
         source = Path(folder) / "model.onnx"

@@ -43,6 +43,7 @@ def write_repository(
     Raises:
         OutputError: the repository cannot be written.
     """
+    refuse_strangers(folder, bundle.card.name)
     graph = bundle.graph_bytes(QUALITY_GRAPH)
     written = []
     for variant, data in (("onnx", graph), ("plan", plan)):
@@ -105,10 +106,24 @@ def _text(value: str) -> str:
     return json.dumps(value)
 
 
+def refuse_strangers(folder: Path, bundle: str) -> None:
+    """Refuse a repository in which something else has the place of a bundle's models.
+
+    Args:
+        folder: the repository; need not be there.
+        bundle: its name.
+
+    Raises:
+        OutputError: it is no model of Triton's.
+    """
+    for variant in _PLATFORMS:
+        target = folder / f"{bundle}-{variant}"
+        if target.exists() and not (target / "config.pbtxt").is_file():
+            raise OutputError(f"{target} holds something that is no model of Triton's; it is left alone")
+
+
 def _write_model(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     target = folder / name
-    if target.exists() and not (target / "config.pbtxt").is_file():
-        raise OutputError(f"{target} holds something that is no model of Triton's; it is left alone")
     write_folder(
         target, {file if file == "config.pbtxt" else f"1/{file}": data for file, data in files.items()}
     )

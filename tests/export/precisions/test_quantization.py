@@ -17,7 +17,7 @@ from dgqa_export.precisions.precision import precision_of
 from dgqa_export.precisions.quantization import Ranges, quantizable, quantize, symmetric
 from dgqa_infer.backends import onnx_runtime
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.processor import multiplies_int8
 
@@ -225,7 +225,7 @@ def test_the_minmax_range_of_the_first_convolution_is_that_of_the_normalised_pix
 
 
 def test_calibration_needs_photographs(small_graph: bytes) -> None:
-    with pytest.raises(ModelError, match="no photographs to calibrate on"):
+    with pytest.raises(UsageError, match="no photographs to calibrate on"):
         calibrate(small_graph, np.zeros((0, 64, 64, 3), np.uint8), "minmax")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,8 @@ def test_an_engine_that_cannot_be_built_is_an_error_before_anything_is_written_o
         (["--fp16", "--out", "taken"], "taken cannot be written: "),
         (["--fp16", "--triton", "taken"], "taken cannot be written: "),
         (["--fp32", "--opset", "20"], "a bundle's graph keeps its opset"),
+        (["--fp16", "--packed"], "--packed is for the fp32 graph"),
+        (["--name", "../mine"], "a model cannot be called '../mine': give it a --name of lower-case letters"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_one_line_and_exit_code_2(
@@ -198,11 +201,70 @@ def test_a_request_that_makes_no_sense_is_one_line_and_exit_code_2(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ("out/small-fp16/notes.txt", "out/small-fp16 holds something that is no bundle; it is left alone"),
+        ("out/small-fp16", "out/small-fp16 is no folder; it is left alone"),
+        ("served/small-fp16-onnx/notes.txt", "small-fp16-onnx holds something that is no model of Triton's"),
+    ],
+)
+def test_what_is_in_the_way_of_a_model_is_told_before_anything_is_verified_or_written(
+    run: Run,
+    small_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: str,
+    said: str,
+) -> None:
+    def begun(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this takes minutes, and comes later")
+
+    monkeypatch.setattr("dgqa_export.exporter._verify", begun)
+    (tmp_path / taken).parent.mkdir(parents=True)
+    (tmp_path / taken).write_text("mine")
+    code, _, err = run(
+        small_bundle.path, "--fp32", "--fp16", "--out", "out", "--triton", "served", "--no-engine"
+    )
+    assert code == 2, err
+    assert said in err
+    assert (tmp_path / taken).read_text() == "mine"
+    assert not (tmp_path / "out" / "small").exists()
+
+
+def test_a_file_beside_a_bundle_is_told_before_anything_is_verified(
+    run: Run, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(small_bundle.path, tmp_path / "out" / "small")
+    (tmp_path / "out" / "small" / "notes.txt").write_text("mine")
+    monkeypatch.setattr("dgqa_export.exporter._verify", None)
+    code, _, err = run(small_bundle.path, "--out", "out", "--no-engine")
+    assert code == 2, err
+    assert "holds more than a bundle, notes.txt; it is left alone" in err
+
+
+def test_photographs_none_of_which_can_be_decoded_are_told_with_the_reason(
+    run: Run, small_bundle: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    code, _, err = run(small_bundle.path, "--photos", "photos", "--no-engine", "--workers", 1)
+    assert code == 2
+    assert "left out: photos/a.jpg: the file has no bytes" in err
+    assert "error: there are no photographs to compare on" in err
+    # What lists models would not help.
+    assert "hint" not in err
+
+
 @pytest.mark.parametrize("source", ["nowhere", "nowhere.safetensors"])
-def test_a_source_that_is_missing_is_named(run: Run, source: str) -> None:
-    code, _, err = run(source, "--fp16")
+def test_a_source_that_is_missing_is_named_and_no_folder_is_made(
+    run: Run, tmp_path: Path, source: str
+) -> None:
+    code, _, err = run(source, "--fp16", "--out", "out", "--triton", "served")
     assert code == 2
     assert source in err
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "served").exists()
 
 
 def test_a_missing_extra_is_one_sentence(
