@@ -19,7 +19,7 @@ from PIL import Image
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.images.arrays import Pixels
-from dgqa_infer.images.decoders import colour, heif, jpeg, jxl, pillow, png, raw, tiff
+from dgqa_infer.images.decoders import bmp, colour, heif, jpeg, jpeg2000, jxl, pillow, png, raw, tiff
 from dgqa_infer.images.decoders.orientation import SIDEWAYS, Box, upright, upright_box
 from dgqa_infer.images.memory import decoding_bytes, samples_bytes
 from dgqa_infer.inputs.addresses import shown
@@ -34,6 +34,16 @@ CORRUPT_DATA = "jpeg_corrupt_data"
 
 CPU_DECODED = "cpu_decoded"
 """The warning that a JPEG has the pixels of the CPU's decoder where a GPU was to decode."""
+
+
+# Of formats whose profiles Pillow does not read.
+_PROFILES: dict[Format, Callable[[bytes], bytes | None]] = {"BMP": bmp.profile, "JPEG 2000": jpeg2000.profile}
+# Whether the colours that a file states are ones that we take it for.
+_IS_KNOWN: dict[Format, Callable[[bytes], bool]] = {
+    "AVIF": heif.is_srgb,
+    "HEIF": heif.is_srgb,
+    "JPEG 2000": jpeg2000.is_known,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +230,25 @@ def _decode_image(data: bytes, kind: Format, request: _Request, orientation: int
     else:
         image = pillow.open_as(data, kind)
     _check_size(*image.size, request.limits)
+    if kind in _PROFILES and (profile := _PROFILES[kind](data)):
+        image.info["icc_profile"] = profile
     request.before_decoding(decoding_bytes(kind, image, len(data)))
-    more |= pillow.load(image, kind)
+    deep = jpeg2000.samples(data, image) if kind == "JPEG 2000" else None
+    more |= deep is None and pillow.load(image, kind)
     # What was decoded counts, whatever was announced.
     _check_size(*image.size, request.limits)
     if kind == "PNG" and contents.profile is not None:
         image.info["icc_profile"] = contents.profile
     if kind == "TIFF":
         tiff.correct_palette(image)
-    if kind in ("AVIF", "HEIF") and not image.info.get("icc_profile") and not heif.is_srgb(data):
+    if kind in _IS_KNOWN and not image.info.get("icc_profile") and not _IS_KNOWN[kind](data):
         warnings.append("colour_space_ignored")
     if more:
         warnings.append("first_frame")
     declared = kind != "BMP" and (kind != "TIFF" or tiff.alpha_is_declared(image))
     with pillow.translated(kind):
         pixels, seen = colour.to_srgb(
-            image, request.limits.profile_bytes, alpha_declared=declared, gamma=gamma
+            deep or image, request.limits.profile_bytes, alpha_declared=declared, gamma=gamma
         )
     # Some formats say it behind the pixels, so it is asked for last. JPEG XL is turned by its decoder, but
     # for a JPEG that it holds whole.

@@ -82,7 +82,10 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     samples = np.asarray(image)
     if bits > 16 or samples.min() < 0 or samples.max() > 65535:
         raise ImageError("unsupported", f"{bits}-bit integer samples have no defined white")
-    return Image.fromarray((samples >> max(bits - 8, 0)).astype(np.uint8))
+    result = Image.fromarray((samples >> max(bits - 8, 0)).astype(np.uint8))
+    if isinstance(transparent := image.info.get("transparency"), int):
+        result.putalpha(Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
+    return result
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

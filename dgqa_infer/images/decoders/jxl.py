@@ -5,9 +5,10 @@ Containers and the header of the codestream: ISO/IEC 18181-2, section 9, and 181
 
 from __future__ import annotations
 
+from dgqa_infer.images.decoders.boxes import boxes
+
 _CODESTREAM = b"\xff\x0a"
 _BOXES = {b"jxlc": 0, b"jxlp": 4}
-_MAX_BOXES = 64
 # How many bits a length has, by its selector; it is counted from 1.
 _LENGTH_BITS = (9, 13, 18, 30)
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -46,15 +47,7 @@ def _length(bits: _Bits, small: int) -> int:
 def _codestream(data: bytes) -> int | None:
     if data.startswith(_CODESTREAM):
         return 0
-    at = 0
-    for _ in range(_MAX_BOXES):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = at + 8
-        if length == 1:
-            length, body = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
+    for kind, body, _ in boxes(data):
         if (skip := _BOXES.get(kind)) is not None:
             return body + skip if data[body + skip : body + skip + 2] == _CODESTREAM else None
-        if length < 8:
-            return None
-        at += length
     return None

@@ -15,8 +15,8 @@ from dgqa_infer.errors import ImageError
 _SIGNATURE_BYTES = 8
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7, b"cICP": 4, b"acTL": 8, b"fcTL": 26}
-_TRANSPARENCY_BYTES = {0: 2, 2: 6}
-_PALETTE = 3
+_GREY, _RGB, _PALETTE = 0, 2, 3
+_TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6}
 _MOST_TEXT = 100_000
 # Text that may hold an orientation.
 _EXIF_TEXT = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")
@@ -83,7 +83,9 @@ def read(data: bytes, profile_bytes: int) -> Contents:
             damaged = True
         elif kind in _LENGTHS:
             known.setdefault(kind, body)
-        elif kind == b"tRNS" or _may_turn(kind, body):
+        elif kind == b"tRNS":
+            parts.append(_transparency(view[at:end], known))
+        elif _may_turn(kind, body):
             parts.append(view[at:end])
         if kind == b"IHDR":
             known[kind] = body
@@ -116,6 +118,20 @@ def _fits(kind: bytes, length: int, known: dict[bytes, memoryview]) -> bool:
         return True
     colour = known[b"IHDR"][9]
     return 0 < length <= 256 if colour == _PALETTE else length == _TRANSPARENCY_BYTES.get(colour, -1)
+
+
+def _transparency(chunk: memoryview, known: dict[bytes, memoryview]) -> memoryview | bytes:
+    """A chunk that says which sample is transparent, in the 8 bits that Pillow compares it in."""
+    depth, colour = bytes(known.get(b"IHDR", b""))[8:10] or (0, 0)
+    if colour == _GREY and depth in (2, 4):
+        most = (1 << depth) - 1
+        samples = [(chunk[9] & most) * 255 // most]
+    elif colour == _RGB and depth == 16:
+        samples = [*chunk[8:14:2]]
+    else:
+        return chunk
+    content = b"tRNS" + b"".join(sample.to_bytes(2, "big") for sample in samples)
+    return (2 * len(samples)).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
 
 
 def _may_turn(kind: bytes, body: memoryview) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from dgqa_infer.errors import ImageError
@@ -165,3 +167,38 @@ def test_of_an_animation_the_first_picture_is_scored() -> None:
     found = decode(file.getvalue())
     assert np.array_equal(found.pixels, PIXELS)
     assert found.warnings == ("first_frame",)
+
+
+def packed(samples: NDArray[np.integer[Any]], depth: int) -> bytes:
+    """Rows of samples, [height, width] or [height, width, 3], each behind the filter "none"."""
+    bits = np.unpackbits(samples.astype(">u2")[..., None].view(np.uint8), axis=-1)[..., -depth:]
+    rows = np.packbits(bits.reshape(len(samples), -1), axis=1)
+    return b"".join(b"\0" + row.tobytes() for row in rows)
+
+
+@pytest.mark.parametrize(("colour", "depth"), [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)])
+def test_the_one_transparent_sample_lies_over_mid_grey_at_every_depth(colour: int, depth: int) -> None:
+    # At 16 bits both bytes of the sample matter.
+    most = (1 << depth) - 1
+    hidden = min(0x1234, most)
+    samples = np.random.default_rng(depth).integers(0, most + 1, (16, 32, 3)[: 2 + bool(colour)])
+    samples[:8, :8] = hidden
+    is_hidden = (samples == hidden).all(axis=-1) if colour else samples == hidden
+    header = struct.pack(">IIBBBBB", 32, 16, depth, colour, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", struct.pack(">H", hidden) * (3 if colour else 1))
+        + chunk(b"IDAT", zlib.compress(packed(samples, depth)))
+        + chunk(b"IEND", b"")
+    )
+    found = decode(data)
+    shown = samples >> 8 if depth == 16 else samples * 255 // most
+    expected = shown if colour else np.repeat(shown[..., None], 3, axis=2)
+    assert np.array_equal(found.pixels, np.where(is_hidden[..., None], 128, expected))
+    assert found.warnings == ("alpha_over_grey",)
+
+
+def test_transparency_before_the_header_is_no_bug() -> None:
+    data = png()
+    assert np.array_equal(decode(data[:8] + chunk(b"tRNS", b"\0\1") + data[8:]).pixels, PIXELS)
