@@ -14,11 +14,12 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from dgqa_infer.pipeline.predictor import Outcome
 from dgqa_infer.results import Failure, Row, Score
+from dgqa_infer.service.answers import JsonAnswer
 from dgqa_infer.service.metrics import CONTENT_TYPE, Metrics
 from dgqa_infer.service.middleware import Observed
 from dgqa_infer.service.queue import Busy, ScoringQueue, Unavailable
@@ -59,7 +60,11 @@ class Service:
         handlers: dict[Any, Any] = {Refusal: _refused, HTTPException: _http_error, Exception: _internal}
         routes = self.routes()
         paths = frozenset(route.path for route in routes)
-        return Observed(Starlette(routes=routes, exception_handlers=handlers), self.metrics, paths)
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        # A path with a slash at its end is none of ours. Sent on, clients that do not follow would have an
+        # empty answer and no error, and those behind a proxy for TLS would go on without it.
+        app.router.redirect_slashes = False
+        return Observed(app, self.metrics, paths)
 
     def routes(self) -> list[Route]:
         """What it answers; `openapi.json` describes these and no others."""
@@ -105,14 +110,16 @@ class Service:
                 raise _as_refusal(error) from None
         rows = [self._row(outcome, explain) for outcome in outcomes]
         if several:
-            return JSONResponse({"rows": rows})
+            return JsonAnswer({"rows": rows})
         result = outcomes[0].result
-        return JSONResponse(rows[0], STATUS_OF[result.code] if isinstance(result, Failure) else 200)
+        return JsonAnswer(rows[0], STATUS_OF[result.code] if isinstance(result, Failure) else 200)
 
     def _explain(self, request: Request) -> str:
         unknown = sorted(set(request.query_params) - {"explain"})
         if unknown:
             raise Refusal(400, f"unknown parameter {unknown[0]!r}: there is only explain")
+        if len(request.query_params.multi_items()) > 1:
+            raise Refusal(400, "explain is given more than once")
         explain = request.query_params.get("explain", "0")
         if explain not in EXPLAIN:
             raise Refusal(400, f"explain is {explain!r}, not {', '.join(EXPLAIN[:-1])} or {EXPLAIN[-1]}")
@@ -133,7 +140,7 @@ class Service:
         return outcome.row()
 
     async def _model(self, _: Request) -> Response:
-        return JSONResponse(self.model)
+        return JsonAnswer(self.model)
 
     async def _metrics_page(self, _: Request) -> Response:
         return Response(self.metrics.page(), media_type=None, headers={"Content-Type": CONTENT_TYPE})

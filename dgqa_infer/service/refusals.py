@@ -6,9 +6,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from starlette.responses import JSONResponse
-
 from dgqa_infer.errors import ErrorCode
+from dgqa_infer.service.answers import JsonAnswer
 
 STATUS_OF: Final = MappingProxyType[ErrorCode, int](
     {
@@ -50,9 +49,9 @@ class Refusal(Exception):
         super().__init__(message)
         self.status, self.message, self.headers = status, message, headers or {}
 
-    def response(self) -> JSONResponse:
+    def response(self) -> JsonAnswer:
         """The answer: an object with `error`, as a row without a score has it."""
         code = _CODES.get(self.status, HTTPStatus(self.status).phrase.lower().replace(" ", "_"))
-        return JSONResponse(
+        return JsonAnswer(
             {"error": {"code": code, "message": self.message}}, self.status, headers=self.headers
         )

@@ -63,6 +63,24 @@ def test_a_form_is_answered_with_a_row_for_each_file_in_its_order(service: Runni
     assert (third["path"], third["score"]) == (None, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "charset", "spelled"),
+    [
+        ("\u202egnp.\u009bexe.png", "utf-8", rb"\u202egnp.\u009bexe.png"),
+        # A half of a character, which is none of Unicode's and cannot be written in UTF-8.
+        ("+2AA-.png", "utf-7", rb"\ud800.png"),
+    ],
+)
+def test_no_name_drives_a_terminal_or_breaks_the_answer(
+    service: Running, name: str, charset: str, spelled: bytes
+) -> None:
+    body, kind = form([(name, grey(255))])
+    answer = service.call("POST", "/v1/score", body, {"Content-Type": f"{kind}; charset={charset}"})
+    assert answer.status == 200
+    assert spelled in answer.body
+    assert answer.json["rows"][0]["score"] == 100
+
+
 def test_a_form_with_one_file_is_answered_as_a_form(service: Running) -> None:
     (row,) = service.send_files([("a.png", grey(255))]).json["rows"]
     assert row["score"] == 100
@@ -139,6 +157,8 @@ def test_a_model_that_cannot_explain_says_so(serve: Serve, models: Models, tmp_p
     [
         ("GET", "/v1/score", 405, "method_not_allowed"),
         ("POST", "/v1/scores", 404, "not_found"),
+        ("POST", "/v1/score/", 404, "not_found"),
+        ("POST", "/v1/score?explain=0&explain=all", 400, "bad_request"),
         ("POST", "/v1/score?explain=yes", 400, "bad_request"),
         ("POST", "/v1/score?url=https://example.org/a.jpg", 400, "bad_request"),
     ],
