@@ -83,9 +83,14 @@ def _put(source: Path, target: Path, how: How) -> None:
         target.symlink_to(source.resolve())
         return
     if how is How.MOVE:
+        if source.is_symlink():
+            # As it is it would lead elsewhere from there, or nowhere.
+            target.symlink_to(source.resolve())
+            source.unlink()
+            return
         try:
             # A link first: unlike a rename it never replaces what is there.
-            os.link(source, target, follow_symlinks=False)
+            os.link(source, target)
         except FileExistsError:
             raise
         except (OSError, NotImplementedError):

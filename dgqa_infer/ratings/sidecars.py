@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from dgqa_infer.atomic import write_whole
 from dgqa_infer.errors import OutputError
+from dgqa_infer.inputs.formats import EXTENSIONS, HEAD_BYTES, sniff
 from dgqa_infer.ratings.xmp import Xmp, XmpError
 
 _MAX_SIDECAR = 64_000_000  # bytes; a raw developer's history may be long
-_HEAD = 1_000_000  # bytes of a photograph in which its own metadata begins
-_PACKET = re.compile(rb"<x:xmpmeta\b.*?</x:xmpmeta>", re.DOTALL)
+_HEAD = 1_000_000  # bytes in which the metadata of JPEG and raw files begins
+_MAX_PHOTO = 200_000_000  # bytes of the others, which may have it anywhere
+_METADATA_FIRST: Final = ("JPEG", "RAW")
+_PACKET, _PACKET_END = b"<x:xmpmeta", b"</x:xmpmeta>"
+# What is before Exif: nothing in TIFF, its name in JPEG, PNG and WebP, four zeros in AVIF and JPEG XL.
+_EXIF = re.compile(rb"(?:\A|Exif\0\0|eXIf|EXIF.{4}|\0{4})(II\*\0|MM\0\*)", re.DOTALL)
 _EXIF_RATING: Final = 0x4746  # a tag of Microsoft's that cameras write too
+_MOST = 256  # places that look like Exif, and entries of its directory
 
 
 class Naming(StrEnum):
@@ -51,9 +57,9 @@ class Sidecar:
             photo: the file.
             naming: `IMG.jpg.xmp` (darktable, digiKam), or `IMG.xmp` (Adobe's programs).
         """
-        full, stem = photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
-        first, second = (full, stem) if naming is Naming.FULL else (stem, full)
-        return cls(photo, second if second.exists() and not first.exists() else first)
+        names = [photo.name, photo.stem] if naming is Naming.FULL else [photo.stem, photo.name]
+        paths = [photo.with_name(name + ending) for name in names for ending in (".xmp", ".XMP")]
+        return cls(photo, next((path for path in paths if path.exists()), paths[0]))
 
     def rate(self, stars: int, facts: dict[str, str], *, dry_run: bool = False) -> Outcome:
         """Put a rating in, unless a person has rated the photograph, here or in its own metadata.
@@ -95,25 +101,41 @@ def embedded_rating(photo: Path) -> bool:
     """Whether the photograph's own metadata, XMP or Exif, says a rating."""
     try:
         with photo.open("rb") as file:
-            head = file.read(_HEAD)
+            data = file.read(_HEAD)
+            if (
+                sniff(data[:HEAD_BYTES]) not in _METADATA_FIRST
+                and EXTENSIONS.get(photo.suffix.lower()) != "RAW"
+            ):
+                data += file.read(_MAX_PHOTO)
     except OSError:
         return False
-    for packet in _PACKET.findall(head):
+    return _xmp_rating(data) or _exif_rating(data)
+
+
+def _xmp_rating(data: bytes) -> bool:
+    end = 0
+    while (start := data.find(_PACKET, end)) >= 0 and (end := data.find(_PACKET_END, start)) >= 0:
+        end += len(_PACKET_END)
         try:
-            if Xmp(packet).rating is not None:
+            if Xmp(data[start:end]).rating is not None:
                 return True
         except XmpError:
             continue
-    return _exif_rating(head)
+    return False
 
 
-def _exif_rating(head: bytes) -> bool:
-    start = head.find(b"Exif\0\0")
-    if start < 0:
-        return False
-    exif = Image.Exif()
-    try:
-        exif.load(head[start:])
-        return bool(exif.get(_EXIF_RATING))
-    except Exception:  # damaged metadata, of which Pillow says anything
-        return False
+def _exif_rating(data: bytes) -> bool:
+    """Whether one of the first directories of Exif says a rating. Exif is a TIFF file within the file."""
+    for found in islice(_EXIF.finditer(data), _MOST):
+        order = "<" if found[1].startswith(b"I") else ">"
+        start = found.start(1)
+        try:
+            at = start + struct.unpack_from(f"{order}I", data, start + 4)[0]
+            (count,) = struct.unpack_from(f"{order}H", data, at)
+            for entry in range(at + 2, at + 2 + 12 * min(count, _MOST), 12):
+                tag, rating = struct.unpack_from(f"{order}H6xH", data, entry)
+                if tag == _EXIF_RATING and rating:
+                    return True
+        except struct.error:
+            continue
+    return False

@@ -73,3 +73,14 @@ def test_moving_between_file_systems_copies_first(
 )
 def test_no_name_leads_out_of_the_folder(name: str, there: str) -> None:
     assert place_in(Path("into"), name) == Path("into") / there
+
+
+def test_a_link_that_is_moved_leads_to_the_same_photograph(photo: Path, tmp_path: Path) -> None:
+    link, target = tmp_path / "links" / "a.jpg", tmp_path / "picked" / "deeper" / "b.jpg"
+    link.parent.mkdir()
+    link.symlink_to(os.path.relpath(photo, link.parent))
+    before = photo.read_bytes()
+    put(link, target, How.MOVE)
+    assert target.is_symlink()
+    assert target.read_bytes() == before == photo.read_bytes()
+    assert not os.path.lexists(link)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -148,6 +149,66 @@ def test_a_rating_inside_the_photograph_is_a_persons(photo: Path, tag: str) -> N
     sidecar = Sidecar.of(photo)
     assert sidecar.rate(5, FACTS) is Outcome.KEPT
     assert not sidecar.path.exists()
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="%d"/></rdf:RDF>'
+    b"</x:xmpmeta>"
+)
+# With enough detail that what follows the pixels is not among the first million bytes.
+DETAILED = Image.effect_noise((1400, 1200), 90).convert("RGB")
+
+
+def with_metadata(path: Path, stars: int, **options: Any) -> Path:
+    """A photograph whose Exif has a rating, 0 being none, with its metadata where Pillow puts it."""
+    tags = Image.Exif()
+    tags[0x4746] = stars
+    DETAILED.save(path, exif=tags.tobytes() if path.suffix == ".avif" else tags, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.jpg", {}),
+        ("a.png", {"compress_level": 1}),
+        ("a.webp", {"quality": 100, "method": 0}),
+        ("a.tif", {}),
+        ("a.tiff", {"compression": "tiff_lzw"}),
+        ("a.avif", {"speed": 10}),
+    ],
+)
+def test_a_rating_in_exif_is_a_persons_in_every_format(
+    tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    assert embedded_rating(with_metadata(tmp_path / name, 4, **options))
+    assert not embedded_rating(with_metadata(tmp_path / name, 0, **options))
+
+
+@pytest.mark.parametrize("stars", [0, 5])
+def test_so_is_one_in_xmp_behind_the_pixels(tmp_path: Path, stars: int) -> None:
+    photo = tmp_path / "a.webp"
+    DETAILED.save(photo, quality=100, method=0, xmp=XMP % stars)
+    assert photo.read_bytes().index(b"<x:xmpmeta") > 1_000_000
+    assert embedded_rating(photo) is bool(stars)
+
+
+@pytest.mark.timeout(20)
+def test_metadata_without_end_takes_no_time_without_end(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + b"<x:xmpmeta " * 1_000_000 + b"\0\0\0\0II*\0\x08\0\0\0\xff\xff" * 100_000
+    )
+    assert not embedded_rating(photo)
+
+
+def test_a_sidecar_in_capitals_is_the_photograph_s(photo: Path) -> None:
+    # As cameras and Windows name them; a second one would contradict it.
+    photo.with_name("a.XMP").write_bytes(XMP % 2)
+    sidecar = Sidecar.of(photo)
+    assert sidecar.path.name == "a.XMP"
+    assert sidecar.rate(5, FACTS) is Outcome.KEPT
 
 
 def test_metadata_that_is_damaged_says_nothing(photo: Path) -> None:
