@@ -85,7 +85,7 @@ def compare(
     """
     began = time.monotonic()
     out = Output(json=json, quiet=quiet)
-    check_outputs(page, junit, overwrite=overwrite)
+    check_outputs(page, junit, overwrite=overwrite, read=[old, new])
     from dgqa_infer.comparison.compare import FEW
     from dgqa_infer.comparison.compare import compare as compared
     from dgqa_infer.comparison.pairing import pair, read_pairs

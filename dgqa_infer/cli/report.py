@@ -51,7 +51,7 @@ def report(
     out = Output(quiet=quiet)
     if photos is not None and not photos.is_dir():
         raise UsageError(f"{photos} is no folder")
-    check_outputs(output, overwrite=overwrite)
+    check_outputs(output, overwrite=overwrite, read=[] if rows == "-" else [rows])
     space = 0 if pictures.strip() == "0" else bytes_of("--pictures", pictures)
     from dgqa_infer.atomic import whole_file
     from dgqa_infer.outputs.html import HtmlSink

@@ -29,7 +29,7 @@ _OLD_REDUCED = 2
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
 _UNSIGNED, _SIGNED = 1, 2
 _SEPARATE = 2
-_UNCOMPRESSED = 1
+_COMPRESSION, _UNCOMPRESSED, _WEBP = 259, 1, 50001
 _COLOURS = {_WHITE_IS_ZERO: "L", _BLACK_IS_ZERO: "L", _RGB: "RGB", _SEPARATED: "CMYK"}
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _MAX_SAMPLES = 8
@@ -158,7 +158,7 @@ def open_photograph(data: bytes) -> tuple[ImageFile.ImageFile | Samples, bool]:
             tags = getattr(image, "tag_v2", {})
             misread = _is_misread(tags)
     except ImageError as error:
-        if error.code != "unsupported":
+        if error.code != "unsupported" and not _is_unknown(error):
             raise
         found = _samples(data)
         if found is None:
@@ -167,6 +167,12 @@ def open_photograph(data: bytes) -> tuple[ImageFile.ImageFile | Samples, bool]:
     if misread and (found := _samples(data)) is not None:
         return found, found.more
     return image, more
+
+
+def _is_unknown(error: BaseException) -> bool:
+    """Whether Pillow has failed to look something up, such as a compression, rather than found damage."""
+    cause = error.__cause__
+    return isinstance(cause, KeyError) or (cause is not None and _is_unknown(cause))
 
 
 def correct_palette(image: Image.Image) -> None:
@@ -212,6 +218,9 @@ def _is_reduced(tags: Any) -> bool:
 
 def _is_misread(tags: Any) -> bool:
     """Whether Pillow would read other samples than the file has."""
+    if tags.get(_COMPRESSION) == _WEBP:
+        # Of which Pillow's libtiff is built without.
+        return True
     bits = _tuple(tags.get(_BITS, 1))
     formats = _tuple(tags.get(_SAMPLE_FORMAT, _UNSIGNED))
     if any(each not in (_UNSIGNED, _SIGNED) for each in formats):

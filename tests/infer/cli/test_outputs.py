@@ -180,6 +180,38 @@ def test_two_outputs_may_not_be_one_file(score: Any, photo: Path, tmp_path: Path
     assert "are the same file: one would replace the other" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-f", "jsonl", "-o", "photo.png"),
+        ("-f", "csv", "-o", "photo.png"),
+        ("-o", "rows.jsonl", "--summary", "photo.png"),
+    ],
+)
+def test_a_photograph_is_never_replaced(
+    score: Any, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    # As `-o *.png` names one.
+    monkeypatch.chdir(tmp_path)
+    before = photo.read_bytes()
+    ran = score(tmp_path, *options, "--overwrite")
+    assert (ran.code, "photo.png is a picture, and is not replaced" in ran.stderr) == (2, True)
+    assert (photo.read_bytes(), [*tmp_path.iterdir()]) == (before, [photo])
+
+
+def test_rows_are_not_replaced_by_the_page_that_is_made_of_them(
+    score: Any, cli: Any, photo: Path, tmp_path: Path
+) -> None:
+    rows, link = tmp_path / "rows.jsonl", tmp_path / "link.html"
+    score(photo, "-o", rows)
+    link.symlink_to(rows)
+    before = rows.read_bytes()
+    for arguments in (("report", rows, "-o", link), ("compare", rows, rows, "--page", link)):
+        ran = cli(*arguments, "--overwrite")
+        assert (ran.code, "which is read: name another file" in ran.stderr) == (2, True)
+    assert rows.read_bytes() == before
+
+
 @contextmanager
 def reading(pipe: Path) -> Iterator[Callable[[], bytes]]:
     """A reader of a pipe in a process of its own, which ends with the test even where nobody writes."""

@@ -235,6 +235,17 @@ def test_a_layout_that_needs_a_missing_decoder_names_the_command(monkeypatch: py
     assert error.value.code == "unsupported"
 
 
+@pytest.mark.parametrize("compression", ["webp", "jpeg2000", "jpegxl", "png", "jpegxr"])
+def test_compressions_that_pillow_lacks_are_decoded_by_imagecodecs(compression: str) -> None:
+    pytest.importorskip("imagecodecs")
+    data = tiff(EIGHT[..., :3], "rgb", compression=compression)
+    assert np.array_equal(pixels(data), EIGHT[..., :3])
+    for cut in (0.5, 0.9):
+        with pytest.raises(ImageError) as error:
+            decode(data[: round(cut * len(data))])
+        assert error.value.code in ("truncated", "corrupt")
+
+
 @pytest.mark.parametrize("tag", [273, 279])
 @pytest.mark.parametrize("value", [None, 0])
 def test_without_places_or_lengths_of_its_planes_it_is_damaged_and_nothing_is_printed(
