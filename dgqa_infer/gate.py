@@ -88,9 +88,7 @@ class Rule:
     def verdict(self) -> dict[str, Any]:
         """What the rule says of its set."""
         tally = self.tally
-        share = tally.failed / tally.judged if tally.judged else 0.0
-        allowed = self.maximum_share_failed * tally.judged
-        few = tally.failed <= allowed
+        few = self._allows(tally.failed)
         other_way = tally.failed - tally.close_failures if not few else tally.failed + tally.close_passes
         quantiles = [self._quantile(*each) for each in self._demanded()]
         return {
@@ -98,11 +96,13 @@ class Rule:
             "match": self.match,
             "judged": tally.judged,
             "failed": tally.failed,
-            "share_failed": round(share, 6),
+            "share_failed": round(self._share(tally.failed), 6),
             "maximum_share_failed": self.maximum_share_failed,
             "quantiles": quantiles,
             "findings": [
-                f"{tally.failed:,} of {tally.judged:,} failed; {self.maximum_share_failed * 100:g} % allowed",
+                f"{tally.failed:,} of {tally.judged:,} failed; {self.maximum_share_failed * 100:g} % allowed"
+                if tally.judged
+                else f"no photograph fits {self.match}",
                 *(
                     f"{each['name']} {'–' if each['score'] is None else each['score']}; "
                     f"at least {each['minimum']:g} demanded"
@@ -110,9 +110,16 @@ class Rule:
                 ),
             ],
             "passed": few and all(each["passed"] for each in quantiles),
-            "within_tolerance": few != (other_way <= allowed)
+            "within_tolerance": few != self._allows(other_way)
             or any(each["within_tolerance"] for each in quantiles),
         }
+
+    def _share(self, failed: int) -> float:
+        return failed / self.tally.judged if self.tally.judged else 0.0
+
+    def _allows(self, failed: int) -> bool:
+        # Not the share times the number: 0.29 of 100 is less than 29 then.
+        return self._share(failed) <= self.maximum_share_failed
 
     def _demanded(self) -> Iterator[tuple[str, float, float]]:
         """Name of a quantile, its share, and the score that it must have."""
@@ -192,9 +199,9 @@ class Gate:
             "not_judged": self._not_judged,
         }
 
-    def examples(self) -> dict[str, list[str]]:
-        """Some of the photographs that failed each rule, and why, by the rule's name."""
-        return {rule.name: rule.tally.examples for rule in self._rules}
+    def examples(self) -> list[list[str]]:
+        """Some of the photographs that failed, and why, of each rule."""
+        return [rule.tally.examples for rule in self._rules]
 
     def _around(self, row: Row) -> tuple[float, float]:
         """The lowest and the highest score that the tolerance allows for a row."""

@@ -74,10 +74,10 @@ def gate_junit(gate: Gate, model: str, seconds: float) -> bytes:
     """
     from dgqa_infer.outputs.junit import Case, junit
 
-    verdict, examples = gate.verdict(), gate.examples()
+    verdict = gate.verdict()
     cases = []
-    for rule in verdict["rules"]:
+    for rule, examples in zip(verdict["rules"], gate.examples(), strict=True):
         problem = None if rule["passed"] else "; ".join(rule["findings"])
-        cases.append(Case(rule["rule"], problem, "\n".join(examples[rule["rule"]])))
+        cases.append(Case(rule["rule"], problem, "\n".join(examples)))
     properties = {"model": model, "not judged": str(verdict["not_judged"])}
     return junit("dgqa-infer.gate", cases, properties, seconds)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from dgqa_infer.bundle.card import Card
+from dgqa_infer.cli._files import gate_junit
 from dgqa_infer.errors import UsageError
 from dgqa_infer.gate import Gate, read_gate
 
@@ -99,6 +101,36 @@ def test_a_share_of_a_set_may_fail(gate: Any) -> None:
         ],
         "not_judged": 0,
     }
+
+
+@pytest.mark.parametrize("allowed", range(1, 100))
+def test_just_the_allowed_share_may_fail_and_not_one_more(gate: Any, allowed: int) -> None:
+    judge = gate(f"[[rule]]\nminimum_score = 50\nmaximum_share_failed = {allowed / 100}")
+    for number in range(100):
+        judge.judge(row(0 if number < allowed else 100))
+    assert judge.verdict()["passed"] is True
+    judge.forget()
+    for number in range(100):
+        judge.judge(row(0 if number <= allowed else 100))
+    assert judge.verdict()["passed"] is False
+
+
+def test_a_rule_that_fits_no_photograph_says_so(gate: Any) -> None:
+    judge = gate('[[rule]]\nmatch = "**/prodcuts/**"\nminimum_score = 50')
+    judge.judge(row(10, "a/products/b.jpg"))
+    (rule,) = judge.verdict()["rules"]
+    assert rule["findings"] == ["no photograph fits **/prodcuts/**"]
+
+
+def test_rules_of_one_name_have_examples_of_their_own(gate: Any) -> None:
+    judge = gate(
+        '[[rule]]\nname = "x"\nmatch = "a/**"\nminimum_score = 50\n'
+        '[[rule]]\nname = "x"\nmatch = "b/**"\nminimum_score = 50'
+    )
+    judge.judge(row(10, "a/1.jpg"))
+    judge.judge(row(20, "b/2.jpg"))
+    cases = ElementTree.fromstring(gate_junit(judge, "tiny@0", 1.0)).iter("testcase")
+    assert ["a/1.jpg" in (case.findtext("failure") or "") for case in cases] == [True, False]
 
 
 def test_the_median_and_percentiles_of_a_set_are_judged_and_said_in_words(gate: Any) -> None:
