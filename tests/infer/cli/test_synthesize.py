@@ -84,9 +84,14 @@ def test_a_photograph_that_cannot_be_used_is_a_warning_and_exit_code_3(pristine,
         (("--types", "26"), "no distortion type"),
         (("--types", "blurry"), "no distortion type 'blurry'"),
         (("--types", ""), "no distortion type"),
-        (("--levels", "6"), "levels"),
-        (("--levels", "strong"), "'strong' is no level"),
-        (("--levels", "1-"), "'1-' is no level"),
+        (("--types", "1,5-3"), "no distortion type '5-3'"),
+        *(
+            (
+                ("--levels", levels),
+                f"invalid --levels '{levels}': expected some of 1 to 5, such as 4,5 or 1-5",
+            )
+            for levels in ("6", "strong", "1-", "1,5-3", "1-99999999999", "1" * 5000)
+        ),
         (("--per-image", "one", "--levels", "1"), "all five levels"),
         (("--kadid-scores", "nowhere.csv"), "nowhere.csv"),
     ],
