@@ -5,14 +5,16 @@ A log that was continued may have several rows of one input; the last one counts
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -25,6 +27,13 @@ from dgqa_infer.outputs.last_lines import last_lines
 STDIN: Final = "-"
 Numbered = Iterator[tuple[int, dict[str, Any]]]
 
+# What editors, spreadsheets and shells of Windows begin a file with; a decoder takes it away.
+_MARKS: Final = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_BLOCK: Final = 1 << 20
 _ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 _PROBABILITY, _SEVERITY = probability_column(""), " (severity "
 
@@ -63,6 +72,8 @@ def _jsonl(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Numbered:
 
     def key(number: int, line: bytes) -> int | None:
         nonlocal torn
+        if not line.strip():
+            return None
         try:
             return _key(json.loads(line), number)
         except (ValueError, RecursionError) as error:
@@ -78,13 +89,20 @@ def _jsonl(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Numbered:
 
 
 def _csv(file: BinaryIO, name: str) -> Numbered:
+    line = 1
     with io.TextIOWrapper(file, "utf-8", newline="") as text:
-        reader = csv.DictReader(text)
         try:
+            header = text.readline()
+            # Spreadsheets of some languages put semicolons between cells, and commas into numbers.
+            delimiter = ";" if header.count(";") > header.count(",") else ","
+            reader = csv.DictReader(chain([header], text), delimiter=delimiter)
             for flat in reader:
-                yield reader.line_num, _row({key: _cell(key, cell) for key, cell in flat.items() if key})
+                line = reader.line_num
+                yield line, _row({key: _cell(key, cell) for key, cell in flat.items() if key})
+        except UnicodeError as error:
+            raise UsageError(f"{name} is not UTF-8: save it as UTF-8 ({error})") from error
         except (ValueError, csv.Error) as error:
-            raise UsageError(f"{name}: line {reader.line_num} is not a row of `score`: {error}") from error
+            raise UsageError(f"{name}: line {line} is not a row of `score`: {error}") from error
 
 
 def _cell(column: str, text: str | None) -> Any:
@@ -93,7 +111,7 @@ def _cell(column: str, text: str | None) -> Any:
     if column in INTEGERS:
         return int(text)
     if column in NUMBERS:
-        return float(text)
+        return float(text.replace(",", "."))
     text = unguard(text)
     if column in ("warnings", "verdict_reasons"):
         return text.split("; ")
@@ -159,19 +177,32 @@ def _row(flat: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
-    """The file, to be read twice."""
-    if name == STDIN:
-        with system.scratch_file() as spooled:
-            try:
-                shutil.copyfileobj(sys.stdin.buffer, spooled)
-            except OSError as error:
-                raise UsageError(f"stdin cannot be read: {error.strerror or error}") from error
-            spooled.seek(0)
-            yield cast(BinaryIO, spooled)
-        return
-    try:
-        file = Path(name).open("rb")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
-    with file:
+    """The file in UTF-8, to be read twice: what is a pipe, or in another encoding, is read into one first."""
+    said = "stdin" if name == STDIN else name
+    with ExitStack() as stack:
+        try:
+            file = cast(BinaryIO, sys.stdin.buffer) if name == STDIN else _open(stack, name)
+            if name == STDIN or not file.seekable():
+                file = _spooled(stack, iter(partial(file.read, _BLOCK), b""))
+            head = file.read(4)
+            file.seek(0)
+            encoding = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
+            if encoding is not None:
+                blocks = iter(partial(file.read, _BLOCK), b"")
+                file = _spooled(stack, (text.encode() for text in codecs.iterdecode(blocks, encoding)))
+        except OSError as error:
+            raise UsageError(f"{said} cannot be read: {error.strerror or error}") from error
+        except UnicodeError as error:
+            raise UsageError(f"{said} begins as {encoding} and is not: {error}") from error
         yield file
+
+
+def _open(stack: ExitStack, name: str) -> BinaryIO:
+    return stack.enter_context(Path(name).open("rb"))
+
+
+def _spooled(stack: ExitStack, blocks: Iterable[bytes]) -> BinaryIO:
+    file = cast(BinaryIO, stack.enter_context(system.scratch_file()))
+    file.writelines(blocks)
+    file.seek(0)
+    return file

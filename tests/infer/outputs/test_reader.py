@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,9 +96,54 @@ def test_stdin_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == ["the last line of - is not whole and is left out: its run was broken off"]
 
 
+ROWS = [
+    {"path": "äöü 漢.jpg", "model": "m", "score": 41.5, "mtime": 1796097740.473319, "warnings": ["upscaled"]},
+    {"path": "b.jpg", "model": "m", "score": 7.25, "mtime": -1.5, "warnings": []},
+]
+
+
+def as_written(format: str) -> str:
+    stream = io.BytesIO()
+    with open_sink(format, stream) as sink:
+        for row in ROWS:
+            sink.write(row)  # type: ignore[arg-type]
+    return stream.getvalue().decode()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_rows_may_be_as_windows_saves_or_redirects_them(
+    tmp_path: Path, format: str, encoding: str, line_end: str
+) -> None:
+    file = tmp_path / f"rows.{format}"
+    file.write_bytes((as_written(format) + "\n").replace("\n", line_end).encode(encoding))
+    assert [same(row) for _, row in read_rows(str(file))] == ROWS
+
+
+def test_a_spreadsheet_s_semicolons_and_decimal_commas_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(as_written("csv").replace(",", ";").replace(".5;", ",5;").encode("utf-8-sig"))
+    assert "41,5;" in file.read_text()
+    assert [same(row) for _, row in read_rows(str(file))] == ROWS
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_rows_may_come_through_a_pipe_with_a_name(tmp_path: Path, format: str) -> None:
+    pipe = tmp_path / f"rows.{format}"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["tee", pipe], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as writer:
+        assert writer.stdin is not None
+        writer.stdin.write(as_written(format).encode())
+        writer.stdin.close()
+        assert [same(row) for _, row in read_rows(str(pipe))] == ROWS
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
+        ("rows.csv", "path,score\nä.jpg,7\n".encode("latin-1"), "is not UTF-8: save it as UTF-8"),
+        ("rows.jsonl", b"\xff\xfe{", "begins as utf-16 and is not"),
         ("rows.jsonl", b"{]\n", "line 1 is not JSON"),
         ("rows.csv", b"path,score\na.jpg,high\n", "line 2 is not a row of `score`"),
         ("rows.parquet", b"no such thing", "is not Parquet"),
