@@ -9,6 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dgqa_infer.service.metrics import Metrics
+from dgqa_infer.service.refusals import Refusal
 
 _DRAINED_BYTES: Final = 16_000_000
 _DRAINED_SECONDS: Final = 5.0
@@ -30,19 +31,26 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        begun, status = time.perf_counter(), 500
+        begun, status, answered = time.perf_counter(), 500, False
         body = _Body(scope, receive)
 
         async def counted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status >= 400 and status != _TOO_SLOW:
                     await body.drain()
+                answered = True
             await send(message)
 
         try:
             await self._app(scope, body.receive, counted)
+        except asyncio.CancelledError:
+            # The server ends, and waits no longer. The rest of a body is not waited for either.
+            if answered:
+                raise
+            status = 503
+            await Refusal(status, "the service is stopping").response()(scope, receive, send)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.request(path, status, time.perf_counter() - begun)
