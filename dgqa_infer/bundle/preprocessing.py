@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from dgqa_infer.errors import ModelError
 
@@ -87,6 +87,12 @@ class Preprocessing:
         Raises:
             ModelError: a field is missing, unknown, of the wrong type or out of range.
         """
+        for name, kind in get_type_hints(cls).items():
+            value = data.get(name)
+            # True is a number to Python, and 224.0 is equal to 224: both come to grief only later.
+            if name in data and (not isinstance(value, kind) or isinstance(value, bool)):
+                word = "text" if isinstance("", kind) else "a whole number"
+                raise ModelError(f"preprocessing in the card: {name} is {value!r}, not {word}")
         try:
             return cls(**data)
         except TypeError as error:
