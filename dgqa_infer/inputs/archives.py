@@ -7,10 +7,12 @@ A tar is read once, in its order. Archives are listed in a process of their own,
 from __future__ import annotations
 
 import bz2
+import calendar
 import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -41,6 +43,8 @@ _DECOMPRESSORS: dict[bytes, Any] = {
     b"\xfd7zXZ": lzma.open,
 }
 _SECRET = 0x1
+_UNIX_TIMES = 0x5455  # an extra field of Info-ZIP's (its proginfo/extrafld.txt)
+_NO_DATE = (1980, 1, 1, 0, 0, 0)  # what packers write who write none
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Archive:
         for key in sorted(self._directory()):
             info = self._infos[key]
             kind = info.external_attr >> 28
-            yield Member(key, info.file_size, None, {0xA: "symlink"}.get(kind))
+            yield Member(key, info.file_size, _mtime(info), {0xA: "symlink"}.get(kind))
 
     def read(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
         """Read one member; of a tar, members in their order cost one reading of it.
@@ -131,7 +135,7 @@ class Archive:
         with self._zip.open(info) as file:
             data = file.read(file_bytes + 1)
         _refuse_large(len(data), file_bytes)
-        return data, None
+        return data, _mtime(info)
 
     def __del__(self) -> None:
         """Close what is open: archives are kept open in a cache, which forgets them."""
@@ -219,6 +223,21 @@ def _key(name: str, seen: Counter[str]) -> str:
     stem, ending = os.path.splitext(name)  # noqa: PTH122
     key = f"{stem}#{seen[name]}{ending}"
     return _key(key, seen) if seen[key] else key
+
+
+def _mtime(info: zipfile.ZipInfo) -> float | None:
+    """Time of a member's last change: in UTC where the packer wrote so, else its local time taken for UTC."""
+    extra, at = info.extra, 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == _UNIX_TIMES and length >= 5 and at + 9 <= len(extra) and extra[at + 4] & 1:
+            return float(struct.unpack_from("<i", extra, at + 5)[0])
+        at += 4 + length
+    try:
+        return None if info.date_time == _NO_DATE else float(calendar.timegm(info.date_time))
+    except ValueError:
+        # There is no such day.
+        return None
 
 
 def _refuse_large(size: int, file_bytes: int) -> None:

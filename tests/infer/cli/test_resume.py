@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,19 @@ def test_what_to_do_with_failures_is_a_question_of_resuming(
 ) -> None:
     ran = score(*photos, "-o", tmp_path / "rows.jsonl", option)
     assert (ran.code, "are for --resume" in ran.stderr) == (2, True)
+
+
+def test_a_member_of_an_archive_that_changed_and_kept_its_size_is_scored_again(
+    score: Any, tmp_path: Path
+) -> None:
+    archive, output = tmp_path / "a.zip", tmp_path / "rows.jsonl"
+    for day, shade in ((1, 0), (2, 255)):
+        Image.new("L", (64, 64), shade).save(tmp_path / "a.bmp")
+        with zipfile.ZipFile(archive, "w") as file:
+            for name, date in (("a.bmp", day), ("b.bmp", 1)):
+                member = zipfile.ZipInfo(name, (2024, 1, date, 0, 0, 0))
+                file.writestr(member, (tmp_path / "a.bmp").read_bytes())
+        ran = score(archive, "-o", output, "--resume")
+    assert ran.stderr.startswith("1 scored in ")
+    assert "1 done by an earlier run" in ran.stderr
+    assert [row["path"] for row in rows_of(output)] == [f"zip://{name}.bmp::{archive}" for name in "ab"]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import tarfile
+import time
 import warnings
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +77,43 @@ def test_each_member_is_found_and_read_by_its_own_name_whatever_that_is(archive:
             file = read_file(address, 1000)
             assert file.data == content(KEYS.index(address[6:].rpartition("::")[0]))
             assert file_status(address) == (file.size, file.mtime)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In another time zone, which must not matter."""
+    monkeypatch.setenv("TZ", "NZST-12")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+WHEN = datetime(2024, 2, 1, 10, 30, 2, tzinfo=UTC).timestamp()
+# Info-ZIP's field of times: that only the last change is given, and it, in seconds since 1970.
+UNIX_TIME = struct.pack("<HHBi", 0x5455, 5, 1, 1_700_000_000)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("date", "extra", "mtime"),
+    [
+        ((2024, 2, 1, 10, 30, 2), b"", WHEN),
+        ((2024, 2, 1, 10, 30, 2), struct.pack("<HHH", 0xCAFE, 2, 0) + UNIX_TIME, 1_700_000_000.0),
+        ((1980, 1, 1, 0, 0, 0), b"", None),
+        ((1980, 0, 0, 0, 0, 0), b"", None),
+    ],
+    ids=["local", "UTC", "none", "no day"],
+)
+def test_a_member_of_a_zip_has_the_time_of_its_last_change(
+    tmp_path: Path, date: Any, extra: bytes, mtime: float | None
+) -> None:
+    info = zipfile.ZipInfo("a.jpg", date)
+    info.extra = extra
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr(info, content(0))
+    (address,) = found(tmp_path / "x.zip")
+    assert file_status(address)[1] == read_file(address, 1000).mtime == mtime
 
 
 def test_a_tar_is_read_once_when_its_members_are_read_in_their_order(
