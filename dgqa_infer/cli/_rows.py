@@ -31,6 +31,11 @@ def rows_in(name: str, out: Output) -> list[Row]:
     return rows
 
 
+def has_changed(row: Row, file: str) -> bool:
+    """Whether a file is not the one that was scored, by its size; false where the row does not tell."""
+    return row.get("size") not in (None, Path(file).stat().st_size)
+
+
 def check(row: object, where: str) -> None:
     """Refuse what is not a row.
 

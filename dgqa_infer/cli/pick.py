@@ -123,6 +123,7 @@ def _put(
     dry_run: bool,
     out: Output,
 ) -> tuple[list[dict[str, Any]], list[str]]:
+    from dgqa_infer.cli._rows import has_changed
     from dgqa_infer.comparison.pairing import names_in_set
     from dgqa_infer.inputs.local import local_file
     from dgqa_infer.outputs.picking import mark_copies, place_in, put
@@ -137,7 +138,7 @@ def _put(
             if (file := local_file(path, root)) is None:
                 problems.append(f"{path} is not there; --photos names the folder that its path starts in")
                 continue
-            if row.get("size") not in (None, Path(file).stat().st_size):
+            if has_changed(row, file):
                 problems.append(f"{path} has changed since it was scored, and is left where it is")
                 continue
             target = place_in(into, names[row["path"]])

@@ -59,7 +59,8 @@ def rate(
     so does everything else in a sidecar. Run again after scoring again: only what this command gave is
     changed.
 
-    Exit codes: 0 all done, 2 usage, 3 some photographs are missing or their sidecars cannot be used.
+    Exit codes: 0 all done, 2 usage, 3 some photographs are missing or changed, or their sidecars cannot
+    be used.
     """
     out = Output(json=json, quiet=quiet)
     from dgqa_infer.cli._rows import rows_in
@@ -96,6 +97,7 @@ def rate(
 def _rate(
     rows: list[Row], scale: Stars, root: Path | None, naming: Naming, dry_run: bool, out: Output
 ) -> tuple[list[dict[str, Any]], list[str]]:
+    from dgqa_infer.cli._rows import has_changed
     from dgqa_infer.inputs.local import local_file
     from dgqa_infer.ratings.sidecars import Sidecar
 
@@ -107,11 +109,14 @@ def _rate(
             if (file := local_file(path, root)) is None:
                 problems.append(f"{path} is not there; --photos names the folder that its path starts in")
                 continue
+            if has_changed(row, file):
+                problems.append(f"{path} has changed since it was scored, and is not rated")
+                continue
             sidecar = Sidecar.of(Path(file), naming)
             if (other := used.setdefault(sidecar.path, path)) != path:
                 problems.append(f"{path} shares the sidecar {sidecar.path} with {other}, and is not rated")
                 continue
-            facts = {"Score": f"{row['score']:.2f}", "Model": row["model"]}
+            facts = {"Score": f"{row['score']:.2f}", "Model": str(row.get("model", ""))}
             try:
                 outcome = sidecar.rate(stars, facts, dry_run=dry_run)
             except OutputError as error:

@@ -46,6 +46,24 @@ def test_thresholds_and_rejects_are_as_they_are_given(cli: Any, scored: Path) ->
     assert Xmp((scored / "set" / "a" / "0.xmp").read_bytes()).rating == "-1"
 
 
+def test_a_photograph_that_changed_since_it_was_scored_is_not_rated(cli: Any, scored: Path) -> None:
+    Image.new("RGB", (99, 99), "red").save(scored / "set" / "a" / "4.png")
+    ran = cli("rate", "rows.jsonl")
+    assert ran.code == 3
+    assert "4.png has changed since it was scored, and is not rated" in ran.stderr
+    assert not (scored / "set" / "a" / "4.png.xmp").exists()
+    assert len(json.loads(ran.stdout)["photographs"]) == 9
+
+
+def test_rows_that_do_not_name_their_model_are_rated(cli: Any, scored: Path) -> None:
+    rows = [json.loads(line) for line in (scored / "rows.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["model"]
+    (scored / "bare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli("rate", "bare.jsonl").code == 0
+    assert Xmp((scored / "set" / "b" / "9.png.xmp").read_bytes()).rating == "5"
+
+
 def test_a_dry_run_says_all_and_writes_nothing(cli: Any, scored: Path) -> None:
     ran = cli("rate", "rows.jsonl", "--dry-run", "--table")
     assert ran.code == 0
