@@ -180,8 +180,9 @@ def _refuse_unwritable(model: Source, precisions: list[str], out: Path, triton: 
     for folder in (out, triton):
         if folder is not None:
             exporter.refuse_unwritable(folder)
-    for precision in precisions if triton is not None else ():
-        refuse_strangers(triton, bundles.in_precision(model.card, precision, []).name)
+    if triton is not None:
+        for precision in precisions:
+            refuse_strangers(triton, bundles.in_precision(model.card, precision, []).name)
 
 
 def _paths(
