@@ -31,9 +31,18 @@ def rows_in(name: str, out: Output) -> list[Row]:
     return rows
 
 
-def has_changed(row: Row, file: str) -> bool:
-    """Whether a file is not the one that was scored, by its size; false where the row does not tell."""
-    return row.get("size") not in (None, Path(file).stat().st_size)
+def has_changed(row: Row, file: str, *, moved: bool) -> bool:
+    """Whether a file is not the one that was scored, by its size and the time of its last change.
+
+    Args:
+        row: of the file; what it does not tell has not changed.
+        file: as it is now.
+        moved: whether it may be a copy, whose time is its own.
+    """
+    status, when = Path(file).stat(), row.get("mtime")
+    # Spreadsheets keep fewer digits of a time than a row has.
+    touched = not moved and when is not None and abs(when - status.st_mtime) >= 1
+    return touched or row.get("size") not in (None, status.st_size)
 
 
 def check(row: object, where: str) -> None:

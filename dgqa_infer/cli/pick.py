@@ -138,7 +138,7 @@ def _put(
             if (file := local_file(path, root)) is None:
                 problems.append(f"{path} is not there; --photos names the folder that its path starts in")
                 continue
-            if has_changed(row, file):
+            if has_changed(row, file, moved=root is not None):
                 problems.append(f"{path} has changed since it was scored, and is left where it is")
                 continue
             target = place_in(into, names[row["path"]])

@@ -109,7 +109,7 @@ def _rate(
             if (file := local_file(path, root)) is None:
                 problems.append(f"{path} is not there; --photos names the folder that its path starts in")
                 continue
-            if has_changed(row, file):
+            if has_changed(row, file, moved=root is not None):
                 problems.append(f"{path} has changed since it was scored, and is not rated")
                 continue
             sidecar = Sidecar.of(Path(file), naming)

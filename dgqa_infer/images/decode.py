@@ -280,12 +280,14 @@ def _decode_jpeg(data: bytes, request: _Request, orientation: int) -> Photograph
     warnings = list(found)
     profile = image.info.get("icc_profile")
     foreign = colour.profile_changes_srgb(profile, request.limits.profile_bytes)
+    stated = ("colour_space_ignored",) if not profile and pillow.is_adobe_rgb(image) else ()
+    warnings += stated
     box: Box | None = None
     if request.on_device is not None:
         turned = pillow.orientation(image, orientation)
         if not foreign and (small := request.on_device.decode(data, image, turned)) is not None:
             sides = (height, width) if turned in SIDEWAYS else (width, height)
-            return Photograph(small, *sides, "JPEG", ())
+            return Photograph(small, *sides, "JPEG", stated)
         warnings.append(CPU_DECODED)
     if part > 1:
         _, box = image.draft(None, (width // part, height // part)) or (None, None)

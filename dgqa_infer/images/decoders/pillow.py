@@ -30,9 +30,13 @@ _PLUGINS: dict[Format, tuple[str, str]] = {
 }
 _EXTRAS: dict[str, str] = {"HEIF": "heif", "JPEG XL": "jxl"}
 _ORIENTATION = 0x0112
+_EXIF, _COLOUR_SPACE, _INTEROPERABILITY, _INDEX = 0x8769, 0xA001, 0xA005, 1
+_ADOBE_RGB = ("R03", 2)  # by the DCF option file's index; by what some cameras write as the colour space
 _WORDS = re.compile(r"[A-Za-z][\w'-]*,? [\w(].{0,200}$")
 _NOT_DECODED = ("unsupported", "cannot handle", "unknown pixel mode")
 _ENDS_EARLY = ("truncated", "not enough", "end of file", "end-of-file", "unexpected end")
+# Without one of these there is neither, and Exif, which takes a third of a millisecond, need not be read.
+_ADOBE_RGB_BYTES = (b"R03", b"\xa0\1\0\3\0\0\0\1\0\2", b"\1\xa0\3\0\1\0\0\0\2\0")
 
 
 def open_as(data: bytes, kind: Format) -> ImageFile.ImageFile:
@@ -82,6 +86,19 @@ def orientation(image: Image.Image, default: int = 1) -> int:
         # Pillow's reader of EXIF raises whatever comes; a photograph is not worse for it.
         return default
     return value if isinstance(value, int) and 1 <= value <= 8 else default
+
+
+def is_adobe_rgb(image: Image.Image) -> bool:
+    """Whether Exif says that a picture without a profile is in Adobe RGB, as DCF has cameras say it."""
+    if not any(each in image.info.get("exif", b"") for each in _ADOBE_RGB_BYTES):
+        return False
+    try:
+        exif = image.getexif()
+        interoperability = str(exif.get_ifd(_INTEROPERABILITY).get(_INDEX, "")).rstrip("\0")
+        return interoperability == _ADOBE_RGB[0] or exif.get_ifd(_EXIF).get(_COLOUR_SPACE) == _ADOBE_RGB[1]
+    except Exception:
+        # As for the orientation.
+        return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,19 @@ def test_what_changed_since_or_is_in_the_way_is_left(cli: Any, scored: Path) -> 
     assert "0.png has changed since it was scored" in ran.stderr
     assert "1.png is there already, and is not replaced" in ran.stderr
     assert (scored / "into" / "b" / "1.png").read_bytes() == b"mine"
+
+
+def test_what_changed_and_kept_its_size_is_left_but_a_copy_has_a_time_of_its_own(
+    cli: Any, scored: Path
+) -> None:
+    photo = scored / "set" / "a" / "0.png"
+    when = photo.stat().st_mtime + 60
+    photo.write_bytes(photo.read_bytes()[::-1])
+    os.utime(photo, (when, when))
+    ran = cli("pick", "rows.jsonl", "--into", "into", "--worst", 1, "--how", "move")
+    assert (ran.code, "0.png has changed since it was scored" in ran.stderr) == (3, True)
+    assert photo.exists()
+    assert cli("pick", "rows.jsonl", "--into", "into", "--worst", 1, "--photos", scored).code == 0
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,21 @@ def test_other_modes_keep_white_white(mode: str, white: Any) -> None:
     pixels = decode(encoded(image, "TIFF")).pixels
     assert pixels.shape == (4, 4, 3)
     assert pixels.min() >= 254
+
+
+@pytest.mark.parametrize(
+    ("space", "index", "stated"),
+    [(1, "R98", False), (65535, "R03", True), (2, None, True), (65535, None, False)],
+)
+@pytest.mark.parametrize("with_profile", [False, True])
+def test_adobe_rgb_that_only_exif_states_is_said_to_be_taken_for_srgb(
+    space: int, index: str | None, stated: bool, with_profile: bool
+) -> None:
+    # DCF 2.0 (JEITA CP-3461B): a photograph in Adobe RGB has the index "R03", and its colour space is 65535.
+    tags = Image.Exif()
+    tags.get_ifd(0x8769)[0xA001] = space
+    if index is not None:
+        tags.get_ifd(0x8769)[0xA005] = {1: index}
+    options = {"icc_profile": swapped_profile()} if with_profile else {}
+    found = decode(encoded(scene(), "JPEG", exif=tags.tobytes(), **options))
+    assert found.warnings == (("colour_space_ignored",) if stated and not with_profile else ())
