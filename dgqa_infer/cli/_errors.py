@@ -33,6 +33,11 @@ _LACKS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system can only be read",
     errno.EAGAIN: "no further process can be begun: raise the limit (`ulimit -u`)",
+    errno.EACCES: "permission denied",
+    errno.EIO: "the disk or the network failed",
+    errno.ELOOP: "too many symbolic links",
+    errno.ENAMETOOLONG: "the file name is too long",
+    errno.ESTALE: "the network file system is gone",
     errno.ENOMEM: "there is too little memory",
 }
 

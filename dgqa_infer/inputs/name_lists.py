@@ -11,6 +11,8 @@ from dgqa_infer.inputs.remote import is_remote
 from dgqa_infer.patience import Patience
 
 _LOOK_SECONDS = 60.0
+# Far more than any path or address has; what has no end in sight is no list.
+_LONGEST_NAME = 1 << 20
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -25,7 +27,7 @@ def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
         separator: what ends a name: a line feed or a zero byte.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is no list of names.
     """
     rest, first = b"", True
     decode: Callable[[bytes], bytes] = bytes
@@ -37,6 +39,10 @@ def read_names(descriptor: int, separator: bytes) -> Iterator[str]:
             for name in names:
                 yield from _name(name, separator, first, patience)
                 first = False
+            if len(rest) > _LONGEST_NAME:
+                raise UsageError(
+                    f"what comes through stdin is no list of names: one has more than {_LONGEST_NAME:,} bytes"
+                )
         yield from _name(rest, separator, first, patience)
 
 

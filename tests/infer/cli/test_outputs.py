@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
+
+from dgqa_infer.cli._errors import report
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -180,6 +183,23 @@ def test_two_outputs_may_not_be_one_file(score: Any, photo: Path, tmp_path: Path
     assert "are the same file: one would replace the other" in ran.stderr
 
 
+@pytest.mark.parametrize("length", [240, 250, 255, 300])
+@pytest.mark.parametrize("format", ["jsonl", "csv", "html"])
+def test_a_name_that_is_too_long_is_told_before_any_work(
+    score: Any, photo: Path, tmp_path: Path, length: int, format: str
+) -> None:
+    # Rows are kept in a file beside a table, whose name is longer.
+    ending = f".{format}"
+    name = "x" * (length - len(ending)) + ending
+    ran = score(photo, "-o", tmp_path / name)
+    if ran.code == 0:
+        assert length + (0 if format == "jsonl" else len(".rows.jsonl")) <= 255
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", name]
+    else:
+        assert (ran.code, "name too long" in ran.stderr.lower().replace("is ", "")) == (2, True)
+        assert [*tmp_path.iterdir()] == [photo]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -325,3 +345,11 @@ def test_a_pipe_s_reader_that_leaves_is_as_one_of_stdout_that_does(
     code, _, said = ended(process)
     assert code == 141
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE])
+def test_what_a_system_refuses_is_no_bug_wherever_it_comes_up(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(OSError(number, os.strerror(number), "folder/rows.csv")) == 2
+    assert capsys.readouterr().err.startswith("error: folder/rows.csv: ")

@@ -155,6 +155,15 @@ def test_a_list_from_windows_names_the_same_files(written: bytes, separator: byt
     os.close(reading)
 
 
+@pytest.mark.timeout(30)
+def test_what_has_no_end_of_a_name_in_sight_is_no_list() -> None:
+    endless = Path("/dev/zero")
+    if not endless.exists():
+        pytest.skip("needs /dev/zero")
+    with endless.open("rb", buffering=0) as file, pytest.raises(UsageError, match="is no list of names"):
+        list(read_names(file.fileno(), b"\n"))
+
+
 def test_a_file_whose_name_ends_in_a_carriage_return_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
