@@ -57,7 +57,7 @@ class TrunkConfig:
     rounds: int = 2
     dropout: float = 0.4
     smoothing: float = 0.02
-    pristine: float = 1.0
+    pristine: float = 1.1
 
     def record(self) -> dict[str, Any]:
         """For settings and cards; JSON-able."""
