@@ -92,7 +92,8 @@ def least_factor(crop: int, image: ByteImage, *, spare: float = 0.0) -> float:
         image: uint8 [h, w, 3].
         spare: pixels that are kept beside the crop: the sides of what is resized are rounded.
     """
-    return min(1.0, max(_RESIZED[0], (crop + spare) / min(image.shape[:2])))
+    shorter: int = min(image.shape[:2])
+    return min(1.0, max(_RESIZED[0], (crop + spare) / shorter))
 
 
 def view(image: ByteImage, nuisances: Nuisances) -> ByteImage:
