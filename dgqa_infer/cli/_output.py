@@ -58,7 +58,7 @@ class Output:
 
     def document(self, data: object) -> None:
         """Write one JSON document to stdout."""
-        self.text(as_json(data, indent=2, encoding=sys.stdout.encoding))
+        self.text(as_json(data, indent=2, encoding=sys.stdout.encoding or "utf-8"))
 
     def text(self, line: str) -> None:
         """Write a line of data to stdout."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from dgqa_export.verification import Predict, backend_predictor, network_predictor, verify
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
-from dgqa_infer.errors import ModelError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.arrays import Pixels
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.08}
@@ -110,7 +110,7 @@ def test_not_a_number_is_an_error_and_no_drift(sample_crops: list[Pixels]) -> No
 
 
 def test_no_photographs_prove_nothing() -> None:
-    with pytest.raises(ModelError, match="no photographs"):
+    with pytest.raises(UsageError, match="no photographs"):
         verify(grey, {"same": ("fp32", grey)}, [], TOLERANCES)
 
 
