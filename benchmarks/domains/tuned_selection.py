@@ -1,4 +1,4 @@
-"""The papers' claims with tuned networks: does it matter which types train a regressor, and which images?
+"""DGQA's claim with tuned networks: does it matter which types train a regressor?
 
     python -m benchmarks tuned_selection PRISTINE LABELS.csv FOLDER RUN --selected 1,3,10 --agreeing 3,9,10
 
@@ -8,8 +8,7 @@ for a few epochs instead of 24, on crops of 160 pixels, which is what a CPU can 
 photographs of FOLDER and does nothing but evaluate.
 
 Each seed draws 81 of the contents of PRISTINE, and of their images as many as six types have. Each image is
-seen through a view that is no fault. Labels are KADID's mean of the type and level. DRCDown thins look-alikes
-at the start of each epoch.
+seen through a view that is no fault. Labels are KADID's mean of the type and level.
 
 RUN keeps crops and what each network says; interrupted, the same command goes on where it was. The figures go
 to `results/tuned_selection.json`.
@@ -35,6 +34,8 @@ from benchmarks.options import new_parser
 from dgqa_infer.bundle.preprocessing import STANDARD
 from dgqa_infer.cli._output import Output
 from dgqa_infer.cli._type_lists import types_of
+from dgqa_infer.images.crops import crops
+from dgqa_infer.images.decode import decode
 from dgqa_infer.inputs.finder import photographs_in
 from dgqa_training.datasets import LabelledSet, read_table
 from dgqa_training.distortions import LEVELS as ALL_LEVELS
@@ -42,12 +43,11 @@ from dgqa_training.evaluation.of_network import predict
 from dgqa_training.evaluation.protocols import OURS
 from dgqa_training.loop.crop_sources import PRISTINE, Synthetic, SyntheticCrops
 from dgqa_training.loop.kept_crops import KeptCrops, keep_crops
-from dgqa_training.loop.loop import Training
+from dgqa_training.loop.loop import Training, half_where_it_pays
 from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.linear_probe import fit_probe
 from dgqa_training.regressor.training import STAGES, absolute_error, synthetic_samples
-from dgqa_training.reshaping.training_set import Thinning
 from dgqa_training.selection.published import SELECTED
 
 BACKBONE, CROP, SEED = "efficientnet_lite0", 160, 123
@@ -58,11 +58,10 @@ Predictions = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is trained on: its name in the table, types of distortion, and whether DRCDown thins them."""
+    """What is trained on: its name in the table, and types of distortion."""
 
     name: str
     types: tuple[int, ...]
-    thin: bool = False
 
 
 class Chosen:
@@ -94,15 +93,11 @@ class Chosen:
 
 def variants(selected: tuple[int, ...], agreeing: tuple[int, ...]) -> list[Variant]:
     """All that is compared; the first is what the others are compared with."""
-    everything = Variant("all 25 types", tuple(range(1, TYPES + 1)))
-    ours = Variant("our selection", selected)
     return [
-        everything,
-        ours,
+        Variant("all 25 types", tuple(range(1, TYPES + 1))),
+        Variant("our selection", selected),
         Variant("agreeing types", agreeing),
         Variant("DGQA's livec", SELECTED["livec"]),
-        replace(everything, name="all 25 types + DRCDown", thin=True),
-        replace(ours, name="our selection + DRCDown", thin=True),
     ]
 
 
@@ -124,17 +119,41 @@ def chosen(samples: Sequence[Synthetic], types: Sequence[int], generator: np.ran
     return sorted(pristine + distorted)
 
 
-def judged(variant: Variant, seed: int, source: Chosen, rated: LabelledSet, run: Path) -> Predictions:
-    """What a variant says of photographs before and after it is tuned, float64 [2, n]; kept in a file."""
-    settings = {"types": list(variant.types), "thin": variant.thin, "images": len(source)}
+def frozen_features(rated: LabelledSet) -> Predictions:
+    """What heads read of photographs before anything is tuned, float64 [n, channels], means over crops."""
+    network, found = network_to_tune().eval(), []
+    with torch.inference_mode(), half_where_it_pays("cpu"):
+        for sample in rated.samples:
+            features = network.features(torch.from_numpy(crops(decode(sample.path).pixels, STANDARD)[0]))
+            found.append(features.double().mean((0, 2, 3)).numpy())
+    return np.stack(found)
+
+
+def network_to_tune() -> QualityNetwork:
+    return QualityNetwork(pretrained_backbone(BACKBONE), Head(STAGES[BACKBONE]))
+
+
+def judged(
+    variant: Variant, seed: int, source: Chosen, rated: LabelledSet, frozen: Predictions, run: Path
+) -> Predictions:
+    """What a variant says of photographs before and after it is tuned, float64 [2, n]; kept in a file.
+
+    Args:
+        variant: names the file.
+        seed: of all randomness.
+        source: what it trains on.
+        rated: the photographs.
+        frozen: their features, see `frozen_features`.
+        run: folder of the file.
+    """
+    settings = {"types": list(variant.types), "images": len(source)}
     known = json.dumps([settings, asdict(RECIPE), RIDGE, CROP])
     name = f"{variant.name.replace(' ', '-')}-{seed}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
     file = run / f"{name}.npy"
     if file.exists():
         return np.asarray(np.load(file))
     torch.manual_seed(seed)
-    network = QualityNetwork(pretrained_backbone(BACKBONE), Head(STAGES[BACKBONE]))
-    thinning = Thinning(source, len(source), seed) if variant.thin else None
+    network = network_to_tune()
     training = Training(
         network,
         source,
@@ -142,12 +161,14 @@ def judged(variant: Variant, seed: int, source: Chosen, rated: LabelledSet, run:
         replace(RECIPE, seed=seed),
         run / name,
         settings,
-        choose=thinning,
     )
     fit_probe(network, source, ridge=RIDGE, seed=seed)
-    before = predict(network, rated.samples, OURS)
+    weights, bias = (each.detach().double().numpy().ravel() for each in network.linear.parameters())
+    before = frozen @ weights + bias
     training.run()
-    found = np.stack([before, predict(network, rated.samples, OURS)])
+    with half_where_it_pays("cpu"):
+        after = predict(network, rated.samples, OURS)
+    found = np.stack([before, after])
     np.save(file, found)
     print(f"{variant.name}, seed {seed}: {len(source)} images", flush=True)
     return found
@@ -185,7 +206,7 @@ def main() -> None:
     rated = read_table(given.labels, given.folder)
     references = photographs_in(given.pristine)
     samples = synthetic_samples(references, range(1, TYPES + 1), ALL_LEVELS)
-    crops = keep_crops(
+    made = keep_crops(
         SyntheticCrops(samples, STANDARD, views=True),
         given.run,
         names=[path.name for path in references],
@@ -195,14 +216,15 @@ def main() -> None:
         seed=SEED,
         workers=given.workers,
     )
+    frozen = frozen_features(rated)
     compared = variants(given.selected, given.agreeing)
     found: dict[str, list[Predictions]] = {variant.name: [] for variant in compared}
     sizes = {}
     for seed in range(SEEDS):
         for variant in compared:
-            source = Chosen(crops, chosen(samples, variant.types, np.random.default_rng(seed)))
+            source = Chosen(made, chosen(samples, variant.types, np.random.default_rng(seed)))
             sizes[variant.name] = len(source)
-            found[variant.name].append(judged(variant, seed, source, rated, given.run))
+            found[variant.name].append(judged(variant, seed, source, rated, frozen, given.run))
     stacks = {name: np.stack(each) for name, each in found.items()}
     result: dict[str, Any] = {
         "machine": machine("scipy", "torch"),
