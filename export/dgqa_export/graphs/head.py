@@ -30,6 +30,17 @@ def size(graph: bytes) -> int:
     return int(_weights(parse(unpack(graph))).dims[1])
 
 
+def linear_head(graph: bytes) -> tuple[NDArray[np.float64], float]:
+    """The weights [d] and the bias of a quality graph's head, on the label scale.
+
+    Raises:
+        ModelError: the graph has no linear head.
+    """
+    model = parse(unpack(graph))
+    weights = numpy_helper.to_array(_weights(model)).astype(np.float64).reshape(-1)
+    return weights, float(numpy_helper.to_array(initializer(model, _head(model).input[2]))[0])
+
+
 def replace_head(graph: bytes, weights: NDArray[np.float64], bias: float) -> bytes:
     """The same graph with another head.
 
