@@ -16,6 +16,7 @@ from dgqa_infer.cli._files import check_outputs
 from dgqa_infer.cli._options import OverwriteOption, QuietOption, finite, output_path
 from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
+from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.finder import photographs_in
 
 if TYPE_CHECKING:
@@ -253,6 +254,12 @@ def moments(
     ],
     backbone: BackboneOption = "efficientnet_lite0",
     weights: WeightsOption = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Trained network, a .safetensors file, in place of a pretrained backbone."
+        ),
+    ] = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz", parser=output_path, help="Also keep the features of every image."),
@@ -283,13 +290,20 @@ def moments(
         from dgqa_training.regressor import consistency
         from dgqa_training.regressor import features as training
         from dgqa_training.regressor.training import RegressorConfig
+    if checkpoint is not None and weights is not None:
+        raise UsageError(
+            "--weights are of a pretrained backbone; with --checkpoint there is none: give one of both"
+        )
     output = Output(quiet=quiet)
     check_outputs(file, features, overwrite=overwrite)
     config = RegressorConfig(backbone=backbone)
     images, _ = training.cases(source, config.preprocessing)
     unlabelled = photographs_in(photos) if photos is not None else []
-    network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
-    record = {"backbone": backbone, "stages": list(config.head.stages)}
+    if checkpoint is None:
+        network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
+        record = {"backbone": backbone, "stages": list(config.head.stages)}
+    else:
+        network, record = training.trained(checkpoint)
     with output.progress("looking at images", len(images) + len(unlabelled)) as bar:
         observe, cut = bar.advance, config.preprocessing
         table = training.extract(

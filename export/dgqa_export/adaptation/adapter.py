@@ -39,6 +39,12 @@ def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
                 f"{card.name} cannot be adapted with these moments: they are of {name} "
                 f"{moments.record.get(name)}, the bundle has {have[0]}"
             )
+    if moments.record.get("trained") != card.training.get("backbone"):
+        raise ModelError(
+            f"{card.name} cannot be adapted with these moments: they are of a backbone with other "
+            "weights; take some of the checkpoint that the bundle was made of with `dgqa-infer train moments "
+            "--checkpoint`"
+        )
     if plan.get("recipe", {}).get("epochs"):
         raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
     if card.precision != "fp32":

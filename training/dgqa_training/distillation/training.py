@@ -10,7 +10,6 @@ ensemble being one network's views. The head stays as it is, and no rating of an
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -175,7 +174,7 @@ def distil(
         UsageError: there are too few photographs, or the folder holds another run.
         ModelError: a state is damaged, or the loss diverged.
     """
-    settings = {**config.record(), **sources.record(), "head": _digest(network.linear)}
+    settings = {**config.record(), **sources.record(), "head": checkpoints.digest(network.linear)}
     del settings["recipe"]  # the folder looks at that itself
     RunFolder(folder).claim(config.recipe, settings)  # before anything is put there
     start = copy.deepcopy(network)
@@ -198,7 +197,11 @@ def distil(
         head=network.head,
         preprocessing=config.preprocessing,
         tensors=network.cpu().state_dict(),
-        training={"distillation": record, "backbone": _digest(network.backbone), "software": software()},
+        training={
+            "distillation": record,
+            "backbone": checkpoints.digest(network.backbone),
+            "software": software(),
+        },
     )
     checkpoints.save(folder / CHECKPOINT, checkpoint)
     return checkpoint
@@ -253,11 +256,3 @@ def judge(
             "grey": round(float(np.sqrt(np.square(moved[:, _GREY]).mean())), 4),
         }
     return figures
-
-
-def _digest(module: nn.Module) -> str:
-    """A short digest of a module's weights: 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

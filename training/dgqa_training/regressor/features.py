@@ -30,6 +30,7 @@ from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, Syn
 from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
+from dgqa_training.networks import checkpoints
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 from dgqa_training.networks.heads import QualityNetwork
 
@@ -110,6 +111,26 @@ class FeatureTable:
                 )
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file} is no table of features: {error}") from error
+
+
+def trained(file: Path) -> tuple[QualityNetwork, dict[str, Any]]:
+    """A trained network whose features are to be taken, and what a table's record says of it.
+
+    Args:
+        file: a checkpoint of a quality network with a linear head.
+
+    Returns:
+        The network; its backbone, stages, and as `trained` a digest of the backbone's weights.
+
+    Raises:
+        ModelError: the file is missing or damaged, or holds another network.
+    """
+    checkpoint = checkpoints.load(file)
+    network = checkpoint.network() if checkpoint.task == "quality" else None
+    if not isinstance(network, QualityNetwork):
+        raise ModelError(f"{file} holds no quality network with a linear head")
+    record = {"backbone": checkpoint.backbone, "stages": list(checkpoint.head.stages)}
+    return network, {**record, "trained": checkpoints.digest(network.backbone)}
 
 
 PRISTINE_VIEWS = len(LEVELS)
