@@ -1,9 +1,9 @@
 """How far do scores move when a good photograph is mirrored, turned, or loses its colours?
 
-    python -m benchmarks invariance LABELS.csv FOLDER [--model dgqa-lite0] [--photographs 40]
+    python -m benchmarks invariance LABELS.csv FOLDER [--model dgqa-lite0] [--name invariance]
 
 Of the labelled photographs in FOLDER the best rated are taken, each shrunk as for scoring. The changes of the
-score, in points, go to `results/invariance.json`; the labels choose the photographs and do nothing else.
+score, in points, go to `results/NAME.json`; the labels choose the photographs and do nothing else.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photographs", type=int, default=40)
+    parser.add_argument("--name", default="invariance", help="of the result")
     arguments = parser.parse_args()
 
     samples = read_table(arguments.labels, arguments.folder).samples
@@ -54,7 +55,7 @@ def main() -> None:
         "change of the score": {name: described(values) for name, values in changes.items()},
         "machine": machine("onnxruntime"),
     }
-    write_result("invariance", result)
+    write_result(arguments.name, result)
     print(json.dumps(result["change of the score"], indent=1))
 
 

@@ -23,8 +23,8 @@ from dgqa_export.parts.quality_head import rescaled
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
 from dgqa_infer.errors import ModelError
 from dgqa_infer.inputs.finder import photographs_in
-from dgqa_training.distillation.material import Sources
-from dgqa_training.distillation.training import DistillationConfig, distil
+from dgqa_training.distillation.material import Sources, Where
+from dgqa_training.distillation.training import DistillationConfig, Observers, distil
 from dgqa_training.loop.loop import Progress
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.linear_probe import set_head
@@ -54,9 +54,7 @@ def distilled(
     folder: Path,
     version: str,
     *,
-    config: DistillationConfig | None = None,
-    device: str = "cpu",
-    workers: int = 0,
+    where: Where,
     report: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Write a bundle again, its quality network distilled and its scale made anew.
@@ -68,9 +66,7 @@ def distilled(
         run: folder of material and states; the same one goes on where it was.
         folder: of the new bundle; may be that of the old one.
         version: of the new bundle.
-        config: how; its exponent is the bundle's.
-        device: "cpu" or "cuda".
-        workers: processes that make crops; 0 makes them here.
+        where: it is done.
         report: called with a line about what is being done.
 
     Raises:
@@ -81,20 +77,13 @@ def distilled(
     exponent = exponent_of(bundle.graph_bytes(QUALITY_GRAPH))
     if exponent is None:
         raise ModelError(f"{bundle.card.name} has no pooling; give it some with pooled_bundle first")
-    config = replace(config or DistillationConfig(), exponent=round(exponent, 6))  # it is a float32 there
-    network, looked = network_of(bundle), _Looked(sources.count, report)
-    checkpoint = distil(
-        network,
-        bundle.card.training["plan"]["backbone"],
-        sources,
-        config,
-        run,
-        device=device,
-        workers=workers,
-        looked=looked,
-        step=lambda progress: _tell(progress, report),
-    )
     old = bundle.card
+    config = DistillationConfig(
+        backbone=old.training["plan"]["backbone"],
+        exponent=round(exponent, 6),  # the graph has it as a float32
+    )
+    observers = Observers(_Looked(sources.count, report), lambda progress: _tell(progress, report))
+    checkpoint = distil(network_of(bundle), sources, config, run, observers=observers, **where)
     record: dict[str, Any] = {**old.training, **checkpoint.training}
     for replaced in ("scale", "int8"):  # the int8 graph is of the old network, and is left out
         record.pop(replaced, None)
@@ -149,8 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.run,
         given.out,
         given.version,
-        device=given.device,
-        workers=given.workers,
+        where={"device": given.device, "workers": given.workers},
         report=lambda line: print(line, flush=True),
     )
     print(f"{given.out}: {bundle.model_id}")

@@ -10,6 +10,8 @@ import pytest
 from dgqa_export.adaptation import adapter
 from dgqa_export.graphs.pooling import with_pooling
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
+from dgqa_infer.errors import ModelError
+from dgqa_training.adaptation.moments import Moments
 
 OLD = {"contents": 81, "scale": {"raw": [0]}, "int8": {"command": "x"}, "pooling": {"exponent": 0.8}}
 
@@ -31,3 +33,13 @@ def test_records_of_the_old_scale_int8_graph_and_pooling_go_with_what_they_descr
     )
     own = {"plan", "types", "adapted_from"}
     assert set(written.card.training) == {"contents", *own} | ({"pooling"} if pooled else set())
+
+
+def test_moments_of_a_backbone_with_other_weights_are_refused() -> None:
+    bundle, moments = Bundle.load("dgqa-lite0"), Moments.built_in("efficientnet_lite0")
+    adapter.refuse_mismatch(bundle, moments)
+    trained = {**bundle.card.training, "backbone": "0123456789abcdef"}
+    other = replace(bundle, card=replace(bundle.card, training=trained))
+    with pytest.raises(ModelError, match="--checkpoint"):
+        adapter.refuse_mismatch(other, moments)
+    adapter.refuse_mismatch(other, replace(moments, record={**moments.record, "trained": "0123456789abcdef"}))

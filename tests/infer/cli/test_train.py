@@ -34,3 +34,9 @@ def test_adapt_takes_a_direction_with_ratings_alone(cli: Callable[..., Any]) -> 
     ran = cli("adapt", "photos", "--lower-is-better")
     assert ran.code == 2
     assert "go with --labels" in ran.stderr
+
+
+def test_moments_are_of_a_pretrained_network_or_of_a_trained_one(cli: Callable[..., Any]) -> None:
+    ran = cli(*COMMANDS["moments"], "--weights", "a.pth", "--checkpoint", "b.safetensors")
+    assert ran.code == 2
+    assert "--checkpoint" in ran.stderr

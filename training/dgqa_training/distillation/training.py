@@ -44,13 +44,15 @@ class DistillationConfig:
     """How a network is distilled.
 
     Attributes:
-        after: stage up to which the backbone is frozen.
+        backbone: the network's, one of EfficientNet-Lite's.
+        after: stage up to which it is frozen.
         recipe: of the training; an epoch sees each view of each crop once.
         exponent: of the pooling that the network is used with, see `dgqa_export.graphs.pooling`: what is
             averaged over turns, and compared, is what that makes of cells.
         preprocessing: short side of photographs and side of a crop.
     """
 
+    backbone: str = "efficientnet_lite0"
     after: str = "blocks4"
     recipe: Recipe = field(
         default_factory=lambda: Recipe(
@@ -66,6 +68,19 @@ class DistillationConfig:
         return dict(json.loads(json.dumps(record)))
 
 
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told how it goes.
+
+    Attributes:
+        looked: how many crops were looked at, before training.
+        step: after each step of it.
+    """
+
+    looked: Callable[[int], None] = lambda _: None
+    step: Callable[[Progress], None] = lambda _: None
+
+
 def bent(cells: Tensor, exponent: float) -> Tensor:
     """What pooling makes of cells, but for a constant factor: the better a cell, the more a step counts."""
     return torch.expm1(exponent * cells.clamp(0, PRISTINE_LABEL))
@@ -79,7 +94,8 @@ def level(cells: Tensor, exponent: float) -> Tensor:
 def average(cells: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     """The cells that pool to the mean of what maps pool to, cell by cell: float32 [k, h, w] → [h, w]."""
     mean = bent(torch.from_numpy(cells), exponent).mean(0)
-    return (torch.log1p(mean) / exponent).numpy().astype(np.float32)
+    averaged: NDArray[np.float32] = (torch.log1p(mean) / exponent).numpy()
+    return averaged
 
 
 class LaterBlocks(nn.Module):
@@ -143,28 +159,24 @@ class Views:
 
 def distil(
     network: QualityNetwork,
-    backbone: str,
     sources: Sources,
     config: DistillationConfig,
     folder: Path,
     *,
     device: str = "cpu",
     workers: int = 0,
-    looked: Callable[[int], None] = lambda _: None,
-    step: Callable[[Progress], None] = lambda _: None,
+    observers: Observers | None = None,
 ) -> checkpoints.Checkpoint:
     """Distil a network; started again in the same folder it goes on where it was.
 
     Args:
         network: with the head that is to be kept; trained in place.
-        backbone: its name, one of EfficientNet-Lite's.
         sources: of the crops.
         config: how.
         folder: of the run; ends up with `CHECKPOINT`.
         device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
-        looked: called with the number of crops that were looked at before training.
-        step: called after each step.
+        observers: called with the progress.
 
     Returns:
         The checkpoint, also written to the folder. Its record has the figures of the crops that were kept
@@ -174,12 +186,15 @@ def distil(
         UsageError: there are too few photographs, or the folder holds another run.
         ModelError: a state is damaged, or the loss diverged.
     """
+    observers = observers or Observers()
     settings = {**config.record(), **sources.record(), "head": checkpoints.digest(network.linear)}
     del settings["recipe"]  # the folder looks at that itself
     RunFolder(folder).claim(config.recipe, settings)  # before anything is put there
     start = copy.deepcopy(network)
     where: Where = {"device": device, "workers": workers}
-    material = keep(start, config.after, sources, config.preprocessing, folder, observe=looked, **where)
+    material = keep(
+        start, config.after, sources, config.preprocessing, folder, observe=observers.looked, **where
+    )
     targets = material.targets(lambda cells: average(cells, config.exponent))
     told, judged = sources.split()
     trained, kept_back = LaterBlocks(network, config.after), Views(material, targets, judged)
@@ -188,23 +203,26 @@ def distil(
         trained, Views(material, targets, told), loss, config.recipe, folder, settings, device=device
     )
     before = judge(LaterBlocks(start, config.after), kept_back, sources, config.exponent, device)
-    training.run(step)
+    training.run(observers.step)
     after = judge(trained, kept_back, sources, config.exponent, device)
-    record = {**config.record(), **sources.record(), "figures": {"before": before, "after": after}}
-    checkpoint = checkpoints.Checkpoint(
-        task="quality",
-        backbone=backbone,
-        head=network.head,
-        preprocessing=config.preprocessing,
-        tensors=network.cpu().state_dict(),
-        training={
-            "distillation": record,
-            "backbone": checkpoints.digest(network.backbone),
-            "software": software(),
-        },
-    )
+    facts = {**config.record(), **sources.record(), "figures": {"before": before, "after": after}}
+    checkpoint = _checkpoint(network.cpu(), config, facts)
     checkpoints.save(folder / CHECKPOINT, checkpoint)
     return checkpoint
+
+
+def _checkpoint(
+    network: QualityNetwork, config: DistillationConfig, facts: dict[str, Any]
+) -> checkpoints.Checkpoint:
+    weights = checkpoints.digest(network.backbone)
+    return checkpoints.Checkpoint(
+        task="quality",
+        backbone=config.backbone,
+        head=network.head,
+        preprocessing=config.preprocessing,
+        tensors=network.state_dict(),
+        training={"distillation": facts, "backbone": weights, "software": software()},
+    )
 
 
 class _Loss:
