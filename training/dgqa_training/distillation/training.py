@@ -150,7 +150,8 @@ class Views:
 
     def target(self, index: int) -> NDArray[np.float32]:
         """What the network should say of each cell of sample `index`, [h, h]."""
-        return self.targets[self.chosen[index // VIEWS], index % VIEWS]
+        found: NDArray[np.float32] = self.targets[self.chosen[index // VIEWS], index % VIEWS]
+        return found
 
     def crop(self, index: int, generator: np.random.Generator) -> NDArray[np.float16]:  # noqa: ARG002
         """What the frozen blocks made of sample `index`; the generator is not asked."""
