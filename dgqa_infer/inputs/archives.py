@@ -6,11 +6,9 @@ A tar is read once, in its order. Archives are listed in a process of their own,
 
 from __future__ import annotations
 
-import bz2
 import calendar
-import gzip
-import io
 import lzma
+import math
 import os
 import struct
 import tarfile
@@ -18,11 +16,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TypeAlias
 
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs.addresses import is_remote, shown
+from dgqa_infer.inputs.tars import ScanningTarFile
 
 ENDINGS = {
     ".zip": "zip",
@@ -34,14 +34,6 @@ ENDINGS = {
 # Of some 300,000 photographs. Each process that reads a member parses all of it, which takes it seconds.
 _MAX_DIRECTORY_BYTES = 32_000_000
 _END_OF_ZIP, _ZIP64_LOCATOR, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
-# Photographs hardly shrink. What unpacks to so many times its size, and to more than this, is a bomb.
-_MAX_RATIO = 50
-_FREE_BYTES = 1_000_000_000
-_DECOMPRESSORS: dict[bytes, Any] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
 _SECRET = 0x1
 _UNIX_TIMES = 0x5455  # an extra field of Info-ZIP's (its proginfo/extrafld.txt)
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # what packers write who write none
@@ -62,6 +54,10 @@ class Member:
     size: int
     mtime: float | None
     other: str | None = None
+
+
+# A member of a tar, and what reads it, up to a byte more than so many.
+_Found: TypeAlias = tuple[Member, Callable[[int], bytes]]
 
 
 def split(address: str) -> tuple[str, str, str]:
@@ -99,16 +95,20 @@ class Archive:
         self._open_file = open_file
         self._zip: zipfile.ZipFile | None = None
         self._infos: dict[str, zipfile.ZipInfo] = {}
-        self._walk: Generator[tuple[Member, Callable[[int], bytes]], None, None] | None = None
+        self._walk: Generator[_Found, None, None] | None = None
+        self._damage: ImageError | None = None
 
     def members(self) -> Iterator[Member]:
         """What lies in it: of a zip by name, of a tar in its order.
 
         Raises:
-            ImageError: "too_large" for one that unpacks without end.
+            ImageError: "too_large" for one that unpacks without end; behind the last member, "corrupt" or
+                "truncated" where members may be missing.
         """
         if self._scheme == "tar":
             yield from (member for member, _ in self._tar())
+            if self._damage is not None:
+                raise self._damage
             return
         for key in sorted(self._directory()):
             info = self._infos[key]
@@ -161,22 +161,31 @@ class Archive:
         return self._infos
 
     def _read_tar(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
-        for again in (False, True):
-            if self._walk is None or again:
-                self._walk = self._tar()
-            for member, read in self._walk:
-                if member.key == key and member.other is None:
-                    _refuse_large(member.size, file_bytes)
-                    return read(file_bytes), member.mtime
-            self._walk = None
+        member, read = self._go_to(key)
+        _refuse_large(member.size, file_bytes)
+        try:
+            return read(file_bytes), member.mtime
+        except EOFError as error:
+            raise ImageError("truncated", "the archive ends before this member does") from error
+
+    def _go_to(self, key: str) -> _Found:
+        if self._walk is not None:
+            # It may lie before, and damage behind it is no matter then.
+            with suppress(ImageError, *DAMAGED):
+                for found in self._walk:
+                    if found[0].key == key and found[0].other is None:
+                        return found
+        self._walk = self._tar()
+        for found in self._walk:
+            if found[0].key == key and found[0].other is None:
+                return found
+        self._walk = None
         raise KeyError(key)
 
-    def _tar(self) -> Generator[tuple[Member, Callable[[int], bytes]], None, None]:
+    def _tar(self) -> Generator[_Found, None, None]:
         seen: Counter[str] = Counter()
-        with self._open_file() as opened, _open_tar(opened) as tar:
+        with self._open_file() as opened, ScanningTarFile(opened) as tar:
             while (info := tar.next()) is not None:
-                # It would keep them all.
-                tar.members = []  # type: ignore[attr-defined]
                 if info.isdir():
                     continue
                 other = None if info.isreg() else "symlink" if info.issym() or info.islnk() else "special"
@@ -185,35 +194,8 @@ class Archive:
                     file = tar.extractfile(info)
                     return file.read(limit + 1) if file is not None else b""
 
-                yield Member(_key(info.name, seen), info.size, round(float(info.mtime), 6), other), read
-
-
-class _Unpacked(io.RawIOBase):
-    """A compressed tar, unpacked as it is read; no more than photographs can unpack to."""
-
-    def __init__(self, packed: IO[bytes], unpack: Any) -> None:
-        self._packed = packed
-        self._file = unpack(packed)
-        self._count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._file.read(size)
-        self._count += len(data)
-        if self._count > _FREE_BYTES + _MAX_RATIO * self._packed.tell():
-            raise ImageError("too_large", "the archive unpacks to far more than photographs do")
-        return data
-
-
-def _open_tar(file: IO[bytes]) -> tarfile.TarFile:
-    head = file.read(6)
-    file.seek(0)
-    for magic, unpack in _DECOMPRESSORS.items():
-        if head.startswith(magic):
-            return tarfile.open(fileobj=_Unpacked(file, unpack), mode="r|")
-    return tarfile.open(fileobj=file, mode="r:")
+                yield Member(_key(info.name, seen), info.size, _seconds(info.mtime), other), read
+            self._damage = tar.damage()
 
 
 def _key(name: str, seen: Counter[str]) -> str:
@@ -238,6 +220,15 @@ def _mtime(info: zipfile.ZipInfo) -> float | None:
     except ValueError:
         # There is no such day.
         return None
+
+
+def _seconds(mtime: float) -> float | None:
+    """Time of a tar's member's last change; None for what is no time."""
+    try:
+        seconds = round(float(mtime), 6)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _refuse_large(size: int, file_bytes: int) -> None:

@@ -142,17 +142,23 @@ def _walk_archive(
         scheme_of(archive)
     prefix = f"{root.rstrip('/')}/" if root else ""
     found_any = not root
-    for member in list_archive(scheme, archive, allow_private=allow_private):
-        if member.key != root and not member.key.startswith(prefix):
-            continue
-        found_any = True
-        below = member.key.removeprefix(prefix)
-        if not recursive and "/" in below.strip("/"):
-            continue
-        found = f"{scheme}://{member.key}::{archive}"
-        _listed[found] = (member.size, member.mtime)
-        if len(_listed) > _REMEMBERED:
-            _listed.popitem(last=False)
-        yield found, below, member.other
+    exact = False
+    try:
+        for member in list_archive(scheme, archive, allow_private=allow_private):
+            if member.key != root and not member.key.startswith(prefix):
+                continue
+            found_any, exact = True, exact or member.key == root
+            below = member.key.removeprefix(prefix)
+            if not recursive and "/" in below.strip("/"):
+                continue
+            found = f"{scheme}://{member.key}::{archive}"
+            _listed[found] = (member.size, member.mtime)
+            if len(_listed) > _REMEMBERED:
+                _listed.popitem(last=False)
+            yield found, below, member.other
+    except ImageError:
+        # A member that was named has one row, and what is behind it is no matter to it.
+        if not exact:
+            raise
     if not found_any:
         raise ImageError("not_found", "there is nothing at this address")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.inputs import archive_listing, archives, remote
+from dgqa_infer.inputs import archive_listing, archives, remote, tars
 from dgqa_infer.inputs.archives import Archive
 from dgqa_infer.inputs.files import file_status, read_file
 from dgqa_infer.inputs.finder import InputFinder
@@ -122,13 +122,13 @@ def test_a_tar_is_read_once_when_its_members_are_read_in_their_order(
     path = tmp_path / "x.tgz"
     write_tar(path, "w:gz")
     opened: Counter[str] = Counter()
-    open_file = archives._open_tar
+    open_tar = archives.ScanningTarFile
 
     def counting(file: Any) -> tarfile.TarFile:
         opened["times"] += 1
-        return open_file(file)
+        return open_tar(file)
 
-    monkeypatch.setattr(archives, "_open_tar", counting)
+    monkeypatch.setattr(archives, "ScanningTarFile", counting)
     remote._archive.cache_clear()
     for address in found(path):
         read_file(address, 1000)
@@ -185,7 +185,7 @@ def test_a_tar_that_unpacks_without_end_is_listed_up_to_there(
             member = tarfile.TarInfo(name)
             member.size = size
             file.addfile(member, io.BytesIO(bytes(size)))
-    monkeypatch.setattr(archives, "_FREE_BYTES", 100_000)
+    monkeypatch.setattr(tars, "_FREE_BYTES", 100_000)
     members = Archive("tar", lambda: path.open("rb")).members()
     assert next(members).key == "a.jpg"
     with pytest.raises(ImageError) as error:
