@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dgqa_infer.outputs.recovery import RecoveryLog
     from dgqa_infer.patience import Patience
     from dgqa_infer.pipeline.pipeline import Pipeline
-    from dgqa_infer.results import ErrorRow, Row, Score
+    from dgqa_infer.results import Row, Score
 
 _STDOUT = "-"
 # In which a file's size and time are asked for.
@@ -49,7 +49,8 @@ class Target:
         resume: whether an earlier run is to be continued.
         overwrite: whether files that are there are replaced.
         retry: whether that run's failures are tried again; None: those that may have passed since.
-        setup: `dgqa_infer.setup.setup_of` the run.
+        options: of the run; None until they are known.
+        setup: `dgqa_infer.setup.setup_of` them.
         model: name or folder of the bundle that scores.
         classes: whose probabilities have columns in a table.
         order: of a terminal's table; None: that of the inputs.
@@ -61,6 +62,7 @@ class Target:
     resume: bool
     overwrite: bool = False
     retry: bool | None = None
+    options: ScoringOptions | None = None
     setup: str = ""
     model: str | None = None
     classes: tuple[str, ...] = ()
@@ -163,7 +165,7 @@ class Target:
         """The same of a run with these options."""
         from dgqa_infer.setup import setup_of
 
-        return replace(self, setup=setup_of(options))
+        return replace(self, options=options, setup=setup_of(options))
 
     def open_log(self) -> AbstractContextManager[RecoveryLog | None]:
         """The log of the run; none where rows stream.
@@ -178,8 +180,12 @@ class Target:
 
         return RecoveryLog(self.log_path, resume=self.resume, overwrite=self.overwrite, again=self._again)
 
-    def _again(self, error: ErrorRow) -> bool:
-        """Whether an input that failed so in an earlier run is tried again."""
+    def _again(self, row: Row) -> bool:
+        """Whether an input with such a row of an earlier run is scored again."""
+        from dgqa_infer.setup import is_as_asked
+
+        if (error := row.get("error")) is None:
+            return self.options is not None and not is_as_asked(row, self.options)
         if self.retry is not None:
             return self.retry
         return error["code"] in PASSING_CODES or error.get("setup") != self.setup
@@ -278,7 +284,7 @@ class Run:
                 yield found
 
     def _done(self, path: str, log: RecoveryLog, patience: Patience) -> bool | None:
-        """Whether a file has its row and has not changed since; see `RecoveryLog.done`."""
+        """Whether a file has its row, and its map, and has not changed since; see `RecoveryLog.done`."""
         from dgqa_infer.inputs.addresses import is_remote, shown
         from dgqa_infer.inputs.files import file_status
 
@@ -291,7 +297,10 @@ class Run:
         except TimeoutError:
             # Whoever reads it will say so.
             return None
-        return log.done(shown(path), *status, self._summary.model)
+        scored = log.done(shown(path), *status, self._summary.model)
+        if scored and self._maps is not None and not self._maps.holds(shown(path)):
+            return None
+        return scored
 
     def _finish(self, log: RecoveryLog) -> None:
         """Judge what an earlier run has scored, and write what is written whole."""

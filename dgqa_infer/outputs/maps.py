@@ -87,6 +87,24 @@ class MapFolder:
             raise OutputError(f"{where} cannot be written: {error.strerror or error}") from error
         return self._folder / wanted
 
+    def holds(self, path: str) -> bool:
+        """Whether a photograph has its picture, from an earlier run.
+
+        Args:
+            path: as the photograph's row names it.
+        """
+        return any(map(self._is_picture, (place(path), Path(f"{_hash(path)}{_ENDING}"))))
+
+    def _is_picture(self, wanted: Path) -> bool:
+        try:
+            with ExitStack() as stack:
+                folder = stack.enter_context(Folder(self._folder))
+                for part in wanted.parent.parts:
+                    folder = stack.enter_context(Folder(part, within=folder))
+                return is_own(folder.read(wanted.name, HEAD_BYTES))
+        except OSError:
+            return False
+
 
 def place(path: str) -> Path:
     """Where the picture of a photograph goes within the folder; never outside of it.

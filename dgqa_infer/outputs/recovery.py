@@ -21,7 +21,7 @@ from dgqa_infer.atomic import whole_file
 from dgqa_infer.errors import OutputError, UsageError
 from dgqa_infer.outputs.jsonl import encode
 from dgqa_infer.outputs.last_lines import last_lines
-from dgqa_infer.results import ErrorRow, Row
+from dgqa_infer.results import Row
 
 _SYNC_SECONDS = 5.0
 _ROW_BEGINS = b'{"path": '
@@ -45,7 +45,7 @@ class RecoveryLog:
         *,
         resume: bool,
         overwrite: bool = False,
-        again: Callable[[ErrorRow], bool] = lambda _: False,
+        again: Callable[[Row], bool] = lambda _: False,
     ) -> None:
         """Open a log, mend its end, and learn what is done.
 
@@ -53,7 +53,7 @@ class RecoveryLog:
             path: of the file; it is made if there is none.
             resume: continue a file that has rows; without it such a file is refused.
             overwrite: without `resume`, begin anew; what is there stays until the first row is written.
-            again: whether an input that failed so is not done, and is tried again.
+            again: whether an input with such a row is not done, and is scored again.
 
         Raises:
             UsageError: the file has rows and is not to be continued, or it is no log.
@@ -195,7 +195,7 @@ class RecoveryLog:
     def _end_of(self, row: Row) -> int:
         """What `_done` keeps of a row: the state of its file, and whether it has a score."""
         error = row.get("error")
-        if error is not None and self._again(error):
+        if self._again(row):
             return _AGAIN
         if error is not None and row.get("size") is None and error["code"] != "not_found":
             return _UNKNOWN

@@ -7,8 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from dgqa_infer.outputs.reader import read_rows
 
 
 @pytest.fixture
@@ -134,3 +137,92 @@ def test_a_member_of_an_archive_that_changed_and_kept_its_size_is_scored_again(
     assert ran.stderr.startswith("1 scored in ")
     assert "1 done by an earlier run" in ran.stderr
     assert [row["path"] for row in rows_of(output)] == [f"zip://{name}.bmp::{archive}" for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "keys"),
+    [
+        ((), ("--explain",), {"distortions", "attributes"}),
+        ((), ("--explain=all",), {"distortions", "attributes", "probabilities"}),
+        (("--explain",), ("--explain=all",), {"distortions", "attributes", "probabilities"}),
+    ],
+)
+def test_what_lacks_an_explanation_that_is_asked_for_is_scored_again(
+    score: Any, photos: list[Path], tmp_path: Path, before: Any, asked: Any, keys: set[str]
+) -> None:
+    output = tmp_path / "rows.jsonl"
+    score(*photos[:2], "-o", output, *before)
+    ran = score(*photos, "-o", output, "--resume", *asked)
+    assert ran.stderr.startswith("3 scored in ")
+    assert [row["path"] for row in rows_of(output)] == list(map(str, photos))
+    assert all(keys <= set(row) for row in rows_of(output))
+    # What holds more than is asked for is done.
+    for less in (asked, ("--explain",), ()):
+        rows = output.read_bytes()
+        assert "3 done by an earlier run" in score(*photos, "-o", output, "--resume", *less).stderr
+        assert output.read_bytes() == rows
+
+
+def test_a_gate_on_distortions_asks_for_explanations(
+    score: Any, photos: list[Path], tmp_path: Path, output: Path
+) -> None:
+    gate = tmp_path / "gate.toml"
+    gate.write_text('[[rule]]\nforbidden = { "red eyes" = 0.5 }')
+    assert score(*photos, "-o", output, "--resume", "--gate", gate).stderr.startswith("3 scored in ")
+    assert all("distortions" in row for row in rows_of(output) if "score" in row)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "report.html"])
+def test_a_table_that_is_continued_holds_what_is_asked_for(
+    score: Any, photos: list[Path], tmp_path: Path, name: str
+) -> None:
+    table = tmp_path / name
+    # What an interrupted run leaves beside its table: here of two photographs of three.
+    score(*photos[:2], "-o", tmp_path / "rows.jsonl")
+    (tmp_path / "rows.jsonl").rename(table.with_name(f"{name}.rows.jsonl"))
+    ran = score(*photos, "-o", table, "--resume", "--explain")
+    assert ran.stderr.startswith("3 scored in ")
+    if name != "report.html":
+        rows = list(read_rows(str(table)))
+        assert [row["path"] for _, row in rows] == list(map(str, photos))
+        assert all({"distortions", "attributes"} <= set(row) for _, row in rows)
+
+
+def test_a_photograph_whose_map_is_not_there_is_scored_again(
+    score: Any, photos: list[Path], output: Path, tmp_path: Path
+) -> None:
+    maps = tmp_path / "maps"
+    assert score(*photos, "-o", output, "--resume", "--maps", maps).stderr.startswith("3 scored in ")
+    pictures = sorted(maps.rglob("*.png"))
+    assert len(pictures) == 3
+    again = score(*photos, "-o", output, "--resume", "--maps", maps)
+    assert "3 done by an earlier run" in again.stderr
+    pictures[1].unlink()
+    # Another's picture of the same name is no map, and stays.
+    pictures[2].write_bytes(photos[0].read_bytes())
+    assert score(*photos, "-o", output, "--resume", "--maps", maps).stderr.startswith("2 scored in ")
+    assert pictures[1].exists()
+    assert pictures[2].read_bytes() == photos[0].read_bytes()
+    assert len(rows_of(output)) == 4
+    # It has its place beside the other's, and is found there.
+    assert "3 done by an earlier run" in score(*photos, "-o", output, "--resume", "--maps", maps).stderr
+
+
+def test_what_is_refused_strictly_is_not_kept_because_it_was_once_scored(score: Any, tmp_path: Path) -> None:
+    pytest.importorskip("simplejpeg")
+    noise = np.random.default_rng(0).normal(128, 60, (256, 256)).clip(0, 255).astype(np.uint8)
+    sound, damaged, output = tmp_path / "a.jpg", tmp_path / "b.jpg", tmp_path / "rows.jsonl"
+    Image.fromarray(noise).convert("RGB").save(sound, quality=90)
+    data = bytearray(sound.read_bytes())
+    for offset in range(data.index(b"\xff\xda") + 2020, len(data) - 1000, 997):
+        data[offset] = 0x55
+    damaged.write_bytes(data)
+    score(sound, damaged, "-o", output)
+    assert [row["warnings"] for row in rows_of(output)] == [[], ["jpeg_corrupt_data"]]
+    ran = score(sound, damaged, "-o", output, "--resume", "--strict")
+    assert ran.stderr.startswith("0 scored, 1 failed (1 corrupt) in ")
+    assert "1 done by an earlier run" in ran.stderr
+    assert [row.get("error", {}).get("code") for row in rows_of(output)] == [None, "corrupt"]
+    # And the other way round.
+    score(sound, damaged, "-o", output, "--resume")
+    assert ["score" in row for row in rows_of(output)] == [True, True]

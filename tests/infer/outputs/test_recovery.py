@@ -165,7 +165,9 @@ def test_of_a_file_that_changed_only_the_last_row_stays(path: Path) -> None:
 def test_what_failed_is_done_again_where_the_run_says_so_and_takes_its_old_place(path: Path) -> None:
     written(path, ROWS)
     mended = {"path": "b.jpg", "score": 40.0, "model": "m@1", "size": 20, "mtime": 2.000001}
-    with RecoveryLog(path, resume=True, again=lambda error: error["code"] == "corrupt") as log:
+    with RecoveryLog(
+        path, resume=True, again=lambda row: row.get("error", {}).get("code") == "corrupt"
+    ) as log:
         assert log.done("b.jpg", 20, 2.000001, "m@1") is None
         assert log.done("none.jpg", None, None, "m@1") is False
         log.write(mended)  # type: ignore[arg-type]
@@ -177,7 +179,7 @@ def test_the_last_row_of_an_input_counts_though_its_run_was_killed(path: Path) -
     mended = ROWS[1] | {"score": 40.0}
     del mended["error"]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, mended]))
-    with RecoveryLog(path, resume=True, again=lambda _: True) as log:
+    with RecoveryLog(path, resume=True, again=lambda row: "error" in row) as log:
         assert log.done("b.jpg", 20, 2.000001, "m@1") is True
         reported = [row for _, row in read_rows(str(path))]
         assert list(log.rows()) == reported == [ROWS[0], mended, *ROWS[2:]]
