@@ -74,6 +74,19 @@ def test_the_rule_fails_only_where_the_whole_interval_lies_beyond_the_margin() -
     assert not drops_beyond(mean_of(doubtful), 1)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 30])
+def test_the_same_differences_bound_their_mean_only_from_as_many_as_bound_their_median(count: int) -> None:
+    """Scores are written with few digits, and their differences are the same but for rounding."""
+    old = np.arange(count) + 60.1
+    found = mean_of((old - 3) - old)
+    theirs = quantile_test(np.full(count, -3.0), p=0.5).confidence_interval(0.95)
+    if np.isnan(theirs.low):
+        assert (found.low, found.high) == (-100, 100)
+    else:
+        assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    assert drops_beyond(found, 1) == (count > 5)
+
+
 def test_the_win_rate_counts_pairs_that_are_alike_half() -> None:
     assert summarise(np.array([2.0, 0.04, -0.04, -1.0, 3.0])).win_rate.value == pytest.approx(0.6)
 
