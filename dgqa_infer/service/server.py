@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dgqa_infer import system
 from dgqa_infer.errors import UsageError
 from dgqa_infer.service.middleware import Observed
+from dgqa_infer.service.refusals import Refusal
 
 _CONNECTIONS: Final = 1024
 _BACKLOG: Final = 512
@@ -38,7 +41,9 @@ class _Room:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, which would take any number of connections, and wait for ever for a request's header."""
+    """uvicorn's, which would take any number of connections, wait for ever for a request's header, and answer
+    what is not HTTP in plain text.
+    """
 
     _impatience: asyncio.TimerHandle | None = None
 
@@ -65,6 +70,20 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP as any other request is refused, unless an answer has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            reason = sys.exception() or msg
+            answer = Refusal(400, f"this is no HTTP/1.1 request: {reason}").response()
+            headers = [*answer.raw_headers, (b"connection", b"close")]
+            for event in (
+                h11.Response(status_code=answer.status_code, headers=headers, reason=b"Bad Request"),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     @property
     def _idle(self) -> bool:

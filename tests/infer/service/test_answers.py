@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import json
 import socket
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from running_service import Running, Serve, form, grey
+from running_service import Answer, Running, Serve, form, grey, require_described
 from tiny_models import Models, noise
 
 from dgqa_infer import Scorer
@@ -121,6 +122,50 @@ def test_a_large_body_is_refused_before_it_is_sent_where_the_client_asks(serve: 
     with socket.create_connection(("127.0.0.1", service.port), 60) as client:
         client.sendall(head)
         assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+HEAD = b"POST /v1/score HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"nonsense\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"POST /v1/score HTTP/1.1\r\nHost: a\r\nContent-Length: two\r\n\r\n",
+        HEAD + b"no number\r\n",
+    ],
+    ids=["TLS", "no HTTP", "no host", "no length", "broken chunk"],
+)
+def test_what_is_not_http_is_refused_as_any_other_request(service: Running, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(client, method="POST")
+        response.begin()
+        answer = Answer(response.status, dict(response.getheaders()), response.read())
+        assert client.recv(1) == b""
+    assert answer.status == 400
+    require_described("POST", "/v1/score", answer)
+    assert answer.code == "bad_request"
+    assert answer.json["error"]["message"].startswith("this is no HTTP/1.1 request: ")
+    assert service.call("GET", "/healthz").body == b"ok\n"
+
+
+def test_an_answer_that_is_there_is_not_followed_by_a_second_one(serve: Serve) -> None:
+    service = serve("--workers", 1)
+    with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+        client.sendall(HEAD.replace(b"POST /v1/score", b"GET /healthz"))
+        said = b""
+        while not said.endswith(b"ok\n"):
+            said += client.recv(65536)
+        client.sendall(b"no number\r\n")
+        assert client.recv(1) == b""
+    service.process.terminate()
+    code, lines = service.ended()
+    assert code == 0
+    assert "Traceback" not in lines
 
 
 def test_explanations_come_where_they_are_asked_for(service: Running, tiny_bundle: Path) -> None:
