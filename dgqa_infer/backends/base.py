@@ -15,10 +15,13 @@ class Backend(Protocol):
     Attributes:
         name: the runtime that runs, such as "onnxruntime".
         device: where it runs, proven at load: "cpu", "cuda:0".
+        cpu_operators: of the graph's nodes that run on the CPU although the device is a GPU, each node's ONNX
+            operator; empty where there are none, as with every backend on a CPU.
     """
 
     name: str
     device: str
+    cpu_operators: tuple[str, ...]
 
     def infer(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the graph.
@@ -31,12 +34,16 @@ class Backend(Protocol):
             of a quality graph, `domain_logits` float32 [batch, 26] of a domain classifier.
 
         Raises:
-            BackendError: the runtime failed.
+            BackendError: the runtime failed, or the backend is closed.
         """
         ...
 
     def close(self) -> None:
-        """Free the device; further calls of `infer` are an error."""
+        """Free the device; any thread may call it. Further calls of `infer` are an error.
+
+        A call of `infer` that has begun in another thread is not disturbed: it ends with its result, or, in
+        parts, with the same error.
+        """
         ...
 
     def __enter__(self) -> Self: ...

@@ -27,6 +27,21 @@ def crops_a_call(threads: int | None) -> int:
     return max(_ENOUGH, threads or system.cores())
 
 
+def runtime_threads(threads: int | None) -> int | None:
+    """How many threads a runtime is told to take.
+
+    Args:
+        threads: that were asked for; None for every core that this process may use.
+
+    Returns:
+        None where the runtime finds out by itself.
+    """
+    if threads is None and system.cores() < system.visible_cores():
+        # A runtime would take every core that it sees, and be slowed down in its container.
+        return system.cores()
+    return threads
+
+
 def memory_bytes(graph: GraphMemory, threads: int | None) -> int:
     """What a graph takes in this process while it runs on a CPU.
 

@@ -66,7 +66,12 @@ class BoundSession:
         filled = np.zeros((size, *crops.shape[1:]), np.uint8)
         filled[: len(crops)] = crops
         slot.pixels.update_inplace(filled)
-        self._session.run_with_iobinding(slot.binding, slot.options)
+        try:
+            self._session.run_with_iobinding(slot.binding, slot.options)
+        except Exception:
+            # Where memory is short, what was bound for a size that does not fit is needed for smaller ones.
+            del self._slots[size]
+            raise
         # A copy: the next batch of this size is written into the same memory.
         return {name: value.numpy()[: len(crops)].copy() for name, value in slot.outputs.items()}
 

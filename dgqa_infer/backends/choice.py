@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from dgqa_infer import system
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
@@ -28,7 +27,7 @@ class Choice:
     """One place where a graph could run.
 
     Attributes:
-        device: one of `DEVICES`.
+        device: one of `DEVICES`, with the GPU's number where one was asked for.
         open: loads the graph there, or raises `BackendError` with the reason.
     """
 
@@ -36,14 +35,20 @@ class Choice:
     open: Callable[[], Backend]
 
 
-def choices(bundle: Bundle, graph: str, threads: int | None = None) -> list[Choice]:
+def choices(bundle: Bundle, graph: str, threads: int | None = None, gpu: str = "") -> list[Choice]:
     """Where one of a bundle's graphs could run, in the order in which "auto" tries.
 
     An engine that was built on purpose comes first, then CUDA, then ONNX Runtime: OpenVINO is about as fast
     in int8, but rounds differently, and scores shall not depend on what is installed.
+
+    Args:
+        bundle: verified.
+        graph: "model.onnx" or "domains.onnx".
+        threads: of the CPU for one batch; None for every core that this process may use.
+        gpu: number of the GPU; empty for the first.
     """
-    names = ["tensorrt", "tensorrt_rtx", "cuda"] if graph == QUALITY_GRAPH else ["cuda"]
-    names += ["cpu", "openvino"]
+    kinds = ["tensorrt", "tensorrt_rtx", "cuda"] if graph == QUALITY_GRAPH else ["cuda"]
+    names = [f"{kind}:{gpu}" if gpu else kind for kind in kinds] + ["cpu", "openvino"]
     return [Choice(name, partial(_open, bundle, graph, name, threads)) for name in names]
 
 
@@ -54,8 +59,8 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
         bundle: verified.
         graph: "model.onnx" or "domains.onnx".
         device: one of `DEVICES`; or "auto" for the fastest that works. Engines are built of "model.onnx"
-            alone: where one is asked for, other graphs run wherever "auto" puts them.
-        threads: of the CPU for one batch; None for every core.
+            alone: where one is asked for, other graphs run on the same GPU with CUDA, or else on the CPU.
+        threads: of the CPU for one batch; None for every core that this process may use.
 
     Raises:
         BackendError: nothing runs there; says why and what to install.
@@ -68,7 +73,7 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
     if device != "auto" and (graph == QUALITY_GRAPH or not device.startswith("tensorrt")):
         return _open(bundle, graph, device, threads)
     reasons = {}
-    for choice in choices(bundle, graph, threads):
+    for choice in choices(bundle, graph, threads, device.partition(":")[2]):
         try:
             return choice.open()
         except BackendError as error:
@@ -78,9 +83,6 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
 
 def _open(bundle: Bundle, graph: str, device: str, threads: int | None) -> Backend:
     kind, _, number = device.partition(":")
-    if threads is None and system.cores() < system.visible_cores():
-        # A runtime would take every core that it sees, and be slowed down in its container.
-        threads = system.cores()
     data = bundle.graph_bytes(graph)
     if kind in ("tensorrt", "tensorrt_rtx"):
         return open_tensorrt(bundle, graph, int(number or 0), flavour=kind)

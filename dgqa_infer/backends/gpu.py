@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def synchronizer(index: int) -> Callable[[], None]:
 
     Returns:
         A function; it makes the GPU's primary context that of the thread that calls it, and raises a
-        `BackendError` where the GPU has failed.
+        `BackendError` where the GPU has failed. The context is released with the function.
 
     Raises:
         BackendError: there is no such GPU, or it cannot be used.
@@ -106,6 +107,9 @@ def synchronizer(index: int) -> Callable[[], None]:
         check(driver.cuCtxSetCurrent(context))
         check(driver.cuCtxSynchronize())
 
+    release = weakref.finalize(wait, driver.cuDevicePrimaryCtxRelease_v2, device)
+    # When the process ends, others may still use the context, and the driver frees it anyway.
+    release.atexit = False
     return wait
 
 

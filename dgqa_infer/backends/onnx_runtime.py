@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.backends.batches import crops_a_call, in_parts
+from dgqa_infer.backends.batches import crops_a_call, in_parts, runtime_threads
 from dgqa_infer.backends.bound_session import LARGEST, BoundSession
+from dgqa_infer.backends.provider_start import why_not_started
 from dgqa_infer.bundle import onnx_file
 from dgqa_infer.errors import BackendError, UsageError
 from dgqa_infer.processor import multiplies_int8
@@ -21,6 +24,9 @@ _PROVIDERS = {"cpu": _CPU, "cuda": _CUDA}
 _WORDS = {_CPU: "CPU", _CUDA: "CUDA", _TENSORRT: "TensorRT"}
 _INSTALL = {"cpu": "pip install 'dgqa-infer[cpu]'", "cuda": "pip install 'dgqa-infer[gpu]'"}
 _LOG_FATAL = 4
+# "Failed to allocate memory for requested buffer of size 1", "CUBLAS_STATUS_ALLOC_FAILED",
+# "CUBLAS_STATUS_ALLOC_FAILED", "CUDA failure 2: out of memory".
+_NO_MEMORY = re.compile("alloc|out of memory", re.IGNORECASE)
 
 
 class OnnxRuntimeBackend:
@@ -29,6 +35,7 @@ class OnnxRuntimeBackend:
     Attributes:
         name: "onnxruntime"; "onnxruntime-tensorrt" where its TensorRT provider runs.
         device: "cpu" or "cuda:N".
+        cpu_operators: what runs on the CPU although the device is a GPU; see `Backend`.
     """
 
     def __init__(
@@ -45,7 +52,7 @@ class OnnxRuntimeBackend:
         Args:
             graph: a serialised ONNX model, as `Bundle.graph_bytes` returns it.
             device: "cpu", "cuda" or "cuda:N".
-            threads: of the CPU for one batch; None leaves it to the runtime, which takes every core.
+            threads: of the CPU for one batch; None for every core that this process may use.
             tensorrt_cache: run through the TensorRT provider, which keeps its engines in this folder; it must
                 be private, and of this graph alone. None: through CUDA.
             cuda_graphs: record each batch size as a CUDA graph; only on a GPU.
@@ -58,35 +65,39 @@ class OnnxRuntimeBackend:
         runtime = _import(kind)
         self.name = "onnxruntime" if kind == "cpu" or tensorrt_cache is None else "onnxruntime-tensorrt"
         self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
-        self._session: Any = open_session(
-            graph, device, threads, tensorrt_cache=tensorrt_cache, cuda_graphs=cuda_graphs
+        session = open_session(graph, device, threads, tensorrt_cache=tensorrt_cache, cuda_graphs=cuda_graphs)
+        self.cpu_operators = _cpu_operators(session) if kind == "cuda" else ()
+        self._most = crops_a_call(threads) if kind == "cpu" else LARGEST
+        # The session and what is bound to it are one thing, which `close` forgets at once.
+        self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]] | None = (
+            partial(_run, session)
+            if kind == "cpu"
+            else BoundSession(runtime, session, "cuda", index, cuda_graphs=cuda_graphs).run
         )
-        self._input: str = self._session.get_inputs()[0].name
-        self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
-        self._most = crops_a_call(threads) if kind == "cpu" else None
-        self._bound: BoundSession | None = None
-        if kind == "cuda":
-            self._bound = BoundSession(runtime, self._session, "cuda", index, cuda_graphs=cuda_graphs)
 
     def infer(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Run the graph; see `Backend.infer`. A batch too large for the device's memory is halved."""
-        if self._session is None:
+        """Run the graph; see `Backend.infer`.
+
+        A batch that is too large for the device's memory is cut, and so are all that follow.
+        """
+        # Another thread may close this backend meanwhile: the batch then ends with what it began with.
+        if (run := self._run) is None:
             raise BackendError("this backend is closed")
-        if self._most is not None and len(crops) > self._most:
-            return in_parts(self.infer, crops, self._most)
-        try:
-            if self._bound is not None:
-                return self._bound.run(crops)
-            values = self._session.run(self._outputs, {self._input: crops})
-        except Exception as error:
-            if len(crops) > 1 and "alloc" in str(error).lower():
-                return in_parts(self.infer, crops, (len(crops) + 1) // 2)
-            raise BackendError(f"ONNX Runtime failed on {self.device}: {_first_line(error)}") from error
-        return dict(zip(self._outputs, values, strict=True))
+        if len(crops) <= self._most:
+            try:
+                return run(crops)
+            except Exception as error:
+                if len(crops) == 1 or not _NO_MEMORY.search(str(error)):
+                    raise BackendError(
+                        f"ONNX Runtime failed on {self.device}: {_first_line(error)}"
+                    ) from error
+            # The next smaller power of two: a GPU is given no other sizes.
+            self._most = 1 << ((len(crops) - 1).bit_length() - 1)
+        return in_parts(self.infer, crops, self._most)
 
     def close(self) -> None:
-        """Free the device."""
-        self._bound = self._session = None
+        """Free the device; see `Backend.close`."""
+        self._run = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +120,7 @@ def open_session(
     Args:
         graph: a serialised ONNX model.
         device: "cpu", "cuda" or "cuda:N".
-        threads: of the CPU.
+        threads: of the CPU; None for every core that this process may use.
         tensorrt_cache: folder of the TensorRT provider's engines; None for CUDA.
         cuda_graphs: whether to record them.
         every_node: refuse the graph if a single node of it would run on the CPU instead.
@@ -118,13 +129,15 @@ def open_session(
     runtime = _import(kind)
     options = runtime.SessionOptions()
     options.log_severity_level = _LOG_FATAL
-    if threads is not None:
+    if (threads := runtime_threads(threads)) is not None:
         options.intra_op_num_threads = threads
     # Waiting threads that spin would take the cores from the workers that decode the next photographs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not multiplies_int8():
         # Its int8 kernels for such processors would add up products in 16 bits; these are slower, and exact.
         options.add_session_config_entry("session.x64quantprecision", "1")
+    if kind == "cuda":
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if every_node and kind == "cuda":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     providers: list[tuple[str, dict[str, Any]]] = [(_PROVIDERS[kind], {})]
@@ -133,6 +146,18 @@ def open_session(
     if kind == "cuda" and tensorrt_cache is not None:
         providers.insert(0, (_TENSORRT, _tensorrt_settings(graph, index, tensorrt_cache)))
     return _open(runtime, graph, options, kind, providers)
+
+
+def _run(session: Any, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    (source,) = session.get_inputs()
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {source.name: crops}), strict=True))
+
+
+def _cpu_operators(session: Any) -> tuple[str, ...]:
+    """The operators of the nodes that the runtime has put on the CPU."""
+    parts = session.get_provider_graph_assignment_info()
+    return tuple(node.op_type for part in parts if part.ep_name == _CPU for node in part.get_nodes())
 
 
 def _parsed(device: str) -> tuple[str, int]:
@@ -189,20 +214,20 @@ def _open(
         # CUDA and cuDNN may come from pip packages, which the loader does not search by itself.
         runtime.preload_dlls(directory="")
     try:
-        session = runtime.InferenceSession(graph, options, providers=providers)
+        # By itself it would write to stdout what failed, and go on with another provider.
+        session = runtime.InferenceSession(graph, options, providers=providers, enable_fallback=0)
     except Exception as error:
-        raise BackendError(f"ONNX Runtime cannot load the graph on {kind}: {_first_line(error)}") from error
-    if wanted == _TENSORRT and session.get_providers()[0] != wanted:
-        raise BackendError(
-            f"ONNX Runtime's TensorRT provider does not start: ONNX Runtime {runtime.__version__} needs "
-            "TensorRT 10 beside it, not 11"
-        )
+        message = f"ONNX Runtime cannot load the graph on {kind}: {_first_line(error)}"
+        if kind == "cuda" and (reason := why_not_started(runtime, *providers[0])):
+            message = f"ONNX Runtime's {_WORDS[wanted]} provider does not start: {reason}"
+        raise BackendError(message) from error
     if session.get_providers()[0] != wanted:
         # Measured: where CUDA cannot start, the runtime takes the CPU and says nothing.
-        raise BackendError(
-            f"{kind} was asked for, but ONNX Runtime would run on the CPU: is there an NVIDIA GPU with a "
-            f"driver for CUDA 13, and are its libraries installed ({_INSTALL[kind]})?"
+        reason = why_not_started(runtime, *providers[0]) or (
+            f"it gives no reason; has the GPU a driver for CUDA 13, and are its libraries those of "
+            f"{_INSTALL[kind]}?"
         )
+        raise BackendError(f"ONNX Runtime's {_WORDS[wanted]} provider does not start: {reason}")
     return session
 
 

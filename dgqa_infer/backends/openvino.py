@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dgqa_infer.backends.batches import crops_a_call, in_parts
+from dgqa_infer.backends.batches import crops_a_call, in_parts, runtime_threads
 from dgqa_infer.errors import BackendError
 
 _INSTALL = "pip install 'dgqa-infer[openvino]'"
@@ -20,17 +20,19 @@ class OpenVinoBackend:
     Attributes:
         name: "openvino".
         device: "cpu".
+        cpu_operators: none; see `Backend`.
     """
 
     name = "openvino"
     device = "cpu"
+    cpu_operators: tuple[str, ...] = ()
 
     def __init__(self, graph: bytes, threads: int | None = None) -> None:
         """Compile a graph.
 
         Args:
             graph: a serialised ONNX model, as `Bundle.graph_bytes` returns it.
-            threads: of the CPU for one batch; None leaves it to the runtime, which takes every core.
+            threads: of the CPU for one batch; None for every core that this process may use.
 
         Raises:
             BackendError: OpenVINO is not installed or refuses the graph.
@@ -41,7 +43,7 @@ class OpenVinoBackend:
             raise BackendError(f"OpenVINO is not installed: {_INSTALL}") from error
         # By itself it would take bfloat16 where the CPU has it, which moves scores far beyond any tolerance.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
-        if threads is not None:
+        if (threads := runtime_threads(threads)) is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._most = crops_a_call(threads)
         try:
@@ -54,18 +56,19 @@ class OpenVinoBackend:
 
     def infer(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the graph; see `Backend.infer`."""
-        if self._request is None:
+        # Another thread may close this backend meanwhile: the batch then ends with what it began with.
+        if (request := self._request) is None:
             raise BackendError("this backend is closed")
         if len(crops) > self._most:
             return in_parts(self.infer, crops, self._most)
         try:
-            self._request.infer({"crops": crops})
-            return {name: self._request.get_tensor(name).data.copy() for name in self._outputs}
+            request.infer({"crops": crops})
+            return {name: request.get_tensor(name).data.copy() for name in self._outputs}
         except Exception as error:
             raise BackendError(f"OpenVINO failed: {_first_line(error)}") from error
 
     def close(self) -> None:
-        """Free the graph."""
+        """Free the graph; see `Backend.close`."""
         self._request = None
 
     def __enter__(self) -> Self:

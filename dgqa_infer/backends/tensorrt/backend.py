@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Self
@@ -40,9 +41,12 @@ class TensorRtBackend:
     Attributes:
         name: "tensorrt" or "tensorrt_rtx".
         device: "cuda:N".
+        cpu_operators: none: an engine runs whole on its GPU.
         record: what the engine was built from.
         cuda_graphs: whether every batch size that has run was recorded as a CUDA graph.
     """
+
+    cpu_operators: tuple[str, ...] = ()
 
     def __init__(
         self, trt: ModuleType, plan: bytes, record: EngineRecord, graph: bytes, device: int = 0
@@ -64,6 +68,8 @@ class TensorRtBackend:
         self.record = record
         self.cuda_graphs = True
         self._slots: dict[int, _Slot] = {}
+        # A batch runs through memory that `close` frees, and through the same buffers as every other.
+        self._one_at_a_time = threading.Lock()
         self._engine: Any = None
         self._runtime: Any = None
         self._cuda: Cuda | None = Cuda(device)
@@ -84,9 +90,12 @@ class TensorRtBackend:
 
     def infer(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the engine; see `Backend.infer`. Larger batches than the engine takes are cut."""
-        if self._cuda is None:
-            raise BackendError("this backend is closed")
-        cuda = self._cuda.use()
+        with self._one_at_a_time:
+            if self._cuda is None:
+                raise BackendError("this backend is closed")
+            return self._infer(self._cuda.use(), crops)
+
+    def _infer(self, cuda: Cuda, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         if crops.shape[1:] != self._pixels.shape[1:] or crops.dtype != np.uint8:
             raise BackendError(
                 f"the engine takes uint8 [batch, {', '.join(map(str, self._pixels.shape[1:]))}]"
@@ -96,12 +105,13 @@ class TensorRtBackend:
         return {name: np.concatenate([part[name] for part in parts]) for name in self._addresses}
 
     def close(self) -> None:
-        """Free the device."""
-        if self._cuda is not None:
-            self._slots.clear()
-            self._engine = self._runtime = None
-            self._cuda.close()
-            self._cuda = None
+        """Free the device when the batch that runs has ended; see `Backend.close`."""
+        with self._one_at_a_time:
+            if self._cuda is not None:
+                self._slots.clear()
+                self._engine = self._runtime = None
+                self._cuda.close()
+                self._cuda = None
 
     def __enter__(self) -> Self:
         return self

@@ -21,12 +21,14 @@ def load() -> ModuleType:
     """Import the bindings.
 
     Raises:
-        BackendError: they are not installed, or find no CUDA.
+        BackendError: they are not installed, or do not find CUDA; says which.
     """
     try:
         return importlib.import_module("cuda.bindings.runtime")
-    except (ImportError, OSError, RuntimeError) as error:
+    except ModuleNotFoundError as error:
         raise BackendError(f"the package cuda-python is not installed: {_INSTALL}") from error
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendError(f"the package cuda-python does not find CUDA ({error}): {_INSTALL}") from error
 
 
 class Cuda:

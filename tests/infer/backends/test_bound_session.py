@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -51,37 +52,6 @@ def test_batch_sizes_are_powers_of_two(graph: bytes) -> None:
     assert sorted(bound._slots) == [1, 2, 4, 8, 32, LARGEST]
 
 
-@pytest.fixture
-def gpu_runtime(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """ONNX Runtime that takes the CPU for a GPU and remembers what it was asked for."""
-    asked: dict[str, Any] = {}
-    session_class, value_class = onnxruntime.InferenceSession, onnxruntime.OrtValue
-
-    class Session:
-        def __init__(self, graph: bytes, options: Any, providers: list[tuple[str, dict[str, Any]]]) -> None:
-            asked["providers"] = providers
-            self.inner = session_class(graph, options, providers=["CPUExecutionProvider"])
-
-        def get_providers(self) -> list[str]:
-            return asked.get("runs", [name for name, _ in asked["providers"]])
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.inner, name)
-
-    class Values:
-        @staticmethod
-        def ortvalue_from_shape_and_type(shape: list[int], kind: Any, device: str, index: int) -> Any:
-            asked["device"] = (device, index)
-            return value_class.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
-
-    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda **_: None)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(onnxruntime, "OrtValue", Values)
-    return asked
-
-
 def test_cuda_is_bound_to_the_gpu_that_was_asked_for(graph: bytes, gpu_runtime: dict[str, Any]) -> None:
     with OnnxRuntimeBackend(graph, "cuda:1") as backend:
         assert backend.infer(crops(3))["quality"] == pytest.approx(grey(crops(3)), abs=1e-5)
@@ -95,7 +65,7 @@ def test_cuda_is_bound_to_the_gpu_that_was_asked_for(graph: bytes, gpu_runtime: 
 def test_cuda_graphs_are_asked_for_where_they_are_wanted(graph: bytes, gpu_runtime: dict[str, Any]) -> None:
     with OnnxRuntimeBackend(graph, "cuda", cuda_graphs=True) as backend:
         backend.infer(crops(3))
-        (slot,) = backend._bound._slots.values()  # type: ignore[union-attr]
+        (slot,) = backend._run.__self__._slots.values()  # type: ignore[union-attr]
         assert slot.options.get_run_config_entry("gpu_graph_id") == "4"
     assert gpu_runtime["providers"][0][1]["enable_cuda_graph"] == 1
 
@@ -115,5 +85,43 @@ def test_a_tensorrt_provider_that_gives_way_to_cuda_is_refused(
     graph: bytes, gpu_runtime: dict[str, Any], tmp_path: Path
 ) -> None:
     gpu_runtime["runs"] = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    with pytest.raises(BackendError, match="needs TensorRT 10 beside it, not 11"):
+    with pytest.raises(BackendError, match="TensorRT provider does not start"):
         OnnxRuntimeBackend(graph, "cuda", tensorrt_cache=tmp_path)
+
+
+def test_what_a_gpu_leaves_to_the_cpu_is_known(graph: bytes, gpu_runtime: dict[str, Any]) -> None:
+    with OnnxRuntimeBackend(graph, "cuda") as backend:
+        assert backend.cpu_operators == ()
+    gpu_runtime["on_cpu"] = True
+    with OnnxRuntimeBackend(graph, "cuda") as backend:
+        assert set(backend.cpu_operators) == {
+            node.op_type for node in onnx.load_from_string(graph).graph.node
+        }
+    with OnnxRuntimeBackend(graph, "cpu") as backend:
+        assert backend.cpu_operators == ()
+
+
+def test_a_gpu_whose_memory_is_short_is_given_what_fits_from_then_on(
+    graph: bytes, gpu_runtime: dict[str, Any]
+) -> None:
+    with OnnxRuntimeBackend(graph, "cuda") as backend:
+        bound = backend._run.__self__  # type: ignore[union-attr]
+        session, sizes = bound._session, []
+
+        class Short:
+            def run_with_iobinding(self, binding: Any, options: Any) -> None:
+                sizes.append(binding.get_outputs()[0].shape()[0])
+                if sizes[-1] > 16:
+                    raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+                session.run_with_iobinding(binding, options)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(session, name)
+
+        bound._session = Short()
+        assert backend.infer(crops(70))["quality"] == pytest.approx(grey(crops(70)), abs=1e-5)
+        assert sizes == [64, 32, 16, 16, 16, 16, 8]
+        assert sorted(bound._slots) == [8, 16]
+        sizes.clear()
+        assert backend.infer(crops(40, 1))["quality"] == pytest.approx(grey(crops(40, 1)), abs=1e-5)
+        assert sizes == [16, 16, 8]

@@ -41,6 +41,18 @@ def test_an_engine_scores_and_the_domains_run_elsewhere(
         assert backend.name == "onnxruntime"
 
 
+def test_on_another_gpu_than_the_first_all_graphs_run_there(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's GPU is the domains' too, although TensorRT has no engine of them."""
+    monkeypatch.setattr(choice, "OnnxRuntimeBackend", lambda graph, device, threads: device)
+    for device in ("tensorrt:1", "tensorrt_rtx:1", "cuda:1"):
+        assert str(open_backend(bundle, "domains.onnx", device)) == "cuda:1"
+    assert str(open_backend(bundle, "domains.onnx", "tensorrt")) == "cuda"
+    names = [found.device for found in choices(bundle, "model.onnx", gpu="1")]
+    assert names == ["tensorrt:1", "tensorrt_rtx:1", "cuda:1", "cpu", "openvino"]
+
+
 def test_the_order_of_auto(bundle: Bundle) -> None:
     names = [found.device for found in choices(bundle, "model.onnx")]
     assert names == ["tensorrt", "tensorrt_rtx", "cuda", "cpu", "openvino"]

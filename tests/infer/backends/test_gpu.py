@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Driver:
     waited = 0
     status = 0
     current = 0
+    retained = 0
 
     def cuInit(self, flags: int) -> int:
         return self.init
@@ -49,6 +51,12 @@ class Driver:
 
     def cuDevicePrimaryCtxRetain(self, context: Any, device: Any) -> int:
         context._obj.value = 1000 + device.value
+        self.retained += 1
+        return 0
+
+    def cuDevicePrimaryCtxRelease_v2(self, device: Any) -> int:
+        assert device.value in range(len(self.names))
+        self.retained -= 1
         return 0
 
     def cuCtxSetCurrent(self, context: Any) -> int:
@@ -139,6 +147,14 @@ def test_what_a_gpu_was_given_can_be_waited_for(driver: Driver) -> None:
     driver.current = 0  # another library has made its own context current since
     wait()
     assert (driver.current, driver.waited) == (1001, 1)
+
+
+def test_a_gpus_context_is_given_back_with_what_waits_for_it(driver: Driver) -> None:
+    waits = [gpu.synchronizer(0), gpu.synchronizer(1)]
+    assert driver.retained == 2
+    del waits
+    gc.collect()
+    assert driver.retained == 0
 
 
 def test_a_gpu_that_fails_while_it_is_waited_for_is_named(driver: Driver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,38 @@ def test_faults_are_backend_errors(graph: bytes) -> None:
     backend.close()
     with pytest.raises(BackendError, match="closed"):
         backend.infer(crops(1))
+
+
+class Closing(np.ndarray):
+    """Crops during whose inference another thread closes the backend."""
+
+    backend: Backend
+
+    def __len__(self) -> int:
+        thread = threading.Thread(target=self.backend.close)
+        thread.start()
+        thread.join()
+        return super().__len__()
+
+
+def test_a_backend_that_is_closed_while_it_infers_ends_its_batch(graph: bytes) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    backend = OpenVinoBackend(graph)
+    batch = crops(2).view(Closing)
+    batch.backend = backend
+    assert backend.infer(batch)["quality"] == pytest.approx(crops(2).mean(axis=(1, 2, 3)) / 25.5, abs=1e-5)
+    with pytest.raises(BackendError, match="closed"):
+        backend.infer(crops(1))
+
+
+def test_of_a_containers_share_of_the_cores_no_more_threads_are_started(
+    graph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    monkeypatch.setattr("dgqa_infer.system.visible_cores", lambda: 64)
+    monkeypatch.setattr("dgqa_infer.system.cores", lambda: 1)
+    with OpenVinoBackend(graph) as backend:
+        assert backend._request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1
 
 
 def test_without_openvino_the_extra_is_named(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

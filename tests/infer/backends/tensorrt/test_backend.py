@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.tensorrt.backend import open_tensorrt
+from dgqa_infer.backends.tensorrt.cuda import Cuda
 from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 from dgqa_infer.backends.tensorrt.engine_key import BatchProfile, EngineRecord, Environment
 from dgqa_infer.bundle.bundle import Bundle
@@ -84,6 +86,30 @@ def test_close_frees_all_and_ends_it(bundle: Bundle, cuda: Any, trt: Any, store:
     assert cuda.live
     backend.close()
     backend.close()
+    assert not cuda.live
+    with pytest.raises(BackendError, match="closed"):
+        backend.infer(crops(1))
+
+
+def test_a_backend_that_is_closed_while_it_infers_frees_nothing_until_the_batch_has_ended(
+    bundle: Bundle, cuda: Any, trt: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store()
+    backend = open_tensorrt(bundle, "model.onnx")
+    backend.infer(crops(3))
+    in_use, real = set(cuda.live), cuda.cudaStreamSynchronize
+    closing = threading.Thread(target=backend.close)
+
+    def synchronize(stream: int) -> Any:
+        if not closing.ident:
+            closing.start()
+            closing.join(0.5)
+            assert set(cuda.live) == in_use
+        return real(stream)
+
+    monkeypatch.setattr(cuda, "cudaStreamSynchronize", synchronize)
+    assert backend.infer(crops(3, 1))["quality"] == pytest.approx(grey(crops(3, 1)), abs=1e-5)
+    closing.join()
     assert not cuda.live
     with pytest.raises(BackendError, match="closed"):
         backend.infer(crops(1))
@@ -239,3 +265,16 @@ def test_without_the_cuda_bindings_the_extra_is_named(
         BackendError, match=r"cuda-python is not installed: pip install 'dgqa-infer\[tensorrt\]'"
     ):
         open_tensorrt(bundle, "model.onnx")
+
+
+def test_bindings_that_find_no_cuda_are_not_called_missing(
+    bundle: Bundle, cuda: Any, trt: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store()
+
+    def fail(name: str) -> Any:
+        raise RuntimeError("Failed to dlopen libcudart.so.13")
+
+    monkeypatch.setattr("dgqa_infer.backends.tensorrt.cuda.importlib.import_module", fail)
+    with pytest.raises(BackendError, match=r"does not find CUDA \(Failed to dlopen libcudart.so.13\)"):
+        Cuda(0)
