@@ -23,6 +23,7 @@ from typing import IO, TypeAlias
 from dgqa_infer.errors import ImageError
 from dgqa_infer.inputs.addresses import is_remote, shown
 from dgqa_infer.inputs.tars import ScanningTarFile
+from dgqa_infer.inputs.zips import BadEntry, OpenZip, open_zip
 
 ENDINGS = {
     ".zip": "zip",
@@ -31,10 +32,8 @@ ENDINGS = {
 }
 """How the names of archives end, and what they are."""
 
-# Of some 300,000 photographs. Each process that reads a member parses all of it, which takes it seconds.
-_MAX_DIRECTORY_BYTES = 32_000_000
-_END_OF_ZIP, _ZIP64_LOCATOR, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _SECRET = 0x1
+_LINK = 0xA  # the kind of file in what Unix says of it
 _UNIX_TIMES = 0x5455  # an extra field of Info-ZIP's (its proginfo/extrafld.txt)
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # what packers write who write none
 
@@ -93,8 +92,8 @@ class Archive:
         """
         self._scheme = scheme
         self._open_file = open_file
-        self._zip: zipfile.ZipFile | None = None
-        self._infos: dict[str, zipfile.ZipInfo] = {}
+        self._zip: OpenZip | None = None
+        self._entries: dict[str, zipfile.ZipInfo | BadEntry] = {}
         self._walk: Generator[_Found, None, None] | None = None
         self._damage: ImageError | None = None
 
@@ -107,13 +106,11 @@ class Archive:
         """
         if self._scheme == "tar":
             yield from (member for member, _ in self._tar())
-            if self._damage is not None:
-                raise self._damage
-            return
-        for key in sorted(self._directory()):
-            info = self._infos[key]
-            kind = info.external_attr >> 28
-            yield Member(key, info.file_size, _mtime(info), {0xA: "symlink"}.get(kind))
+        else:
+            entries = self._directory()
+            yield from (_member(key, entries[key]) for key in sorted(entries))
+        if self._damage is not None:
+            raise self._damage
 
     def read(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
         """Read one member; of a tar, members in their order cost one reading of it.
@@ -128,11 +125,13 @@ class Archive:
         if self._scheme == "tar":
             return self._read_tar(key, file_bytes)
         info = self._directory()[key]
+        if isinstance(info, BadEntry):
+            raise info.error
         if info.flag_bits & _SECRET:
             raise ImageError("unsupported", "it is encrypted")
         _refuse_large(info.file_size, file_bytes)
         assert self._zip is not None
-        with self._zip.open(info) as file:
+        with self._zip.file.open(info) as file:
             data = file.read(file_bytes + 1)
         _refuse_large(len(data), file_bytes)
         return data, _mtime(info)
@@ -142,23 +141,23 @@ class Archive:
         if self._walk is not None:
             self._walk.close()
         if self._zip is not None:
-            self._zip.close()
+            self._zip.file.close()
             self._file.close()
 
-    def _directory(self) -> dict[str, zipfile.ZipInfo]:
+    def _directory(self) -> dict[str, zipfile.ZipInfo | BadEntry]:
         if self._zip is None:
             self._file = file = self._open_file()
             try:
-                _check_directory(file)
-                self._zip = zipfile.ZipFile(file)
+                self._zip = open_zip(file)
             except BaseException:
                 file.close()
                 raise
+            self._damage = self._zip.damage
             seen: Counter[str] = Counter()
-            for info in self._zip.infolist():
-                if not info.is_dir():
-                    self._infos[_key(info.filename, seen)] = info
-        return self._infos
+            for entry in self._zip.entries:
+                if not entry.filename.endswith("/"):
+                    self._entries[_key(entry.filename, seen)] = entry
+        return self._entries
 
     def _read_tar(self, key: str, file_bytes: int) -> tuple[bytes, float | None]:
         member, read = self._go_to(key)
@@ -207,6 +206,13 @@ def _key(name: str, seen: Counter[str]) -> str:
     return _key(key, seen) if seen[key] else key
 
 
+def _member(key: str, entry: zipfile.ZipInfo | BadEntry) -> Member:
+    if isinstance(entry, BadEntry):
+        return Member(key, entry.file_size, None)
+    link = entry.external_attr >> 28 == _LINK
+    return Member(key, entry.file_size, _mtime(entry), "symlink" if link else None)
+
+
 def _mtime(info: zipfile.ZipInfo) -> float | None:
     """Time of a member's last change: in UTC where the packer wrote so, else its local time taken for UTC."""
     extra, at = info.extra, 0
@@ -234,30 +240,6 @@ def _seconds(mtime: float) -> float | None:
 def _refuse_large(size: int, file_bytes: int) -> None:
     if size > file_bytes:
         raise ImageError("too_large", f"{size:,} bytes; the limit is {file_bytes:,}")
-
-
-def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip whose directory alone would fill the memory. APPNOTE.TXT, 4.3.14 and 4.3.16."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - 65_557 - 20))
-    tail = file.read()
-    at = tail.rfind(_END_OF_ZIP)
-    if at < 0:
-        raise zipfile.BadZipFile
-    length = int.from_bytes(tail[at + 12 : at + 16], "little")
-    locator = tail.rfind(_ZIP64_LOCATOR, 0, at)
-    if locator >= 0:
-        file.seek(int.from_bytes(tail[locator + 8 : locator + 16], "little"))
-        record = file.read(56)
-        if record.startswith(_ZIP64_END):
-            length = int.from_bytes(record[40:48], "little")
-    if length > _MAX_DIRECTORY_BYTES:
-        raise ImageError(
-            "too_large",
-            f"the archive's directory has {length:,} bytes; the limit is {_MAX_DIRECTORY_BYTES:,}:"
-            " divide the archive, or unpack it",
-        )
-    file.seek(0)
 
 
 DAMAGED = (

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from dgqa_infer.errors import ImageError
-from dgqa_infer.inputs import archive_listing, archives, remote, tars
+from dgqa_infer.inputs import archive_listing, archives, remote, tars, zips
 from dgqa_infer.inputs.archives import Archive
 from dgqa_infer.inputs.files import file_status, read_file
 from dgqa_infer.inputs.finder import InputFinder
@@ -170,7 +170,7 @@ def test_a_zip_with_a_directory_without_end_is_one_row(
     with zipfile.ZipFile(path, "w") as file:
         for number in range(300):
             file.writestr(f"{number}.jpg", b"")
-    monkeypatch.setattr(archives, "_MAX_DIRECTORY_BYTES", 1000)
+    monkeypatch.setattr(zips, "_MAX_DIRECTORY_BYTES", 1000)
     with pytest.raises(ImageError) as error:
         list(Archive("zip", lambda: path.open("rb")).members())
     assert error.value.code == "too_large"
