@@ -131,7 +131,10 @@ class ScoringOptions:
 
         Raises:
             ModelError: it is not to be had in this precision.
+            UsageError: it is one whose photographs a GPU decodes, and these options decode on the CPU.
         """
+        if bundle.card.preprocessing.decoder is not None and self.decoding != "gpu":
+            raise UsageError(f'{bundle.model_id} is for photographs that a GPU decodes: say decoding="gpu"')
         bundle = self.in_precision(bundle)
         if self.decoding == "scaled":
             return bundle.with_scaled_decoding()

@@ -47,7 +47,8 @@ class Preprocessing:
             side keeps so many pixels; None for always at its full size.
         resizer: "fast_image_resize" where that shrinks photographs of every format, or Pillow as it would;
             None for Pillow in its own way.
-        decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs; None where the CPU does all.
+        decoder: "nvjpeg" where a GPU decodes and shrinks plain JPEGs, as `on_gpu` has it and no card; None
+            where the CPU does all.
     """
 
     id: str
@@ -85,7 +86,8 @@ class Preprocessing:
         """Read the card's `preprocessing` object.
 
         Raises:
-            ModelError: a field is missing, unknown, of the wrong type or out of range.
+            ModelError: a field is missing, unknown, of the wrong type or out of range; or it asks for a GPU's
+                decoder, which a machine may not have: that is whoever scores to choose.
         """
         for name, kind in get_type_hints(cls).items():
             value = data.get(name)
@@ -93,6 +95,11 @@ class Preprocessing:
             if name in data and (not isinstance(value, kind) or isinstance(value, bool)):
                 word = "text" if isinstance("", kind) else "a whole number"
                 raise ModelError(f"preprocessing in the card: {name} is {value!r}, not {word}")
+        if data.get("decoder") is not None:
+            raise ModelError(
+                f"preprocessing in the card: decoder is {data['decoder']!r}, and no card may choose it: leave"
+                " the field out, and score with --gpu-decode"
+            )
         try:
             return cls(**data)
         except TypeError as error:
@@ -117,6 +124,8 @@ class Preprocessing:
 
     def on_gpu(self) -> Preprocessing:
         """The same, with plain JPEGs decoded and shrunk on a GPU: `dgqa_infer.images.decoders.nvjpeg`."""
+        if self.decoder is not None:
+            return self
         return replace(self, id=f"{self.id}-{NVJPEG}", decoded_side=None, resizer=None, decoder=NVJPEG)
 
 

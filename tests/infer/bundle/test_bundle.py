@@ -112,6 +112,7 @@ def test_a_card_that_lacks_a_field_is_refused_by_name(bundle: Path, field: str) 
         (["preprocessing", "grid"], True, "grid is True, not a whole number"),
         (["preprocessing", "id"], ["a"], "id is .*, not text"),
         (["preprocessing", "decoded_side"], 1152.5, r"decoded_side is 1152\.5, not a whole number"),
+        (["preprocessing", "decoder"], "nvjpeg", "decoder is 'nvjpeg', and no card may choose it"),
         (["score", "direction"], "lower is better", "direction"),
         (["score", "raw_range"], [10, 0], "raw_range"),
         (["score", "calibration", "raw"], [0, 5, 10], "3 raw knots and 2 score knots"),

@@ -16,8 +16,9 @@ from jpegs import exif, jpeg, scene
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from dgqa_infer import Bundle, ImageError
+from dgqa_infer import Bundle, ImageError, Scorer
 from dgqa_infer.bundle.preprocessing import FULL, Preprocessing
+from dgqa_infer.errors import UsageError
 from dgqa_infer.images.crops import crops, shrink
 from dgqa_infer.images.decode import decode
 from dgqa_infer.images.decoders.nvjpeg import DeviceDecoder
@@ -148,10 +149,16 @@ def test_its_libraries_write_nothing_to_the_terminal(codec: None, capfd: pytest.
     assert capfd.readouterr().out == ""
 
 
+def test_a_model_for_a_gpus_decoder_is_not_scored_with_the_cpus(tiny_bundle: Path) -> None:
+    on_gpu = Bundle.load(tiny_bundle).with_gpu_decoding()
+    with pytest.raises(UsageError, match='photographs that a GPU decodes: say decoding="gpu"'):
+        Scorer(on_gpu, device="cpu")
+
+
 def test_other_pixels_have_another_id(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     on_gpu = bundle.with_gpu_decoding()
     assert on_gpu.model_id == f"{bundle.model_id}+nvjpeg"
     assert on_gpu.card.preprocessing.id == f"{bundle.card.preprocessing.id}-nvjpeg"
-    assert Preprocessing.from_card(on_gpu.card.preprocessing.as_card()) == on_gpu.card.preprocessing
+    assert on_gpu.with_gpu_decoding() == on_gpu
     assert "decoder" not in bundle.card.preprocessing.as_card()
