@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from dgqa_infer.errors import UsageError
 FORMAT = 1
 RATE = "photographs/s"
 _MORE_IS_BETTER = (RATE, "%")
+_AS_BEFORE = "as before"
+_KEY = ("group", "subject", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,18 @@ def of_rounds(group: str, subject: str, name: str, unit: str, values: Sequence[f
     return Figure(group, subject, name, unit, *intervals.median(values))
 
 
-def as_document(conditions: Mapping[str, Any], figures: Iterable[Figure]) -> dict[str, Any]:
-    """A run as JSON."""
+def as_document(
+    conditions: Mapping[str, Any],
+    figures: Sequence[Figure],
+    before: tuple[Mapping[str, Any], Iterable[Figure]] | None = None,
+) -> dict[str, Any]:
+    """A run as JSON.
+
+    Args:
+        conditions: it was measured under.
+        figures: of it.
+        before: conditions and figures of an earlier run, as `read` returns them, to compare it with.
+    """
     rows = [
         {
             key: float(f"{value:.6g}") if isinstance(value, float) else value
@@ -58,7 +71,19 @@ def as_document(conditions: Mapping[str, Any], figures: Iterable[Figure]) -> dic
         }
         for figure in figures
     ]
-    return {"format": FORMAT, "conditions": dict(conditions), "figures": rows}
+    document = {"format": FORMAT, "conditions": dict(conditions), "figures": rows}
+    if before is not None:
+        changed, earlier = differences(conditions, before[0]), {each.key: each for each in before[1]}
+        document["comparison"] = {
+            "conditions_changed": changed,
+            "figures": [
+                {**dict(zip(_KEY, each.key, strict=True)), "unit": each.unit}
+                | {"before": old.value, "now": each.value, "verdict": _better_or_worse(each, old)}
+                for each in figures
+                if (old := earlier.get(each.key)) is not None
+            ],
+        }
+    return document
 
 
 def read(path: str) -> tuple[dict[str, Any], list[Figure]]:
@@ -71,11 +96,22 @@ def read(path: str) -> tuple[dict[str, Any], list[Figure]]:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}")
-        return document["conditions"], [Figure(**row) for row in document["figures"]]
+        if not isinstance(document["conditions"], dict):
+            raise TypeError("its conditions are no object")
+        return document["conditions"], [_figure(row) for row in document["figures"]]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no result of `dgqa-infer bench --json`: {error}") from error
+
+
+def _figure(row: dict[str, Any]) -> Figure:
+    figure = Figure(**row)
+    if not all(isinstance(text, str) for text in (*figure.key, figure.unit)):
+        raise TypeError("a figure has a name that is no text")
+    if not all(math.isfinite(value) for value in (figure.value, figure.low or 0, figure.high or 0)):
+        raise ValueError("a figure is not finite")
+    return figure
 
 
 def tables(figures: Iterable[Figure], before: Iterable[Figure] = ()) -> dict[str, list[dict[str, str]]]:
@@ -105,18 +141,23 @@ def tables(figures: Iterable[Figure], before: Iterable[Figure] = ()) -> dict[str
 
 def verdict(now: Figure, before: Figure) -> str:
     """In words: how many times better or worse, or that the two cannot be told apart."""
+    word = _better_or_worse(now, before)
+    if word == _AS_BEFORE:
+        return f"{word} ({before.value:.4g})"
+    ratio = max(now.value, before.value) / max(min(now.value, before.value), 1e-12)
+    return f"{ratio:.2f} × {word} ({before.value:.4g})"
+
+
+def _better_or_worse(now: Figure, before: Figure) -> str:
     intervals_apart = (
         None not in (now.low, now.high, before.low, before.high)
         and before.value != 0
         and (now.low > before.high or now.high < before.low)  # type: ignore[operator]
     )
     if not intervals_apart:
-        return f"as before ({before.value:.4g})"
+        return _AS_BEFORE
     more = now.value > before.value
-    good = more == (now.unit in _MORE_IS_BETTER)
-    word = "better" if good else "worse"
-    ratio = max(now.value, before.value) / max(min(now.value, before.value), 1e-12)
-    return f"{ratio:.2f} × {word} ({before.value:.4g})"
+    return "better" if more == (now.unit in _MORE_IS_BETTER) else "worse"
 
 
 def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -64,7 +64,10 @@ def bench(
         float, typer.Option(min=0.0, callback=finite, help="How long a turn lasts at least.")
     ] = 0.5,
     compare: Annotated[
-        str | None, typer.Option(metavar="FILE", help="An earlier run's JSON: what is faster, what slower.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="An earlier run's --json: say of each figure if it is better or worse."
+        ),
     ] = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
@@ -83,7 +86,7 @@ def bench(
     from dgqa_infer.options import ScoringOptions
 
     effort = Effort(rounds, seconds)
-    before, earlier = figures.read(compare) if compare is not None else ({}, [])
+    before = figures.read(compare) if compare is not None else None
     options = ScoringOptions(
         device=device[0] if device else "auto",
         precision=precision.value,
@@ -112,12 +115,15 @@ def bench(
         output.note(f"not measured on {name}: {reason}")
     if around["load at the start"] > 0.5:
         output.warn(
-            f"other programs were at work (load {around['load at the start']}): figures may be too low"
+            f"other programs were at work (load {around['load at the start']}): "
+            "this machine may be faster than the figures say"
         )
     if output.json:
-        output.document(figures.as_document(around, found))
-        return
-    _print(output, found, earlier, around, before)
+        output.document(figures.as_document(around, found, before))
+    else:
+        _print(output, found, before[1] if before else (), around)
+    if before is not None and (changed := figures.differences(around, before[0])):
+        output.note("the conditions were not the same: " + "; ".join(changed))
 
 
 def _sample(photos: Sequence[str] | None, bundle: Bundle, workers: int | None, stack: ExitStack) -> Sample:
@@ -161,7 +167,6 @@ def _print(
     found: Sequence[Figure],
     earlier: Sequence[Figure],
     around: dict[str, Any],
-    before: dict[str, Any],
 ) -> None:
     from dgqa_infer.bench import figures
 
@@ -169,8 +174,6 @@ def _print(
     output.table(rows, title="Conditions")
     for group, table in figures.tables(found, earlier).items():
         output.table(table, title=group)
-    if before and (changed := figures.differences(around, before)):
-        output.note("the conditions were not the same: " + "; ".join(changed))
 
 
 def _words(value: object) -> str:

@@ -37,7 +37,18 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"format": 2}', '{"format": 1, "conditions": {}, "figures": [{"value": 1}]}']
+    "text",
+    [
+        *("", "{}", "[]", "[" * 100_000, '{"format": 2}'),
+        '{"format": 1, "conditions": {}, "figures": [{"value": 1}]}',
+        '{"format": 1, "conditions": [], "figures": []}',
+        *(
+            f'{{"format": 1, "conditions": {{}}, "figures": [{{"group": {group}, "subject": "", "name": "",'
+            f' "unit": "ms", "value": {value}}}]}}'
+            for group, value in (("[]", "1"), ('"a"', '"1"'), ('"a"', "NaN"), ('"a"', "9" * 400))
+        ),
+    ],
+    ids=str.__len__,
 )
 def test_a_file_that_is_no_run_is_a_usage_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "run.json"
@@ -73,6 +84,20 @@ def test_more_is_better_for_rates_and_worse_for_times() -> None:
     assert verdict(replace(SPEED, value=25.0, low=24.0, high=26.0), SPEED) == "2.00 × worse (50)"
     assert verdict(replace(TIME, value=10.0, low=9.0, high=11.0), TIME) == "2.00 × better (20)"
     assert verdict(TIME, replace(TIME, value=10.0, low=9.0, high=11.0)) == "2.00 × worse (10)"
+
+
+def test_json_says_how_each_figure_of_both_runs_compares() -> None:
+    """A program reads it, as every output that is no terminal does."""
+    slower = replace(SPEED, value=25.0, low=24.0, high=26.0)
+    document = as_document({"cores": 4}, [slower, TIME], ({"cores": 2}, [SPEED]))
+    assert document["comparison"] == {
+        "conditions_changed": ["cores: 2 → 4"],
+        "figures": [
+            {"group": "whole", "subject": "end to end", "name": "rate", "unit": RATE}
+            | {"before": 50.0, "now": 25.0, "verdict": "worse"}
+        ],
+    }
+    assert "comparison" not in as_document({}, [TIME])
 
 
 def test_intervals_that_touch_and_figures_without_one_tell_nothing_apart() -> None:

@@ -61,6 +61,22 @@ def test_everything_is_measured_and_can_be_compared(
     assert again.code == 0, again.stderr
     assert "throughput by batch" in again.stdout.decode()
     assert "fast_decode: True → False" in again.stderr
+    piped = cli("bench", photos, *short, "--batch-size", "1", "--compare", before)
+    comparison = json.loads(piped.stdout)["comparison"]
+    assert "fast_decode: True → False" in comparison["conditions_changed"]
+    assert {figure["group"] for figure in comparison["figures"]} >= GROUPS
+
+
+def test_other_programs_make_figures_worse_and_not_just_lower(
+    cli: Any, short: list[str], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times become longer, rates lower."""
+    monkeypatch.setattr("dgqa_infer.system.load", lambda: 3.0)
+    ran = cli("bench", photos, *short, "--batch-size", "1")
+    assert (
+        "other programs were at work (load 3.0): this machine may be faster than the figures say"
+        in ran.stderr
+    )
 
 
 def test_a_device_that_is_named_must_work(cli: Any, short: list[str], photos: Path) -> None:
