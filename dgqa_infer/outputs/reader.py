@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from dgqa_infer import system
 from dgqa_infer.errors import UsageError
+from dgqa_infer.inputs.formats import HEAD_BYTES, sniff
 from dgqa_infer.outputs.columns import ATTRIBUTES, INTEGERS, NONE_FOUND, NUMBERS, probability_column
 from dgqa_infer.outputs.csv import unguard
 from dgqa_infer.outputs.last_lines import last_lines
@@ -33,6 +35,8 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_MADE_BY: Final = "`dgqa-infer score PHOTOS -o rows.jsonl` writes rows"
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BLOCK: Final = 1 << 20
 _ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 _PROBABILITY, _SEVERITY = probability_column(""), " (severity "
@@ -46,8 +50,12 @@ def read_rows(name: str, warn: Callable[[str], None] = lambda _: None) -> Number
         warn: called with a sentence where the last line is not whole: the end of a run that was killed.
 
     Raises:
-        UsageError: it cannot be read, or a line is not JSON.
+        UsageError: it cannot be read, is a folder, a picture or another binary file, or a line is not JSON.
     """
+    if name != STDIN and Path(name).is_dir():
+        raise UsageError(
+            f"{name} is a folder, not a file of rows; {_MADE_BY.replace('PHOTOS', shlex.quote(name))}"
+        )
     suffix = Path(name).suffix.lower()
     if suffix == ".parquet":
         yield from _parquet(name)
@@ -78,7 +86,7 @@ def _jsonl(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Numbered:
             return _key(json.loads(line), number)
         except (ValueError, RecursionError) as error:
             if line.endswith(b"\n"):
-                raise UsageError(f"{name}: line {number} is not JSON ({error})") from error
+                raise UsageError(f"{name}: line {number} is not JSON ({error}); {_MADE_BY}") from error
             if not torn:
                 warn(f"the last line of {name} is not whole and is left out: its run was broken off")
             torn = True
@@ -184,9 +192,13 @@ def _opened(name: str) -> Iterator[BinaryIO]:
             file = cast(BinaryIO, sys.stdin.buffer) if name == STDIN else _open(stack, name)
             if name == STDIN or not file.seekable():
                 file = _spooled(stack, iter(partial(file.read, _BLOCK), b""))
-            head = file.read(4)
+            head = file.read(HEAD_BYTES)
             file.seek(0)
             encoding = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
+            if encoding is None and (kind := sniff(head)) is not None:
+                raise UsageError(f"{said} is a {kind} picture, not a file of rows; {_MADE_BY}")
+            if encoding is None and _NOT_IN_TEXT.search(head):
+                raise UsageError(f"{said} is binary, not a file of rows; {_MADE_BY}")
             if encoding is not None:
                 blocks = iter(partial(file.read, _BLOCK), b"")
                 file = _spooled(stack, (text.encode() for text in codecs.iterdecode(blocks, encoding)))

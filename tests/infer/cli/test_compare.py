@@ -114,6 +114,7 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(compare: Any, sets: Path)
         ("empty", "empty holds no photographs"),
         ("none.jsonl", "none.jsonl has no rows"),
         ("bad.jsonl", "bad.jsonl: line 1 is not a row of `score`: it lacks 'score'"),
+        ("old/b/1.png", "old/b/1.png is a PNG picture, not a file of rows; `dgqa-infer score PHOTOS"),
         ("missing", "missing cannot be read: No such file"),
     ):
         ran = compare("old", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -159,3 +160,34 @@ def test_what_holds_no_rows_is_refused(tmp_path: Path, name: str, data: bytes, w
 def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} cannot be read"):
         list(read_rows(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "csv", "jsonl"])
+def test_what_is_no_file_of_rows_is_told_from_one_and_how_rows_are_written(
+    photos: Path, tmp_path: Path, ending: str
+) -> None:
+    how = "`dgqa-infer score PHOTOS -o rows.jsonl` writes rows"
+    for data, what in (
+        (next(photos.rglob("*.jpg")).read_bytes(), "is a JPEG picture, not a file of rows"),
+        (next(photos.rglob("*.png")).read_bytes(), "is a PNG picture, not a file of rows"),
+        (gzip.compress(b"{}\n"), "is binary, not a file of rows"),
+        (b"\x08\x08\x12\x07pytorch" * 9, "is binary, not a file of rows"),
+    ):
+        file = tmp_path / f"a.{ending}"
+        file.write_bytes(data)
+        with pytest.raises(UsageError) as told:
+            list(read_rows(str(file)))
+        assert str(told.value) == f"{file} {what}; {how}"
+
+
+def test_a_folder_is_told_how_to_make_rows_of(tmp_path: Path) -> None:
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"is a folder, .*score '.*/my photos' -o rows\.jsonl` writes rows"):
+        list(read_rows(str(folder)))
+
+
+def test_json_that_is_spread_over_lines_is_not_rows_and_it_is_said_what_makes_them(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([{"path": "a"}], indent=2))
+    with pytest.raises(UsageError, match=r"line 1 is not JSON .*; `dgqa-infer score PHOTOS"):
+        list(read_rows(str(tmp_path / "rows.json")))
