@@ -35,6 +35,7 @@ _SCAN_BYTES = 1 << 20
 # A header's checksum: octal digits, and spaces and zeros around them.
 _CHECKSUM = range(148, 156)
 _MAY_BE_CHECKSUM = bytes(byte in b"01234567 \0" for byte in range(256))
+_TYPE = slice(156, 157)
 _NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
 _BAD_HEADER = (tarfile.HeaderError, ValueError, OverflowError, RecursionError)
 
@@ -100,8 +101,7 @@ class ScanningTarFile(tarfile.TarFile):
             if not found:
                 return None
             try:
-                if not self._blocks.has_sound_names():
-                    self._blocks.read(BLOCKSIZE)
+                if self._blocks.skip_damaged_name():
                     raise tarfile.HeaderError("a damaged name")
                 info = self.tarinfo.fromtarfile(self)
                 if self.offset < self._blocks.tell():
@@ -221,19 +221,23 @@ class _Blocks:
             size = min(2 * size, _SCAN_BYTES)
         return blank, False
 
-    def has_sound_names(self) -> bool:
-        """Whether a long name, where the header here announces one, is whole; it has no checksum."""
-        header = TarInfo.frombuf(self._take(BLOCKSIZE), "utf-8", "surrogateescape")
+    def skip_damaged_name(self) -> bool:
+        """Go past a long name that the header here announces, if it is damaged; it has no checksum."""
+        block = self._take(BLOCKSIZE)
         self._give_back(BLOCKSIZE)
-        if header.type not in _NAMES or not 0 < header.size <= _SCAN_BYTES:
+        if block[_TYPE] not in _NAMES:
+            return False
+        header = TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if not 0 < header.size <= _SCAN_BYTES:
+            return False
+        length = BLOCKSIZE + -(-header.size // BLOCKSIZE) * BLOCKSIZE
+        data = self._take(length)
+        name = data[BLOCKSIZE : BLOCKSIZE + header.size]
+        is_sound = _are_records if header.type == tarfile.XHDTYPE else _is_text
+        if len(data) == length and not is_sound(name):
             return True
-        data = self._take(BLOCKSIZE + header.size)
         self._give_back(len(data))
-        data = data[BLOCKSIZE:]
-        if header.type == tarfile.XHDTYPE:
-            return _are_records(data)
-        name = data.rstrip(b"\0")
-        return name != b"" and b"\0" not in name
+        return False
 
     def _take(self, size: int) -> bytes:
         """So many bytes, or as many as there are; they can be given back."""
@@ -255,6 +259,12 @@ class _Blocks:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether there is text up to the zeros at the end."""
+    text = data.rstrip(b"\0")
+    return text != b"" and b"\0" not in text
 
 
 def _are_records(data: bytes) -> bool:

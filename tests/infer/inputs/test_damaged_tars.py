@@ -318,12 +318,15 @@ def test_a_scan_reads_each_byte_a_few_times_at_most(tmp_path: Path, monkeypatch:
     empty[124:135] = b"0" * 11
     empty[148:156] = b" " * 8
     empty[148:156] = b"%06o\0 " % sum(empty)
-    for pattern in (bad + bytes(empty), bad * 50 + bytes(empty) * 50, bad):
+    # Each says that the next million bytes are its names.
+    names = bytearray(empty)
+    names[124:157] = b"%011o\0" % 1_000_000 + bytes(names[136:148]) + b" " * 8 + b"x"
+    names[148:156] = b"%06o\0 " % sum(names)
+    for pattern in (bad + bytes(empty), bad * 50 + bytes(empty) * 50, bad, bytes(names)):
         data = bytes(empty) + pattern * (2_000_000 // len(pattern))
         taken = 0
         tar = tars.ScanningTarFile(io.BytesIO(data))
-        count = sum(1 for _ in iter(tar.next, None))
-        assert count == data.count(bytes(empty))
+        assert sum(1 for _ in iter(tar.next, None)) == data.count(bytes(empty))
         assert taken <= 4 * len(data)
 
 
