@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch.nn import functional
 
@@ -102,6 +104,13 @@ NUMBERS = {"Clip", "ReduceMean", "Squeeze"}
 """Operators whose further inputs are numbers and no tensors: limits and axes."""
 
 
+def at_least_1(text: str) -> int:
+    """A whole number from 1 on."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def main() -> int:
     """Convert, compare, write."""
     parser = argparse.ArgumentParser(
@@ -109,12 +118,18 @@ def main() -> int:
     )
     parser.add_argument("model", help="a model.onnx that `dgqa-infer export --fp32` wrote")
     parser.add_argument("out", help="the .tflite file to write")
-    parser.add_argument("--crops", type=int, default=5, help="how many crops it takes at once")
+    parser.add_argument("--crops", type=at_least_1, default=5, help="how many crops it takes at once")
     chosen = parser.parse_args()
+    if not Path(chosen.out).absolute().parent.is_dir():
+        parser.error(f"the folder of {chosen.out} is not there")
+    try:
+        graph = onnx.load(chosen.model).graph
+    except (OSError, DecodeError) as error:
+        parser.error(f"{chosen.model} is no ONNX file that can be read: {error}")
 
     import litert_torch
 
-    network = Network(onnx.load(chosen.model).graph).eval()
+    network = Network(graph).eval()
     crops = np.random.default_rng(0).integers(0, 256, (chosen.crops, 224, 224, 3), dtype=np.uint8)
     right = onnxruntime.InferenceSession(chosen.model).run(None, {"crops": crops})
     converted = litert_torch.convert(network, (torch.from_numpy(crops),))

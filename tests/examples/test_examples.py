@@ -88,6 +88,51 @@ def test_a_camera_is_scored_in_time_and_late_frames_are_dropped(repository: Path
     assert run(program, *arguments, "--budget", 0.001).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--fps", value) for value in ("0", "-1", "nan", "inf", "fast")),
+        *(("--frames", value) for value in ("0", "-3", "1.5")),
+        *(("--budget", value) for value in ("0", "nan")),
+    ],
+)
+def test_a_camera_is_not_waited_for_at_a_rate_or_for_a_number_that_is_none(
+    repository: Path, photos: list[Path], option: str, value: str
+) -> None:
+    ran = run(repository / "examples" / "camera.py", photos[0].parent, option, value, "--device", "cpu")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines()[-1].startswith(f"camera.py: error: argument {option}: ")
+
+
+def test_a_camera_without_photographs_is_told_in_a_sentence(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("no photograph")
+    for name, words in (
+        ("empty", "empty holds no photographs"),
+        ("none", "No such file or directory"),
+        ("text", "a.txt"),
+    ):
+        ran = run(repository / "examples" / "camera.py", tmp_path / name, "--device", "cpu")
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+        assert words in ran.stderr.splitlines()[-1]
+
+
+def test_a_camera_that_fails_is_waited_for_no_longer(repository: Path, photos: list[Path]) -> None:
+    """With somebody's own source of frames, which ends after the third."""
+    code = (
+        "import sys, runpy, itertools; cycle = itertools.cycle; "
+        "itertools.cycle = lambda pictures: itertools.islice(cycle(pictures), 3); "
+        "program = sys.argv.pop(1); sys.argv[0] = program; runpy.run_path(program, run_name='__main__')"
+    )
+    program = repository / "examples" / "camera.py"
+    command = [sys.executable, "-c", code, program, photos[0].parent, "--device", "cpu", "--fps", "1000"]
+    ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1, ran.stderr
+    assert re.search(r"[12] frames scored", ran.stderr)
+
+
 @pytest.fixture
 def server(lone_graph: Path, tmp_path: Path) -> Iterator[str]:
     """A server that speaks Triton's protocol and serves a repository that `export --triton` wrote."""

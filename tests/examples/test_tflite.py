@@ -66,6 +66,28 @@ def test_an_operator_that_it_does_not_know_is_named(program: Any, graph: Path) -
         program.Network(model.graph)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("GRAPH", "OUT/a.tflite", "--crops", "0"), "argument --crops: 0 is not 1 or more"),
+        (("GRAPH", "OUT/a.tflite", "--crops", "-1"), "argument --crops: -1 is not 1 or more"),
+        (("GRAPH", "OUT/a.tflite", "--crops", "two"), "argument --crops: invalid"),
+        (("GRAPH", "OUT/none/a.tflite"), "none/a.tflite is not there"),
+        (("OUT/none.onnx", "OUT/a.tflite"), "none.onnx is no ONNX file that can be read"),
+        (("OUT/text.onnx", "OUT/a.tflite"), "text.onnx is no ONNX file that can be read"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_before_anything_is(
+    repository: Path, graph: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "text.onnx").write_text("no graph")
+    named = [each.replace("OUT", str(tmp_path)).replace("GRAPH", str(graph)) for each in arguments]
+    command = [sys.executable, repository / "examples" / "to_tflite.py", *named]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2
+    assert words in ran.stderr.splitlines()[-1]
+
+
 def test_the_file_that_it_writes_gives_the_graphs_quality(
     repository: Path, graph: Path, cut: Pixels, right: list[np.ndarray], tmp_path: Path
 ) -> None:
