@@ -274,20 +274,23 @@ class Run:
 
         with Patience(_STATUS_SECONDS, "dgqa-status") as patience:
             for found in inputs:
-                path = found if isinstance(found, str) else found.path
-                if log.rows_before and path is not None:
-                    scored = self._done(path, log, patience)
+                if log.rows_before and (isinstance(found, str) or found.path is not None):
+                    scored = self._done(found, log, patience)
                     if scored is not None:
                         self._summary.skipped += scored
                         self._summary.skipped_failed += not scored
                         continue
                 yield found
 
-    def _done(self, path: str, log: RecoveryLog, patience: Patience) -> bool | None:
+    def _done(self, found: Input, log: RecoveryLog, patience: Patience) -> bool | None:
         """Whether a file has its row, and its map, and has not changed since; see `RecoveryLog.done`."""
         from dgqa_infer.inputs.addresses import is_remote, shown
         from dgqa_infer.inputs.files import file_status
 
+        if not isinstance(found, str):
+            # A folder or an archive, of which no state is kept.
+            return log.done(shown(found.path or ""), None, None, self._summary.model)
+        path = found
         try:
             if is_remote(path):
                 # Stores and the web have limits of their own.

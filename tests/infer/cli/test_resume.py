@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dgqa_infer.inputs import remote
+from dgqa_infer.inputs.archive_listing import list_archive
 from dgqa_infer.outputs.reader import read_rows
 
 
@@ -137,6 +140,35 @@ def test_a_member_of_an_archive_that_changed_and_kept_its_size_is_scored_again(
     assert ran.stderr.startswith("1 scored in ")
     assert "1 done by an earlier run" in ran.stderr
     assert [row["path"] for row in rows_of(output)] == [f"zip://{name}.bmp::{archive}" for name in "ab"]
+
+
+def test_a_damaged_archive_is_listed_once_on_resuming_and_keeps_its_row(
+    score: Any, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, output = tmp_path / "a.tar", tmp_path / "rows.jsonl"
+    with tarfile.open(archive, "w") as file:
+        for photo in photos:
+            file.add(photo, photo.name)
+    data = bytearray(archive.read_bytes())
+    second = data.index(b"1.png")
+    data[second : second + 512] = bytes(512)
+    archive.write_bytes(data)
+    assert score(archive, "-o", output).code == 3
+    rows = output.read_bytes()
+    assert [row["path"] for row in rows_of(output)] == [
+        *(f"tar://{name}::{archive}" for name in ("0.png", "2.png", "")),
+    ]
+    listed = []
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        listed.append(arguments)
+        return list_archive(*arguments, **options)
+
+    monkeypatch.setattr(remote, "list_archive", counting)
+    ran = score(archive, "-o", output, "--resume")
+    assert "3 done by an earlier run, 1 of them without a score" in ran.stderr
+    assert output.read_bytes() == rows
+    assert len(listed) == 1
 
 
 @pytest.mark.parametrize(
