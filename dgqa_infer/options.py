@@ -147,7 +147,7 @@ class ScoringOptions:
             ModelError: it has none.
         """
         if self.precision == "auto":
-            return bundle.in_int8() if bundle.has_int8 and self._favours_int8() else bundle
+            return bundle.in_int8() if bundle.has_int8 and self._favours_int8(bundle) else bundle
         if bundle.card.precision == self.precision:
             return bundle
         if self.precision == "int8" and bundle.card.precision == "fp32":
@@ -163,18 +163,18 @@ class ScoringOptions:
         """
         if self.precision != "auto" or not bundle.has_int8:
             return self
-        return replace(self, precision="int8" if not gpus and self._favours_int8() else "fp32")
+        return replace(self, precision="int8" if not gpus and self._favours_int8(bundle) else "fp32")
 
-    def _favours_int8(self) -> bool:
+    def _favours_int8(self, bundle: Bundle) -> bool:
         """Whether int8 is the faster one where the model will run, or preferred there."""
         if wish := os.environ.get(PREFERRED):
             if wish not in ("fp32", "int8"):
                 raise UsageError(f"the environment variable {PREFERRED} is {wish!r}, not fp32 or int8")
             return wish == "int8"
-        if self.device == "auto":
-            from dgqa_infer.backends.gpu import has_gpu
+        if not multiplies_int8():
+            return False
+        if self.device != "auto":
+            return self.device in ("cpu", "openvino")
+        from dgqa_infer.backends.choice import takes_gpu
 
-            here = not has_gpu()
-        else:
-            here = self.device in ("cpu", "openvino")
-        return here and multiplies_int8()
+        return not takes_gpu(bundle)

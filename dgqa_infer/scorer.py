@@ -43,6 +43,9 @@ Source: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 )
 
+_Loaded: TypeAlias = tuple[Backend, Backend | None, list[str]]
+"""The graph of quality, that of domains where it is needed, and why a GPU runs neither."""
+
 DEFAULT_MODEL = "dgqa-lite0"
 
 
@@ -131,6 +134,11 @@ class Scorer:
     def device(self) -> str:
         """Where the model runs, such as "cpu" or "cuda:0"."""
         return self._loaded.result()[0].device
+
+    @property
+    def unused_gpu(self) -> str | None:
+        """Why the CPU runs a graph although there is a GPU; None if not so, or the CPU was asked for."""
+        return next(iter(self._loaded.result()[2]), None)
 
     @property
     def memory_bytes(self) -> int:
@@ -269,7 +277,7 @@ class Scorer:
 
     def _infer(self, crops: Pixels) -> list[Prediction]:
         grid = self.preprocessing.grid
-        quality_backend, domains_backend = self._loaded.result()
+        quality_backend, domains_backend, _ = self._loaded.result()
         outputs = infer_photographs(quality_backend, crops, grid)
         require_values(outputs["quality"], 1)
         quality = outputs["quality"].astype(np.float64).reshape(-1, grid)
@@ -323,7 +331,7 @@ class Scorer:
         self._idle.release()
         if self._loaded.exception() is not None:
             return
-        for backend in self._loaded.result():
+        for backend in self._loaded.result()[:2]:
             if backend is not None:
                 backend.close()
 
@@ -368,15 +376,16 @@ class Scorer:
         return path, photograph.seen(more), cut, attributes(picture) if self.measure else None
 
 
-def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> tuple[Backend, Backend | None]:
-    """The graph of quality, and that of domains where it is needed."""
-    quality = open_backend(bundle, QUALITY_GRAPH, options.device, options.threads)
+def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> _Loaded:
+    reasons: list[str] = []
+    quality = open_backend(bundle, QUALITY_GRAPH, options.device, options.threads, reasons.append)
     if jpeg_device is not None and quality.device.partition(":")[0] not in jpeg_device:
         quality.close()
         raise BackendError(f"a GPU decodes JPEGs for a model that runs there, not on {quality.device}")
     if not options.explain:
-        return quality, None
-    return quality, open_backend(bundle, DOMAIN_GRAPH, options.device, options.threads)
+        return quality, None, reasons
+    domains = open_backend(bundle, DOMAIN_GRAPH, options.device, options.threads, reasons.append)
+    return quality, domains, reasons
 
 
 def _in_thread(load: Callable[[], T]) -> Future[T]:

@@ -8,6 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def cpu_share(backend: Backend) -> str | None:
+    """In words, what of a graph runs on the CPU although its device is a GPU; None for nothing."""
+    if not (operators := backend.cpu_operators):
+        return None
+    nodes = "1 node runs" if len(operators) == 1 else f"{len(operators)} nodes run"
+    return f"{nodes} on the CPU ({', '.join(sorted(set(operators)))})"
+
+
 @runtime_checkable
 class Backend(Protocol):
     """One loaded graph on one device of this process; a context manager.

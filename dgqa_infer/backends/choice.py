@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from dgqa_infer.backends import gpu
 from dgqa_infer.backends.base import Backend
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.backends.openvino import OpenVinoBackend
@@ -19,6 +21,7 @@ from dgqa_infer.errors import BackendError, UsageError
 DEVICES = ("cpu", "openvino", "cuda", "tensorrt", "tensorrt_rtx", "onnxruntime-tensorrt")
 """What a device may be called; those on a GPU may be followed by ":N", its number."""
 
+_ON_CPU = ("cpu", "openvino")
 _NAME = re.compile(r"(cpu|openvino|(cuda|tensorrt|tensorrt_rtx|onnxruntime-tensorrt)(?::(\d+))?)")
 
 
@@ -35,7 +38,7 @@ class Choice:
     open: Callable[[], Backend]
 
 
-def choices(bundle: Bundle, graph: str, threads: int | None = None, gpu: str = "") -> list[Choice]:
+def choices(bundle: Bundle, graph: str, threads: int | None = None, number: str = "") -> list[Choice]:
     """Where one of a bundle's graphs could run, in the order in which "auto" tries.
 
     An engine that was built on purpose comes first, then CUDA, then ONNX Runtime: OpenVINO is about as fast
@@ -45,14 +48,47 @@ def choices(bundle: Bundle, graph: str, threads: int | None = None, gpu: str = "
         bundle: verified.
         graph: "model.onnx" or "domains.onnx".
         threads: of the CPU for one batch; None for every core that this process may use.
-        gpu: number of the GPU; empty for the first.
+        number: of the GPU; empty for the first.
     """
     kinds = ["tensorrt", "tensorrt_rtx", "cuda"] if graph == QUALITY_GRAPH else ["cuda"]
-    names = [f"{kind}:{gpu}" if gpu else kind for kind in kinds] + ["cpu", "openvino"]
+    names = [f"{kind}:{number}" if number else kind for kind in kinds] + [*_ON_CPU]
     return [Choice(name, partial(_open, bundle, graph, name, threads)) for name in names]
 
 
-def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int | None = None) -> Backend:
+_Tell = Callable[[str], None]
+_opens_on_gpu: dict[tuple[Path, str], bool] = {}
+
+
+def takes_gpu(bundle: Bundle) -> bool:
+    """Whether "auto" runs the quality graph on a GPU: it is opened there, once in a process.
+
+    A GPU alone does not say so: its driver may be too old, or the runtime be one for CPUs.
+    """
+    if not gpu.has_gpu():
+        return False
+    key = bundle.path, bundle.card.files[QUALITY_GRAPH].sha256
+    if key not in _opens_on_gpu:
+        _opens_on_gpu[key] = any(
+            _opens(choice) for choice in choices(bundle, QUALITY_GRAPH) if choice.device not in _ON_CPU
+        )
+    return _opens_on_gpu[key]
+
+
+def _opens(choice: Choice) -> bool:
+    try:
+        choice.open().close()
+    except BackendError:
+        return False
+    return True
+
+
+def open_backend(
+    bundle: Bundle,
+    graph: str,
+    device: str = "auto",
+    threads: int | None = None,
+    tell: _Tell = lambda _: None,
+) -> Backend:
     """Load one of a bundle's graphs.
 
     Args:
@@ -61,6 +97,7 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
         device: one of `DEVICES`; or "auto" for the fastest that works. Engines are built of "model.onnx"
             alone: where one is asked for, other graphs run on the same GPU with CUDA, or else on the CPU.
         threads: of the CPU for one batch; None for every core that this process may use.
+        tell: called with the reason where the CPU has to run it although there is a GPU.
 
     Raises:
         BackendError: nothing runs there; says why and what to install.
@@ -72,12 +109,18 @@ def open_backend(bundle: Bundle, graph: str, device: str = "auto", threads: int 
     bundle.graph_bytes(graph)
     if device != "auto" and (graph == QUALITY_GRAPH or not device.startswith("tensorrt")):
         return _open(bundle, graph, device, threads)
-    reasons = {}
+    reasons: dict[str, BackendError] = {}
     for choice in choices(bundle, graph, threads, device.partition(":")[2]):
         try:
-            return choice.open()
+            backend = choice.open()
         except BackendError as error:
             reasons[choice.device] = error
+            continue
+        if backend.device == "cpu" and gpu.has_gpu():
+            # Of the ways to use it, CUDA needs nothing but a package.
+            (reason,) = [each for name, each in reasons.items() if name.startswith("cuda")]
+            tell(f"the GPU is not used: {reason}")
+        return backend
     raise BackendError(f"nothing here can run the model: {reasons['cpu']}")
 
 

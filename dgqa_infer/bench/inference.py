@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from dgqa_infer.backends.base import Backend
+from dgqa_infer.backends.base import Backend, cpu_share
 from dgqa_infer.backends.choice import choices, open_backend
 from dgqa_infer.bench import intervals
 from dgqa_infer.bench.figures import RATE, Figure, of_rounds
@@ -74,7 +74,8 @@ def places(
                     missing[device] = str(error)
                     continue
                 way = bundle.card.preprocessing
-                label = f"{bundle.card.name} {bundle.card.precision} on {backend.device} ({backend.name})"
+                how = ", ".join(filter(None, (backend.name, cpu_share(backend))))
+                label = f"{bundle.card.name} {bundle.card.precision} on {backend.device} ({how})"
                 found.append(Place(label, backend, way.grid, way.crop))
         if not found:
             raise BackendError(f"nothing here runs the model: {missing.get('cpu', 'no device was tried')}")

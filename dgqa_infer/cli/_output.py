@@ -65,9 +65,9 @@ class Output:
         with writing_stream():
             sys.stdout.write(line + "\n")
 
-    def note(self, message: str) -> None:
-        """Tell a person on stderr, unless they asked for quiet."""
-        if not self.quiet:
+    def note(self, message: str | None) -> None:
+        """Tell a person on stderr, unless they asked for quiet or there is nothing to tell."""
+        if message is not None and not self.quiet:
             say(printable(message))
 
     def warn(self, message: str) -> None:

@@ -76,6 +76,7 @@ def score_folder(
         Pipeline(scorer, workers=workers, addresses=False) as pipeline,
         out.progress(f"scoring {folder.name}") as bar,
     ):
+        out.note(scorer.unused_gpu)
         rows = []
         for outcome in pipeline.run(InputFinder().find([str(folder)], patterns=False)):
             rows.append(outcome.row())

@@ -122,6 +122,7 @@ def adapt(
         )
     adaptation.refuse_unwritable(out)
     with DomainClassifier(bundle, device=device, batch_size=batch_size) as classifier:
+        output.note(classifier.unused_gpu)
         survey, vote, file = _survey(classifier, paths, out, rated, workers, output)
     if not vote.profile.photos:
         report(no_votes(vote, paths))

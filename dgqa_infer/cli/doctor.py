@@ -15,6 +15,7 @@ from dgqa_infer.cli.models import engine_rows, shortened
 from dgqa_infer.errors import BackendError, DgqaError, UsageError
 
 if TYPE_CHECKING:
+    from dgqa_infer.backends.base import Backend
     from dgqa_infer.bundle.bundle import Bundle
 
 _PACKAGES = {
@@ -165,25 +166,28 @@ def _places(model: str) -> list[dict[str, Any]]:
     bundle = ScoringOptions().in_precision(Bundle.load(model))
     rows: list[dict[str, Any]] = []
     for choice in choices(bundle, QUALITY_GRAPH):
-        reason = _try(bundle, choice.open)
-        taken = reason is None and not any(row["works"] for row in rows)
-        note = f"auto takes it, in {bundle.card.precision}" if taken else reason or ""
-        rows.append({"device": choice.device, "works": reason is None, "note": note})
+        works, note = _try(bundle, choice.open)
+        if works and not any(row["works"] for row in rows):
+            note = "; ".join(filter(None, (f"auto takes it, in {bundle.card.precision}", note)))
+        rows.append({"device": choice.device, "works": works, "note": note})
     return rows
 
 
-def _try(bundle: Bundle, opened: Callable[[], Any]) -> str | None:
-    """Why a backend does not work; None if it scores."""
+def _try(bundle: Bundle, opened: Callable[[], Backend]) -> tuple[bool, str]:
+    """Whether a backend scores, and why not, or what of the graph it leaves to the CPU."""
     import numpy as np
+
+    from dgqa_infer.backends.base import cpu_share
 
     side = bundle.card.preprocessing.crop
     grey = np.full((1, side, side, 3), 128, np.uint8)
     try:
         with opened() as backend:
             quality = float(backend.infer(grey)["quality"][0])
+            on_cpu = cpu_share(backend) or ""
     except DgqaError as error:
-        return str(error)
-    return None if np.isfinite(quality) else f"it gives {quality}"
+        return False, str(error)
+    return (True, on_cpu) if np.isfinite(quality) else (False, f"it gives {quality}")
 
 
 def _protections() -> list[dict[str, Any]]:

@@ -143,6 +143,7 @@ def _predict(
 
     with ExitStack() as stack:
         scorers = [stack.enter_context(Scorer(name, options)) for name in names]
+        out.note(scorers[0].unused_gpu)
         bar = stack.enter_context(out.progress("scoring", len(data.scores)))
         return bundle_evaluation.predict(scorers, data.samples, bar.advance, workers)
 

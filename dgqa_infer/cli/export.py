@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -234,7 +235,6 @@ def _engines(
 ) -> tuple[dict[str, EngineRecord], DriftReport]:
     """Engines by bundle, and the drift, theirs included."""
     from dgqa_export.targets import engines
-    from dgqa_export.verification import DriftReport
     from dgqa_infer.backends.tensorrt.engine_cache import EngineCache
 
     if wanted is False:
@@ -258,7 +258,7 @@ def _engines(
         for record in records.values():
             cache.remove(record)
         records = {}
-    return records, DriftReport((*done.drift.drifts, *drift.drifts))
+    return records, replace(done.drift, drifts=(*done.drift.drifts, *drift.drifts))
 
 
 def _repositories(
@@ -294,11 +294,14 @@ def _print(
         for name, record in records.items()
     ]
     trials = [trial.row() for trial in done.trials]
+    for name, reason in drift.not_compared.items():
+        output.note(f"not compared: {name}: {reason}")
     if output.json:
         output.document(
             {
                 "files": files,
                 "drift": drift.rows(),
+                "not_compared": dict(drift.not_compared),
                 "calibration": trials,
                 "engines": engines,
                 "triton": [str(folder) for folder in repositories],

@@ -199,7 +199,7 @@ def score(
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
-        found.backend, found.device = scorer.backend, scorer.device
+        found.backend, found.device, found.unused_gpu = scorer.backend, scorer.device, scorer.unused_gpu
     found.report(out, summary, overwrite=overwrite)
     _write_beside(out, target, found, junit, criteria)
     raise typer.Exit(code)

@@ -114,6 +114,7 @@ def select(
             addresses=may_be_addresses(paths),
         ) as pipeline,
     ):
+        out.note(classifier.unused_gpu)
         vote = Vote()
         count_votes(pipeline.run(files.find(paths)), vote, out)
     if passed_over := sum(files.passed_over.values()):

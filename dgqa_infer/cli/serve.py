@@ -119,6 +119,7 @@ def serve(
             out.warn(f"whoever reaches {address} may use it: {TOKEN} is not set")
         about = service.model
         out.note(f"{about['model']} on {address} ({about['backend']}, {about['device']})")
+        out.note(service.unused_gpu)
         server.serve()
 
 

@@ -40,6 +40,7 @@ class DomainClassifier:
     Attributes:
         bundle: the model; its classes are KADID's.
         device: where it runs, such as "cpu" or "cuda:0".
+        unused_gpu: why that is the CPU although there is a GPU; None if not so, or the CPU was asked for.
         batch_size: photographs that are predicted at once.
         limits: what an input may ask for.
         strict: whether damaged JPEG data is refused; it is not.
@@ -75,7 +76,9 @@ class DomainClassifier:
         self.measure = False
         self.jpeg_device: str | None = None
         self.memory_bytes = memory_bytes(self.bundle.graph_memory(DOMAIN_GRAPH), threads)
-        self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads)
+        reasons: list[str] = []
+        self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads, reasons.append)
+        self.unused_gpu = next(iter(reasons), None)
         self.device = self._backend.device
 
     @property

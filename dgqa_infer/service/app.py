@@ -46,6 +46,7 @@ class Service:
         model: the answer of `/v1/model`.
         explains: whether the model can explain.
         token: that requests must bring; None where none is asked for.
+        unused_gpu: as `Scorer.unused_gpu` says.
     """
 
     queue: ScoringQueue
@@ -54,6 +55,7 @@ class Service:
     model: dict[str, Any]
     explains: bool
     token: str | None = None
+    unused_gpu: str | None = None
 
     def app(self) -> Observed:
         """The ASGI application."""

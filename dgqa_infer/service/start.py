@@ -87,7 +87,8 @@ def open_service(
             "device": plain.device,
             "card": plain.bundle.card.as_json(),
         }
-        yield Service(queue, uploads, metrics, about, explaining is not None, options.token)
+        unused_gpu = (explaining or plain).unused_gpu
+        yield Service(queue, uploads, metrics, about, explaining is not None, options.token, unused_gpu)
     if queue.failure is not None:
         raise queue.failure
 

@@ -228,15 +228,18 @@ def _verify(
         judged |= {"fp32": source.graph, bundles.PACKED: graphs["fp32"]}
     with ExitStack() as stack:
         candidates: Candidates = {}
+        not_compared: dict[str, str] = {}
         for precision, graph in judged.items():
             runs = stack.enter_context(OnnxRuntimeBackend(graph))
             candidates[f"{precision}, onnxruntime cpu"] = (precision, backend_predictor(runs))
+            name = f"{precision}, openvino cpu"
             try:
                 other = stack.enter_context(OpenVinoBackend(graph))
-            except BackendError:
-                continue  # it need not be installed
-            candidates[f"{precision}, openvino cpu"] = (precision, backend_predictor(other))
-        return compare(source, candidates, paths, report)
+            except BackendError as error:
+                not_compared[name] = str(error)  # it need not be installed
+                continue
+            candidates[name] = (precision, backend_predictor(other))
+        return replace(compare(source, candidates, paths, report), not_compared=not_compared)
 
 
 def compare(

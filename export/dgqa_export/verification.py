@@ -7,7 +7,7 @@ quality of each crop must not depend on the batch that it came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,9 +71,15 @@ class ScoreDrift:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """All candidates against one reference."""
+    """All candidates against one reference.
+
+    Attributes:
+        drifts: of each candidate.
+        not_compared: candidates that could not be loaded → why.
+    """
 
     drifts: tuple[ScoreDrift, ...]
+    not_compared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
 from dgqa_infer import Bundle, ModelError, Scorer, UsageError, options
-from dgqa_infer.backends import gpu
+from dgqa_infer.backends import choice, gpu
 from dgqa_infer.bundle.bundle import INT8_GRAPH, write_bundle
 from dgqa_infer.options import ScoringOptions
 from dgqa_infer.ray.settings import Settings
@@ -41,7 +42,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def be(*, dot_products: bool, a_gpu: bool = False) -> None:
         monkeypatch.delenv(options.PREFERRED, raising=False)
         monkeypatch.setattr(options, "multiplies_int8", lambda: dot_products)
-        monkeypatch.setattr(gpu, "has_gpu", lambda: a_gpu)
+        monkeypatch.setattr(choice, "takes_gpu", lambda bundle: a_gpu)
 
     return be
 
@@ -71,6 +72,21 @@ def test_auto_is_int8_where_the_processor_is_fast_in_it_and_no_gpu_scores(
     processor(dot_products=dot_products, a_gpu=a_gpu)
     chosen = ScoringOptions(device=device, precision=precision).bundle_for(both)
     assert chosen.card.precision == taken
+
+
+def test_a_gpu_that_no_runtime_here_can_use_does_not_keep_auto_from_int8(
+    both: Bundle, monkeypatch: pytest.MonkeyPatch, a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any]
+) -> None:
+    monkeypatch.delenv(options.PREFERRED, raising=False)
+    monkeypatch.setattr(options, "multiplies_int8", lambda: True)
+    assert ScoringOptions().bundle_for(both).card.precision == "fp32"
+    monkeypatch.setattr(choice, "_opens_on_gpu", {})
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert ScoringOptions().bundle_for(both).card.precision == "int8"
+    with Scorer(both) as scorer:
+        assert scorer.device == "cpu"
+        assert scorer.unused_gpu is not None
+        assert "has no CUDA: pip uninstall onnxruntime && pip install 'dgqa-infer[gpu]'" in scorer.unused_gpu
 
 
 @pytest.mark.parametrize("dot_products", [False, True])

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dgqa_infer.backends import choice
-from dgqa_infer.backends.choice import choices, open_backend
+from dgqa_infer.backends import choice, gpu
+from dgqa_infer.backends.choice import choices, open_backend, takes_gpu
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.errors import BackendError, UsageError
 
@@ -42,15 +42,48 @@ def test_an_engine_scores_and_the_domains_run_elsewhere(
 
 
 def test_on_another_gpu_than_the_first_all_graphs_run_there(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, gpu_runtime: dict[str, Any]
 ) -> None:
     """The engine's GPU is the domains' too, although TensorRT has no engine of them."""
-    monkeypatch.setattr(choice, "OnnxRuntimeBackend", lambda graph, device, threads: device)
     for device in ("tensorrt:1", "tensorrt_rtx:1", "cuda:1"):
-        assert str(open_backend(bundle, "domains.onnx", device)) == "cuda:1"
-    assert str(open_backend(bundle, "domains.onnx", "tensorrt")) == "cuda"
-    names = [found.device for found in choices(bundle, "model.onnx", gpu="1")]
+        with open_backend(bundle, "domains.onnx", device) as backend:
+            assert backend.device == "cuda:1"
+    with open_backend(bundle, "domains.onnx", "tensorrt") as backend:
+        assert backend.device == "cuda:0"
+    names = [found.device for found in choices(bundle, "model.onnx", number="1")]
     assert names == ["tensorrt:1", "tensorrt_rtx:1", "cuda:1", "cpu", "openvino"]
+
+
+def test_where_the_cpu_runs_it_beside_a_gpu_the_reason_is_told(
+    bundle: Bundle, a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    for device in ("auto", "cpu", "cuda"):
+        open_backend(bundle, "model.onnx", device, tell=told.append).close()
+    assert told == []
+    gpu_runtime["fails"] = "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version"
+    for graph, device in (("model.onnx", "auto"), ("domains.onnx", "tensorrt:0")):
+        with open_backend(bundle, graph, device, tell=told.append) as backend:
+            assert backend.device == "cpu"
+    reason = f"the GPU is not used: ONNX Runtime cannot load the graph on cuda: {gpu_runtime['fails']}"
+    assert told == [reason, reason]
+
+
+def test_without_a_gpu_there_is_nothing_to_tell(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "has_gpu", lambda: False)
+    told: list[str] = []
+    open_backend(bundle, "model.onnx", tell=told.append).close()
+    assert told == []
+
+
+def test_auto_takes_a_gpu_only_where_the_model_can_be_opened_on_it(
+    bundle: Bundle, a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert takes_gpu(bundle)
+    gpu_runtime["fails"] = "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version"
+    assert takes_gpu(bundle)  # it has been opened once, and is not again
+    monkeypatch.setattr(choice, "_opens_on_gpu", {})
+    assert not takes_gpu(bundle)
 
 
 def test_the_order_of_auto(bundle: Bundle) -> None:

@@ -122,7 +122,9 @@ def test_cuda_without_a_runtime_for_it_is_refused(graph: bytes, monkeypatch: pyt
         OnnxRuntimeBackend(graph, "cuda:1")
 
 
-def test_a_silent_fall_back_to_the_cpu_is_refused(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_fall_back_to_the_cpu_is_refused(
+    graph: bytes, monkeypatch: pytest.MonkeyPatch, a_gpu: gpu.Gpu
+) -> None:
     """What onnxruntime-gpu does without a GPU: CUDA is listed, and the session runs on the CPU."""
     real = onnxruntime.InferenceSession
     monkeypatch.setattr(
@@ -134,7 +136,6 @@ def test_a_silent_fall_back_to_the_cpu_is_refused(graph: bytes, monkeypatch: pyt
         "InferenceSession",
         lambda data, options, **_: real(data, options, providers=["CPUExecutionProvider"]),
     )
-    monkeypatch.setattr(gpu, "gpus", lambda: (gpu.Gpu(0, "NVIDIA Test 1", "9.0", 80 << 30, "580.1"),))
     with pytest.raises(
         BackendError, match="CUDA provider does not start: it gives no reason; has the GPU a dr"
     ):

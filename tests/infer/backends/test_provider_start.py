@@ -23,9 +23,7 @@ def graph(tiny_bundle: Path) -> bytes:
 
 
 @pytest.fixture
-def one_gpu(monkeypatch: pytest.MonkeyPatch, gpu_runtime: dict[str, Any]) -> None:
-    found = gpu.Gpu(0, "NVIDIA Test 1", "9.0", 80 << 30, "580.1")
-    monkeypatch.setattr(gpu, "gpus", lambda: (found,))
+def one_gpu(a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any]) -> None:
     gpu_runtime["runs"] = ["CPUExecutionProvider"]
 
 

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from dgqa_infer.backends import gpu
+from dgqa_infer.bench.inference import places
+from dgqa_infer.bundle.bundle import Bundle
+
 GROUPS = {
     "latency, one photograph",
     "throughput by batch",
@@ -77,6 +81,18 @@ def test_other_programs_make_figures_worse_and_not_just_lower(
         "other programs were at work (load 3.0): this machine may be faster than the figures say"
         in ran.stderr
     )
+
+
+def test_a_model_that_runs_partly_on_the_cpu_is_measured_under_that_name(
+    tiny_bundle: Path, a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any]
+) -> None:
+    bundle, missing = Bundle.load(tiny_bundle), dict[str, str]()
+    with places([bundle], ["cuda"], missing) as (place,):
+        assert place.name == "tiny fp32 on cuda:0 (onnxruntime)"
+    gpu_runtime["on_cpu"] = True
+    with places([bundle], ["cuda"], missing) as (place,):
+        assert place.name.startswith("tiny fp32 on cuda:0 (onnxruntime, ")
+        assert "on the CPU (" in place.name
 
 
 def test_a_device_that_is_named_must_work(cli: Any, short: list[str], photos: Path) -> None:

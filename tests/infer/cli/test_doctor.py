@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from dgqa_infer.backends import gpu
@@ -76,6 +77,22 @@ def test_doctor_names_versions_and_the_extras_of_what_is_missing(cli: Any, tiny_
     assert "CPUExecutionProvider" in packages["onnxruntime"]["note"]
     missing = [row for row in packages.values() if row["version"] is None]
     assert all(row["note"] == "" or row["note"].startswith("pip install 'dgqa-infer[") for row in missing)
+
+
+def test_doctor_says_what_of_the_model_a_gpu_leaves_to_the_cpu(
+    cli: Any, tiny_bundle: Path, a_gpu: gpu.Gpu, gpu_runtime: dict[str, Any]
+) -> None:
+    gpu_runtime["on_cpu"] = True
+    ran = cli("doctor", "--model", tiny_bundle, "--json")
+    devices = {row["device"]: row for row in said(ran)["devices"]}
+    graph = onnx.load_from_string(Bundle.load(tiny_bundle).graph_bytes("model.onnx")).graph
+    operators = ", ".join(sorted({node.op_type for node in graph.node}))
+    assert devices["cuda"] == {
+        "device": "cuda",
+        "works": True,
+        "note": f"auto takes it, in fp32; {len(graph.node)} nodes run on the CPU ({operators})",
+    }
+    assert devices["cpu"]["note"] == ""
 
 
 def test_doctor_shows_gpus_and_engines(cli: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

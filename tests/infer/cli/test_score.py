@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 from PIL import Image
+
+from dgqa_infer.backends import gpu
 
 
 @pytest.fixture
@@ -396,3 +399,16 @@ def test_maps_within_the_folder_are_never_scored_however_often_it_is(score: Any,
     assert f"{len(drawn)} passed over ({len(drawn)} made here)" in again.stderr
     assert score(photos, "--maps", photos).rows == first.rows
     assert score(photos).rows == first.rows
+
+
+@pytest.mark.parametrize("command", ["score", "select"])
+def test_a_gpu_that_is_not_used_is_told_with_the_reason(
+    cli: Any, photos: Path, a_gpu: gpu.Gpu, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    said = "the GPU is not used: this ONNX Runtime"
+    ran = cli(command, photos)
+    assert said in ran.stderr
+    assert "pip install 'dgqa-infer[gpu]'" in ran.stderr
+    assert said not in cli(command, photos, "--device", "cpu").stderr
+    assert said not in cli(command, photos, "--quiet").stderr

@@ -99,6 +99,24 @@ def test_a_photograph_that_hangs_or_crashes_its_decoder_is_left_out(
     assert "longer than 2" in told[0] or "2 s" in told[0]
 
 
+def test_a_runtime_that_cannot_load_the_graph_is_told_with_its_reason(
+    run: Run, small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+    class Core(openvino.Core):  # type: ignore[misc, name-defined]
+        def compile_model(self, *_: Any) -> Any:
+            raise RuntimeError("Unsupported operator: Resize\nand more")
+
+    monkeypatch.setattr(openvino, "Core", Core)
+    code, said, err = run(small_bundle.path, "--fp16", "--no-engine", "--out", "out", "--json")
+    assert code == 0, err
+    assert [row["candidate"] for row in said["drift"]] == ["fp16, onnxruntime cpu"]
+    reason = "OpenVINO cannot load the graph: Unsupported operator: Resize"
+    assert said["not_compared"] == {"fp16, openvino cpu": reason}
+    assert f"not compared: fp16, openvino cpu: {reason}\n" in err
+
+
 def test_people_get_tables(run: Run, small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     code, text, _ = run(small_bundle.path, "--fp16", "--table", "--no-engine")
