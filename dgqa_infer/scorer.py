@@ -43,7 +43,7 @@ Source: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 )
 
-_Loaded: TypeAlias = tuple[Backend, Backend | None, list[str]]
+_Loaded: TypeAlias = tuple[Backend, Backend | None, str | None]
 """The graph of quality, that of domains where it is needed, and why a GPU runs neither."""
 
 DEFAULT_MODEL = "dgqa-lite0"
@@ -98,16 +98,27 @@ class Scorer:
         self._loaded.result()
 
     @classmethod
-    def in_background(cls, model: str | os.PathLike[str] | Bundle, options: ScoringOptions) -> Self:
+    def in_background(
+        cls,
+        model: str | os.PathLike[str] | Bundle,
+        options: ScoringOptions,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Self:
         """A scorer whose graphs another thread loads, so that files may be decoded meanwhile.
 
-        What keeps them from running is raised where they are first needed; for the rest see `Scorer`.
+        That thread calls `tell` with what `unused_gpu` says, as soon as it is known. What keeps them from
+        running is raised where they are first needed; for the rest see `Scorer`.
         """
         scorer = cls.__new__(cls)
-        scorer._begin(model, options)
+        scorer._begin(model, options, tell)
         return scorer
 
-    def _begin(self, model: str | os.PathLike[str] | Bundle, options: ScoringOptions) -> None:
+    def _begin(
+        self,
+        model: str | os.PathLike[str] | Bundle,
+        options: ScoringOptions,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.options = options
         self.batch_size, self.limits, self.strict = options.batch_size, options.limits, options.strict
         self.measure = bool(options.explain)
@@ -122,7 +133,7 @@ class Scorer:
             self.jpeg_device = nvjpeg.device_beside(options.device)
         # The graphs, and what is built of them, are those of the bundle whatever its photographs' decoding.
         verified = options.in_precision(verified)
-        self._loaded = _in_thread(partial(_load, verified, options, self.jpeg_device))
+        self._loaded = _in_thread(partial(_load, verified, options, self.jpeg_device, tell))
         self.bundle = options.bundle_for(verified)
 
     @property
@@ -137,8 +148,11 @@ class Scorer:
 
     @property
     def unused_gpu(self) -> str | None:
-        """Why the CPU runs a graph although there is a GPU; None if not so, or the CPU was asked for."""
-        return next(iter(self._loaded.result()[2]), None)
+        """Why the CPU runs a graph although there is a GPU, or an engine that was built is not used.
+
+        None if neither is so, or the device was asked for.
+        """
+        return self._loaded.result()[2]
 
     @property
     def memory_bytes(self) -> int:
@@ -376,16 +390,21 @@ class Scorer:
         return path, photograph.seen(more), cut, attributes(picture) if self.measure else None
 
 
-def _load(bundle: Bundle, options: ScoringOptions, jpeg_device: str | None) -> _Loaded:
+def _load(
+    bundle: Bundle, options: ScoringOptions, jpeg_device: str | None, tell: Callable[[str], None]
+) -> _Loaded:
     reasons: list[str] = []
     quality = open_backend(bundle, QUALITY_GRAPH, options.device, options.threads, reasons.append)
     if jpeg_device is not None and quality.device.partition(":")[0] not in jpeg_device:
         quality.close()
         raise BackendError(f"a GPU decodes JPEGs for a model that runs there, not on {quality.device}")
-    if not options.explain:
-        return quality, None, reasons
-    domains = open_backend(bundle, DOMAIN_GRAPH, options.device, options.threads, reasons.append)
-    return quality, domains, reasons
+    domains = None
+    if options.explain:
+        domains = open_backend(bundle, DOMAIN_GRAPH, options.device, options.threads, reasons.append)
+    # Both graphs may have the same reason.
+    for reason in dict.fromkeys(reasons):
+        tell(reason)
+    return quality, domains, "; ".join(dict.fromkeys(reasons)) or None
 
 
 def _in_thread(load: Callable[[], T]) -> Future[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -97,7 +97,8 @@ def open_backend(
         device: one of `DEVICES`; or "auto" for the fastest that works. Engines are built of "model.onnx"
             alone: where one is asked for, other graphs run on the same GPU with CUDA, or else on the CPU.
         threads: of the CPU for one batch; None for every core that this process may use.
-        tell: called with the reason where the CPU has to run it although there is a GPU.
+        tell: called, where there is a GPU, with the reason why the CPU runs the graph nevertheless, or why an
+            engine that was built of it is not used.
 
     Raises:
         BackendError: nothing runs there; says why and what to install.
@@ -116,12 +117,32 @@ def open_backend(
         except BackendError as error:
             reasons[choice.device] = error
             continue
-        if backend.device == "cpu" and gpu.has_gpu():
-            # Of the ways to use it, CUDA needs nothing but a package.
-            (reason,) = [each for name, each in reasons.items() if name.startswith("cuda")]
-            tell(f"the GPU is not used: {reason}")
+        if gpu.has_gpu():
+            _tell_what_was_passed_over(bundle, graph, reasons, tell)
         return backend
     raise BackendError(f"nothing here can run the model: {reasons['cpu']}")
+
+
+def _tell_what_was_passed_over(
+    bundle: Bundle, graph: str, reasons: Mapping[str, BackendError], tell: _Tell
+) -> None:
+    """Why no GPU, or no engine that was built of this graph, is used."""
+    for device, reason in reasons.items():
+        kind = device.partition(":")[0]
+        if kind == "cuda":
+            # Of the ways to use a GPU, it needs nothing but a package.
+            tell(f"the GPU is not used: {reason}")
+        elif kind in ("tensorrt", "tensorrt_rtx") and _has_engine(bundle, graph, kind):
+            tell(f"the engine of {kind} is not used: {reason}")
+
+
+def _has_engine(bundle: Bundle, graph: str, flavour: str) -> bool:
+    sha256 = hashlib.sha256(bundle.graph_bytes(graph)).hexdigest()
+    try:
+        keys = [record.key for record in EngineCache().records()]
+    except BackendError:
+        return True  # the cache itself is the reason
+    return any(key.graph == sha256 and key.environment.flavour == flavour for key in keys)
 
 
 def _open(bundle: Bundle, graph: str, device: str, threads: int | None) -> Backend:

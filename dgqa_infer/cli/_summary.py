@@ -30,7 +30,6 @@ class Summary:
         model: that scored, as rows name it.
         backend: that ran it.
         device: that it ran on.
-        unused_gpu: as `Scorer.unused_gpu` says.
         scored: rows with a score.
         failed: rows with an error, by its code.
         skipped: inputs that an earlier run had scored already.
@@ -49,7 +48,6 @@ class Summary:
     model: str
     backend: str = ""
     device: str = ""
-    unused_gpu: str | None = None
     scored: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
@@ -177,8 +175,6 @@ class Summary:
                 f" in {data['seconds']:.1f} s, {data['images_per_second']:g} images/s,"
                 f" {self.model} with {self.backend} on {self.device}"
             ]
-        if self.unused_gpu is not None:
-            lines.append(self.unused_gpu)
         if self.skipped or self.skipped_failed:
             earlier = ""
             if self.skipped_failed:

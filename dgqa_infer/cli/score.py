@@ -193,13 +193,13 @@ def score(
         target = target.under(options)
         log = _refuse_other_precision(stack.enter_context(target.open_log()), bundle, options)
         # The first photographs are decoded while it is loaded.
-        scorer = stack.enter_context(Scorer.in_background(bundle, options))
+        scorer = stack.enter_context(Scorer.in_background(bundle, options, out.note))
         target = replace(target, classes=scorer.probability_classes)
         pipeline = stack.enter_context(_pipeline(scorer, options, workers, folder, begun, paths))
         found = Summary.of(scorer.bundle, finder.passed_over)
         run = Run(out, target, log, criteria, found, pipeline, folder)
         code = run.go(finder.find(names, patterns=patterns))
-        found.backend, found.device, found.unused_gpu = scorer.backend, scorer.device, scorer.unused_gpu
+        found.backend, found.device = scorer.backend, scorer.device
     found.report(out, summary, overwrite=overwrite)
     _write_beside(out, target, found, junit, criteria)
     raise typer.Exit(code)

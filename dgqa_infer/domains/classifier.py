@@ -40,7 +40,7 @@ class DomainClassifier:
     Attributes:
         bundle: the model; its classes are KADID's.
         device: where it runs, such as "cpu" or "cuda:0".
-        unused_gpu: why that is the CPU although there is a GPU; None if not so, or the CPU was asked for.
+        unused_gpu: why that is the CPU although there is a GPU; None if not so, or the device was asked for.
         batch_size: photographs that are predicted at once.
         limits: what an input may ask for.
         strict: whether damaged JPEG data is refused; it is not.
@@ -78,7 +78,7 @@ class DomainClassifier:
         self.memory_bytes = memory_bytes(self.bundle.graph_memory(DOMAIN_GRAPH), threads)
         reasons: list[str] = []
         self._backend = open_backend(self.bundle, DOMAIN_GRAPH, device, threads, reasons.append)
-        self.unused_gpu = next(iter(reasons), None)
+        self.unused_gpu = "; ".join(reasons) or None
         self.device = self._backend.device
 
     @property

@@ -12,6 +12,7 @@ import pytest
 
 from dgqa_infer.backends import choice, gpu
 from dgqa_infer.backends.choice import choices, open_backend, takes_gpu
+from dgqa_infer.backends.tensorrt.engine_key import Environment
 from dgqa_infer.bundle.bundle import Bundle, write_bundle
 from dgqa_infer.errors import BackendError, UsageError
 
@@ -67,6 +68,23 @@ def test_where_the_cpu_runs_it_beside_a_gpu_the_reason_is_told(
             assert backend.device == "cpu"
     reason = f"the GPU is not used: ONNX Runtime cannot load the graph on cuda: {gpu_runtime['fails']}"
     assert told == [reason, reason]
+
+
+def test_an_engine_that_was_built_and_is_not_used_is_told(
+    bundle: Bundle, trt: Any, store: Callable[..., Any], gpu_runtime: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    with open_backend(bundle, "model.onnx", tell=told.append) as backend:
+        assert backend.device == "cuda:0"
+    assert told == []  # CUDA is what there is without an engine
+    store(environment=Environment("tensorrt", "11.4.0.106", "NVIDIA Test 2", "9.0", "580.1"))
+    with open_backend(bundle, "model.onnx", tell=told.append) as backend:
+        assert backend.device == "cuda:0"
+    (sentence,) = told
+    assert sentence.startswith(
+        "the engine of tensorrt is not used: the TensorRT engine of this model is stale: "
+    )
+    assert "NVIDIA Test 2" in sentence
 
 
 def test_without_a_gpu_there_is_nothing_to_tell(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
