@@ -26,9 +26,8 @@ gpu: plain ones on the GPU that the model runs on. Rows say "+nvjpeg"; a JPEG th
 Precision: TypeAlias = Literal["auto", "fp32", "int8"]
 """What the quality graph computes in; each gives the model a name of its own, as scores differ a little.
 
-auto: of a model that has both, int8 on processors that multiply 8-bit integers fast, else fp32, as on a GPU
-    that a runtime here can use; or what the environment variable `DGQA_PRECISION` says, so that machines of
-    several kinds agree.
+auto: of a model that has both, int8 on processors that multiply 8-bit integers fast, else fp32; or what the
+    environment variable `DGQA_PRECISION` says, so that machines of several kinds agree.
 """
 PREFERRED = "DGQA_PRECISION"
 

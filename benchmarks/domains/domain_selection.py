@@ -2,10 +2,10 @@
 
     python -m benchmarks domain_selection FEATURES.npz LABELS.csv FOLDER --selected 1,3,10 --agreeing 3,9,10
 
-FEATURES.npz is what `dgqa-infer train moments … --features` kept of a synthetic set; LABELS.csv rates the
-photographs of FOLDER and does nothing but evaluate. `--selected` are the types that `dgqa-infer select` found
-for unlabelled photographs of that kind, `--agreeing` those whose judgements agree on them: see
-`type_agreement.py`.
+FEATURES.npz is what `dgqa-infer train moments … --backbone … --features` kept of a synthetic set;
+LABELS.csv rates the photographs of FOLDER and does nothing but evaluate. `--selected` are the types that
+`dgqa-infer select` found for unlabelled photographs of that kind, `--agreeing` those whose judgements agree
+on them: see `type_agreement.py`.
 
 Every variant is the same recipe on the same budget: a ridge regression (penalty 10) of KADID's mean labels on
 the frozen features of as many images as six types of 81 contents have, drawn by the seed. So all 25 types see
@@ -23,19 +23,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
-from dgqa_export.graphs.head import FeatureReader
-from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
-from dgqa_infer.bundle.preprocessing import Preprocessing
+from dgqa_infer.bundle.preprocessing import STANDARD, Preprocessing
+from dgqa_infer.errors import ModelError
+from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.pipeline.crops import read_crops
 from dgqa_infer.results import Failure
 from dgqa_training.datasets import LabelledSet, read_table
 from dgqa_training.evaluation.of_bundle import group_by_prefix
 from dgqa_training.labels.labels import PRISTINE_LABEL, kadid_mean
+from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.features import FeatureTable
 from dgqa_training.regressor.linear_probe import RidgeSums
 from dgqa_training.reshaping.algorithms import choose_contents, thin_clusters
@@ -66,7 +68,7 @@ class Variant:
 
 
 def features_of(
-    reader: FeatureReader,
+    reader: Callable[[Pixels], NDArray[np.float64]],
     paths: Sequence[Path],
     way: Preprocessing,
     observe: Callable[[int], None] = lambda _: None,
@@ -81,18 +83,41 @@ def features_of(
     return np.stack(rows), here
 
 
-def rated_features(rated: LabelledSet, kept: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Features of rated photographs, and which can be read; as an earlier run kept them, if it did."""
+def rated_features(
+    table: FeatureTable, rated: LabelledSet, kept: Path | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of rated photographs under the pretrained backbone of a table; as an earlier run kept them.
+
+    Args:
+        table: of a pretrained backbone.
+        rated: the photographs.
+        kept: file of an earlier run's; written where it is missing.
+
+    Returns:
+        Float64 [m, d] of those that can be read, and which those are, bool [n].
+
+    Raises:
+        ModelError: the table is of a trained backbone.
+    """
     if kept is not None and kept.exists():
         with np.load(kept) as found:
             return found["features"].astype(np.float64), found["here"]
-    bundle = Bundle.load("dgqa-lite0")
-    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
+    if "trained" in table.record:
+        raise ModelError("these features are of a trained backbone; the benchmark is of pretrained ones")
+    backbone = pretrained_backbone(table.record["backbone"])
+    network = QualityNetwork(backbone, Head(tuple(table.record["stages"]))).eval()
     paths = [Path(sample.path) for sample in rated.samples]
-    features, here = features_of(reader, paths, bundle.card.preprocessing)
+    features, here = features_of(lambda stack: of_photograph(network, stack), paths, STANDARD)
     if kept is not None:
         np.savez(kept, features=features, here=here)
     return features, here
+
+
+@torch.no_grad()
+def of_photograph(network: QualityNetwork, crops: Pixels) -> NDArray[np.float64]:
+    """Features of a photograph, float64 [d], the mean over its crops, uint8 [n, side, side, 3]."""
+    found: NDArray[np.float64] = network.features(torch.from_numpy(crops)).mean((0, 2, 3)).double().numpy()
+    return found
 
 
 def main() -> None:
@@ -108,7 +133,7 @@ def main() -> None:
 
     table = FeatureTable.load(arguments.features)
     rated = read_table(arguments.labels, arguments.folder)
-    features, here = rated_features(rated, arguments.kept)
+    features, here = rated_features(table, rated, arguments.kept)
     scores = rated.scores[here]
     groups = np.array(group_by_prefix(rated.samples, arguments.prefix))[here] if arguments.prefix else None
 

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, metavar="FILE.npz", help="keeps the photographs' features")
     given = parser.parse_args()
     table, rated = FeatureTable.load(given.features), read_table(given.labels, given.folder)
-    photographs, here = rated_features(rated, given.kept)
+    photographs, here = rated_features(table, rated, given.kept)
     scores = rated.scores[here]
     sets = {
         "all 25 types": tuple(range(1, TYPES + 1)),

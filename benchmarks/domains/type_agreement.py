@@ -24,6 +24,7 @@ from scipy.stats import pearsonr, spearmanr
 from benchmarks.domains.domain_selection import DRAWS, SEEDS, TYPES, Variant, features_of, figures, srcc
 from benchmarks.machine import machine, write_result
 from benchmarks.options import new_parser
+from dgqa_export.adaptation.adaptation import moments_for
 from dgqa_export.graphs.head import FeatureReader
 from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._output import Output
@@ -54,8 +55,7 @@ def arguments_of() -> argparse.Namespace:
 def main() -> None:
     arguments = arguments_of()
     bundle = Bundle.load(arguments.model)
-    ridge = float(bundle.card.training["plan"]["ridge"])
-    moments = Moments.built_in(str(bundle.card.training["plan"]["backbone"]))
+    ridge, moments = float(bundle.card.training["plan"]["ridge"]), moments_for(bundle, None)
     unrated = [Path(path) for path in InputFinder().find([str(arguments.photos)]) if isinstance(path, str)]
     rated = read_table(arguments.labels, arguments.folder)
     with Output().progress("looking", len(unrated) + len(rated.samples)) as bar:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dgqa_infer.atomic import write_whole
+from dgqa_infer.bundle.bundle import QUALITY_GRAPH, Bundle
 from dgqa_infer.cli._commands import SETTINGS
 from dgqa_infer.cli._errors import extra
 from dgqa_infer.cli._false_alarms import warn_of_false_alarms
@@ -18,10 +19,13 @@ from dgqa_infer.cli._output import Output, Ticker
 from dgqa_infer.cli._type_lists import levels_of, types_of
 from dgqa_infer.errors import UsageError
 from dgqa_infer.inputs.finder import photographs_in
+from dgqa_infer.scorer import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from dgqa_infer.bundle.preprocessing import Preprocessing
     from dgqa_training.loop.loop import Progress
     from dgqa_training.loop.recipe import Recipe
+    from dgqa_training.regressor.features import Look
 
 
 class Tuned(StrEnum):
@@ -252,14 +256,23 @@ def moments(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.npz", parser=output_path, help="Where the moments are written.")
     ],
-    backbone: BackboneOption = "efficientnet_lite0",
-    weights: WeightsOption = None,
-    checkpoint: Annotated[
-        Path | None,
+    model: Annotated[
+        str | None,
         typer.Option(
-            metavar="FILE", help="Trained network, a .safetensors file, in place of a pretrained backbone."
+            "--model",
+            "-m",
+            metavar="NAME|DIR",
+            help="Model that is to be adapted: its network looks, on the CPU.",
+            show_default="(dgqa-lite0)",
         ),
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Pretrained backbone that looks instead: efficientnet_lite0, _lite1, _lite2, or resnet50."
+        ),
+    ] = None,
+    weights: WeightsOption = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz", parser=output_path, help="Also keep the features of every image."),
@@ -282,43 +295,54 @@ def moments(
 ) -> None:
     """Look at a synthetic set once, so that `adapt` needs no images: moments of its features by type.
 
-    The features are those that the regressor's head reads; all 25 types at all 5 levels are needed.
+    The features are those that the model's head reads; all 25 types at all 5 levels are needed.
     """
     with extra("train"):
         from dgqa_training.adaptation.moments import Moments
-        from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
         from dgqa_training.regressor import consistency
-        from dgqa_training.regressor import features as training
-        from dgqa_training.regressor.training import RegressorConfig
-    if checkpoint is not None and weights is not None:
-        raise UsageError(
-            "--weights are of a pretrained backbone; with --checkpoint there is none: give one of both"
-        )
+        from dgqa_training.regressor.features import cases, extract
     output = Output(quiet=quiet)
     check_outputs(file, features, overwrite=overwrite)
-    config = RegressorConfig(backbone=backbone)
-    images, _ = training.cases(source, config.preprocessing)
+    look, cut, record = _who_looks(model, backbone, weights, device)
+    images, _ = cases(source, cut)
     unlabelled = photographs_in(photos) if photos is not None else []
-    if checkpoint is None:
-        network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
-        record = {"backbone": backbone, "stages": list(config.head.stages)}
-    else:
-        network, record = training.trained(checkpoint)
     with output.progress("looking at images", len(images) + len(unlabelled)) as bar:
-        observe, cut = bar.advance, config.preprocessing
-        table = training.extract(
-            network, source, cut, record, seed=seed, device=device, workers=workers, observe=observe
-        )
+        observe = bar.advance
+        table = extract(look, source, cut, record, seed=seed, workers=workers, observe=observe)
         if unlabelled:
-            changes = consistency.differences(
-                network, unlabelled, cut, seed=seed, device=device, observe=observe
-            )
+            changes = consistency.differences(look, unlabelled, cut, seed=seed, observe=observe)
             table = table.with_differences(changes)
     if features is not None:
         table.save(features, overwrite=overwrite)
     found = Moments.of(table.features, table.types, table.levels, table.record, table.differences, components)
     write_whole(file, found.to_bytes(), overwrite=overwrite)
     output.note(f"{file}: moments of {len(images):,} images of {table.record['contents']:,} contents")
+
+
+def _who_looks(
+    model: str | None, backbone: str | None, weights: Path | None, device: str
+) -> tuple[Look, Preprocessing, dict[str, Any]]:
+    """A model's network or a pretrained backbone; what crops it looks at, and what is kept of it."""
+    from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
+    from dgqa_training.regressor.features import looking
+    from dgqa_training.regressor.training import RegressorConfig
+
+    if backbone is not None:
+        if model is not None:
+            raise UsageError("--model and --backbone both say whose features are taken: give one of them")
+        config = RegressorConfig(backbone=backbone)
+        network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
+        record = {"backbone": backbone, "stages": list(config.head.stages)}
+        return looking(network, device), config.preprocessing, record
+    if weights is not None or device != "cpu":
+        raise UsageError("--weights and --device are for a pretrained --backbone; a model looks on the CPU")
+    with extra("export"):
+        from dgqa_export.adaptation.adapter import features_record
+        from dgqa_export.graphs.head import FeatureReader
+    bundle = Bundle.load(model or DEFAULT_MODEL)
+    record = features_record(bundle.card)
+    reader = FeatureReader(bundle.graph_bytes(QUALITY_GRAPH))
+    return reader.of_crops, bundle.card.preprocessing, record
 
 
 def _steps(recipe: Recipe, samples: int) -> int:

@@ -35,9 +35,9 @@ def good(repository: Path) -> dict[str, Image.Image]:
     ("change", "median", "most"),
     [
         (Image.Transpose.FLIP_LEFT_RIGHT, 1, 3),
-        (Image.Transpose.ROTATE_90, 4, 10),
-        (Image.Transpose.ROTATE_180, 4, 10),
-        (Image.Transpose.ROTATE_270, 4, 10),
+        (Image.Transpose.ROTATE_90, 2, 6),
+        (Image.Transpose.ROTATE_180, 2, 6),
+        (Image.Transpose.ROTATE_270, 2, 6),
     ],
 )
 def test_a_photograph_that_is_turned_or_mirrored_keeps_its_score(
@@ -50,8 +50,8 @@ def test_a_photograph_that_is_turned_or_mirrored_keeps_its_score(
 
 def test_a_photograph_without_colours_is_no_worse_for_it(score: Any, good: dict[str, Image.Image]) -> None:
     changes = [score(image.convert("L").convert("RGB")) - score(image) for image in good.values()]
-    assert np.median(changes) >= -6
-    assert min(changes) >= -12
+    assert np.median(changes) >= -5
+    assert min(changes) >= -6
 
 
 def test_a_sharp_subject_before_a_soft_background_is_no_mediocre_photograph(

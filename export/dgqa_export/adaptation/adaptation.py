@@ -111,7 +111,8 @@ def moments_for(bundle: Bundle, file: Path | None) -> Moments:
         ModelError: there are none, or they are of another network.
     """
     if file is None:
-        moments = Moments.built_in(str(bundle.card.training.get("plan", {}).get("backbone")))
+        training = bundle.card.training
+        moments = Moments.built_in(str(training.get("plan", {}).get("backbone")), training.get("backbone"))
     else:
         try:
             moments = Moments.from_bytes(file.read_bytes())
@@ -270,20 +271,20 @@ def _fit(
             linear = features @ head.weights + head.bias
             scale = carried(scale, exponent, linear, _raw(graph, photographs))
         return _Fitted(head, graph, scale)
-    finetuned = None
+    photographs, here = survey.crops_of_rated()
+    graph, given, finetuned = adapter.graph_of(bundle, head), rated.ratings[here], None
+    raw = _raw(graph, photographs)
+    reached = ratings.srcc(raw, given)
     if rated.finetune:
         features, here = survey.features(survey.rated)
-        finetuned = ratings.finetune(head, features, moments.basis, rated.ratings[here])
-        head = finetuned.head
-    ranking_changed = bool(finetuned and finetuned.helped)
-    # The ratings were fitted by means over crops, and that is what then ranks.
-    graph = adapter.graph_of(bundle, head, pooled=not ranking_changed)
-    photographs, here = survey.crops_of_rated()
-    raw, given = _raw(graph, photographs), rated.ratings[here]
+        finetuned = ratings.finetune(head, features, moments.basis, rated.ratings[here], reached)
+    if finetuned is not None and finetuned.helped:
+        # The ratings were fitted by means over crops, and that is what then ranks.
+        graph = adapter.graph_of(bundle, finetuned.head, pooled=False)
+        # A ranking that the ratings changed agrees with those very ratings too well.
+        raw, reached = _raw(graph, photographs), finetuned.after
     calibration = ratings.calibration(raw, given, rated.bounds)
-    # A ranking that the ratings changed agrees with those very ratings too well.
-    reached = finetuned.after if finetuned and ranking_changed else ratings.srcc(raw, given)
-    return _Fitted(head, graph, calibration, reached, finetuned)
+    return _Fitted(finetuned.head if finetuned else head, graph, calibration, reached, finetuned)
 
 
 def _verify(before: Bundle, after: Bundle, head: LinearHead, survey: Survey) -> tuple[float, float]:

@@ -11,26 +11,47 @@ from dgqa_export.bundles import describe
 from dgqa_export.graphs.head import replace_head, size
 from dgqa_export.graphs.pooling import exponent_of, without_pooling
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, QUALITY_GRAPH, Bundle, write_bundle
-from dgqa_infer.bundle.card import Calibration
+from dgqa_infer.bundle.card import Calibration, Card
 from dgqa_infer.bundle.preprocessing import FULL
 from dgqa_infer.errors import ModelError
 from dgqa_training.adaptation.moments import LinearHead, Moments
+
+
+def features_record(card: Card) -> dict[str, Any]:
+    """What a bundle's head reads, as the record of a table of features says it.
+
+    Returns:
+        `backbone` and `stages`; and `trained`, a digest of the backbone's weights, where it is not the
+        pretrained one.
+
+    Raises:
+        ModelError: the card does not say; the backbone was tuned; or the graph is not in fp32.
+    """
+    plan = card.training.get("plan", {})
+    if card.precision != "fp32":
+        raise ModelError(f"{card.name} is in {card.precision}; adapt the fp32 bundle and export that")
+    if plan.get("recipe", {}).get("epochs"):
+        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
+    if not plan.get("backbone") or not plan.get("stages"):
+        raise ModelError(f"{card.name}: its card does not say what its head reads of which backbone")
+    record = {"backbone": plan["backbone"], "stages": list(plan["stages"])}
+    trained = card.training.get("backbone")
+    return record if trained is None else {**record, "trained": trained}
 
 
 def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
     """Check that moments are of the very features that a bundle's head reads.
 
     Raises:
-        ModelError: they are of another network, or the bundle's backbone was tuned.
+        ModelError: they are of another network, or the bundle's features are none to be adapted.
     """
-    card = bundle.card
-    plan = card.training.get("plan", {})
-    preprocessing = card.preprocessing
+    card, preprocessing = bundle.card, bundle.card.preprocessing
     # Distorted pictures are no larger than the short side: no kind of shrinking changes them.
     same = [FULL.id] if replace(preprocessing, id=FULL.id, decoded_side=None, resizer=None) == FULL else []
+    features = features_record(card)
     wanted = {
-        "backbone": [plan.get("backbone")],
-        "stages": [list(plan.get("stages", ()))],
+        "backbone": [features["backbone"]],
+        "stages": [features["stages"]],
         "preprocessing": [preprocessing.id, *same],
     }
     for name, have in wanted.items():
@@ -39,18 +60,13 @@ def refuse_mismatch(bundle: Bundle, moments: Moments) -> None:
                 f"{card.name} cannot be adapted with these moments: they are of {name} "
                 f"{moments.record.get(name)}, the bundle has {have[0]}"
             )
-    if moments.record.get("trained") != card.training.get("backbone"):
+    if moments.record.get("trained") != features.get("trained"):
         raise ModelError(
-            f"{card.name} cannot be adapted with these moments: they are of a backbone with other "
-            "weights; take some of the checkpoint that the bundle was made of with `dgqa-infer train moments "
-            "--checkpoint`"
+            f"{card.name} cannot be adapted with these moments: they are of a backbone with other weights; "
+            "`dgqa-infer train moments --model` takes some of the bundle's own"
         )
-    if plan.get("recipe", {}).get("epochs"):
-        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
-    if card.precision != "fp32":
-        raise ModelError(f"{card.name} is in {card.precision}; adapt the fp32 bundle and export that")
-    if (features := size(bundle.graph_bytes(QUALITY_GRAPH))) != len(moments.mean):
-        raise ModelError(f"{card.name} reads {features} features, the moments are of {len(moments.mean)}")
+    if (count := size(bundle.graph_bytes(QUALITY_GRAPH))) != len(moments.mean):
+        raise ModelError(f"{card.name} reads {count} features, the moments are of {len(moments.mean)}")
 
 
 def graph_of(bundle: Bundle, head: LinearHead, *, pooled: bool = True) -> bytes:

@@ -92,8 +92,16 @@ class FeatureReader:
         Args:
             crops: uint8 [n, side, side, 3].
         """
-        maps = self._backend.infer(crops)[self._name]
-        found: NDArray[np.float64] = maps.mean((0, 2, 3), np.float64)
+        found: NDArray[np.float64] = self.of_crops(crops).mean(0)
+        return found
+
+    def of_crops(self, crops: Pixels) -> NDArray[np.float64]:
+        """Features of each crop, float64 [n, d].
+
+        Args:
+            crops: uint8 [n, side, side, 3].
+        """
+        found: NDArray[np.float64] = self._backend.infer(crops)[self._name].mean((2, 3), np.float64)
         return found
 
 

@@ -3,8 +3,8 @@
     python -m dgqa_export.parts.distilled BUNDLE PRISTINE PHOTOS RUN OUT --version 2.3.0
 
 PHOTOS are ordinary photographs, of any quality, PRISTINE those that are distorted. No rating is read. Half of
-PHOTOS score below 50 afterwards, a tenth above 90. RUN/distilled.safetensors is the trained network, of which
-`dgqa-infer train moments --checkpoint` makes what `adapt` needs. Interrupted, the same command goes on.
+PHOTOS score below 50 afterwards, a tenth above 90. `dgqa-infer train moments --model OUT` makes what `adapt`
+needs. Interrupted, the same command goes on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
 """When a bundle names a distortion: chosen for its own graphs, on photographs that trained nothing.
 
+    python -m dgqa_export.parts.explanations BUNDLE PRISTINE OUT
+
 The training's report chooses thresholds of a classifier by itself. In a bundle an explanation also rests on
-the score, and perhaps on fewer crops.
+the score, and perhaps on fewer crops; so they are chosen anew for a bundle whose quality graph is another.
+PRISTINE holds the photographs that the classifier's training kept back: the card names them.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +28,7 @@ from dgqa_infer.bundle.card import Fault
 from dgqa_infer.domains.classes import require_kadid
 from dgqa_infer.domains.explainer import mean_logits
 from dgqa_infer.domains.explanation import with_score
-from dgqa_infer.errors import UsageError
+from dgqa_infer.errors import ModelError, UsageError
 from dgqa_infer.images.crops import crops
 from dgqa_training.classifier.examples import examples
 from dgqa_training.classifier.faults import FALSE_ALARMS, choose
@@ -52,6 +56,20 @@ class Seen:
     def weighed(self, weight: float) -> HeldOut:
         """With the score as evidence, see `dgqa_infer.domains.explanation.with_score`."""
         return replace(self.held_out, logits=with_score(self.held_out.logits, self.scores, weight))
+
+
+def kept_back(bundle: Bundle) -> list[str]:
+    """Names of the photographs that neither the classifier's head nor its network was trained on.
+
+    Raises:
+        ModelError: the bundle's card has none.
+    """
+    for part in ("domain_head", "classifier"):
+        if names := bundle.card.training.get(part, {}).get("held_out"):
+            return list(names)
+    raise ModelError(
+        f"{bundle.card.name}: its card names no photographs that the classifier's training kept back"
+    )
 
 
 def look_at_examples(
@@ -176,3 +194,19 @@ def _chosen(seen: Seen, weight: float) -> tuple[float, dict[str, Fault], dict[st
     temperature = round(fit_temperature(held_out.logits, classes), 5)
     faults, record = choose(held_out, temperature)
     return temperature, faults, {"score_weight": weight, **record}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("bundle")
+    parser.add_argument("pristine", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args(arguments)
+    bundle = Bundle.load(given.bundle)
+    seen = look_at_examples(bundle, [given.pristine / name for name in kept_back(bundle)])
+    print(f"{given.out}: {with_explanations(bundle, seen, given.out).model_id}")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from dgqa_export.graphs.packing import pack, unpack
-from dgqa_export.parts.explanations import look_at_examples, with_explanations
+from dgqa_export.parts.explanations import kept_back, look_at_examples, with_explanations
 from dgqa_export.precisions.int8 import to_int8
 from dgqa_infer.bundle.bundle import DOMAIN_GRAPH, Bundle, write_bundle
 from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.domains.classes import require_kadid
-from dgqa_infer.errors import ModelError
 from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import crops
 from dgqa_infer.inputs.finder import photographs_in
@@ -58,7 +57,7 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     assert bundle.card.domains is not None
     weight = bundle.card.domains.score_weight
     training = bundle.card.training
-    held_out = _held_out(training, bundle.card.name)
+    held_out = kept_back(bundle)
     trained_on = [path for path in photographs_in(pristine) if path.name not in held_out]
     contents = [trained_on[place] for place in np.random.default_rng(_SEED).permutation(len(trained_on))]
     views = list(_views(contents[:SEEN], bundle.card.preprocessing))
@@ -74,18 +73,6 @@ def with_int8_classifier(bundle: Bundle, pristine: Path, folder: Path) -> Bundle
     with tempfile.TemporaryDirectory() as temporary:
         draft = write_bundle(Path(temporary, "draft"), graphs, card)
         return with_explanations(draft, look_at_examples(draft, kept), folder, (weight,))
-
-
-def _held_out(training: Mapping[str, Any], name: str) -> list[str]:
-    """Names of the photographs that neither the classifier's head nor its network was trained on.
-
-    Raises:
-        ModelError: the training record of the bundle called `name` has none.
-    """
-    for part in ("domain_head", "classifier"):
-        if names := training.get(part, {}).get("held_out"):
-            return list(names)
-    raise ModelError(f"{name}: its card names no photographs that the classifier's training kept back")
 
 
 def _views(contents: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Pixels]:

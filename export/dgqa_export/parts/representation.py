@@ -36,7 +36,7 @@ from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks import checkpoints
 from dgqa_training.networks.heads import QualityNetwork
 from dgqa_training.regressor.consistency import differences
-from dgqa_training.regressor.features import FeatureTable, extract
+from dgqa_training.regressor.features import FeatureTable, extract, looking
 from dgqa_training.representation.held_out import Where
 from dgqa_training.representation.network import Objective
 from dgqa_training.representation.pack import LIMIT, Photographs, open_pack, write_pack
@@ -101,8 +101,9 @@ def features_of(
     network = checkpoint.network()
     assert isinstance(network, QualityNetwork)
     cut, record = checkpoint.preprocessing, {"backbone": checkpoint.backbone, **checkpoint.head.as_record()}
-    table = extract(network, photographs.pristine[0].parent, cut, record, seed=seed, **where)
-    changes = differences(network, photographs.authentic, cut, seed=seed, device=where["device"])
+    look = looking(network, where["device"])
+    table = extract(look, photographs.pristine[0].parent, cut, record, seed=seed, workers=where["workers"])
+    changes = differences(look, photographs.authentic, cut, seed=seed)
     return table.with_differences(changes)
 
 

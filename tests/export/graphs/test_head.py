@@ -1,9 +1,11 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 from skimage import data
 
+from dgqa_export.graphs.graph import export_quality
 from dgqa_export.graphs.head import FeatureReader, replace_head, size, with_features
 from dgqa_export.graphs.packing import unpack
 from dgqa_export.graphs.pooling import without_pooling
@@ -11,6 +13,7 @@ from dgqa_infer import ModelError
 from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 from dgqa_infer.bundle.bundle import Bundle
 from dgqa_infer.images.crops import crops
+from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,14 @@ def test_a_graph_without_a_linear_head_is_refused(bundle):
     del model.graph.node[last].input[2]
     with pytest.raises(ModelError, match="no linear head"):
         size(model.SerializeToString())
+
+
+def test_features_of_each_crop_are_those_of_the_network_that_was_exported(stack):
+    network = QualityNetwork(
+        pretrained_backbone("efficientnet_lite0"), Head(("blocks6", "blocks7", "head"))
+    ).eval()
+    torch.nn.init.ones_(network.linear.bias)
+    found = FeatureReader(export_quality(network), threads=1).of_crops(stack)
+    with torch.no_grad():
+        expected = network.features(torch.from_numpy(stack)).mean((2, 3)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

@@ -66,13 +66,18 @@ def test_its_scores_are_those_of_the_head_that_was_solved(adapted: Any, photos: 
     assert raw == pytest.approx(bent.mean(), rel=0.02)
 
 
+def built_in_moments() -> Moments:
+    """Those of the built-in model's network."""
+    return Moments.built_in("efficientnet_lite0", Bundle.load("dgqa-lite0").card.training["backbone"])
+
+
 def raw_and_linear(bundle: Bundle, path: Path) -> tuple[float, Any]:
     """The raw quality of a photograph, and of each of its cells before pooling, float64 [5, 7, 7]."""
     from dgqa_export.graphs.head import with_features
     from dgqa_infer.backends.onnx_runtime import OnnxRuntimeBackend
 
     training = bundle.card.training
-    head = Moments.built_in("efficientnet_lite0").solve(training["types"], training["ridge"])
+    head = built_in_moments().solve(training["types"], training["ridge"])
     cut = crops(decode(path).pixels, bundle.card.preprocessing)[0]
     with OnnxRuntimeBackend(with_features(bundle.graph_bytes("model.onnx")), threads=1) as backend:
         found = backend.infer(cut)
@@ -89,7 +94,7 @@ def test_its_scale_says_as_many_are_bad_as_people_found_bad_in_kadid(adapted: An
     _, out = adapted
     bundle = Bundle.load(out)
     card = bundle.card
-    moments = Moments.built_in("efficientnet_lite0")
+    moments = built_in_moments()
     types = card.training["types"]
     means, labels = moments.stand_ins(moments.solve(types, card.training["ridge"]), types)
     pairs = [raw_and_linear(bundle, path) for path in sorted(photos.iterdir())]
@@ -128,7 +133,7 @@ def test_types_are_those_whose_judgements_of_the_photographs_agree(
     reader = FeatureReader(Bundle.load("dgqa-lite0").graph_bytes("model.onnx"), threads=1)
     way = bundle.card.preprocessing
     features = np.stack([reader(crops(decode(path).pixels, way)[0]) for path in sorted(many.iterdir())])
-    moments = Moments.built_in("efficientnet_lite0")
+    moments = built_in_moments()
     heads = [moments.solve([kind], bundle.card.training["ridge"]) for kind in range(1, 26)]
     ranks = np.stack([rankdata(features @ head.weights + head.bias) for head in heads])
     values = [

@@ -36,7 +36,12 @@ def test_adapt_takes_a_direction_with_ratings_alone(cli: Callable[..., Any]) -> 
     assert "go with --labels" in ran.stderr
 
 
-def test_moments_are_of_a_pretrained_network_or_of_a_trained_one(cli: Callable[..., Any]) -> None:
-    ran = cli(*COMMANDS["moments"], "--weights", "a.pth", "--checkpoint", "b.safetensors")
-    assert ran.code == 2
-    assert "--checkpoint" in ran.stderr
+def test_moments_are_of_a_model_or_of_a_pretrained_backbone(cli: Callable[..., Any]) -> None:
+    for options in (
+        ("--model", "mine", "--backbone", "resnet50"),
+        ("--weights", "a.pth"),
+        ("--model", "mine", "--device", "cuda"),
+    ):
+        ran = cli(*COMMANDS["moments"], *options)
+        assert ran.code == 2, options
+        assert "--backbone" in ran.stderr

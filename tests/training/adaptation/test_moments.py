@@ -125,6 +125,8 @@ def test_anything_else_is_no_file_of_moments(data):
 def test_a_backbone_without_moments_is_told_how_to_get_some():
     with pytest.raises(ModelError, match="train moments"):
         Moments.built_in("resnet50")
+    with pytest.raises(ModelError, match=r"0123456789abcdef.*train moments --model"):
+        Moments.built_in("efficientnet_lite0", "0123456789abcdef")
 
 
 def test_a_head_says_what_it_predicts():

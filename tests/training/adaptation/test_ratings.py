@@ -68,6 +68,13 @@ def test_ratings_that_know_nothing_leave_the_head_alone():
     assert finetuned.head is HEAD
 
 
+def test_ratings_leave_alone_what_agrees_as_well_by_other_means_than_the_head():
+    features, opinions = photographs(60)
+    finetuned = finetune(HEAD, features, np.eye(6), opinions, before=1.0)
+    assert not finetuned.helped
+    assert finetuned.head is HEAD
+
+
 def test_predictions_of_unseen_ratings_are_those_of_refitted_heads():
     """Leaving each rating out in turn and solving the ridge regression anew, as the closed form claims to."""
     features, opinions = photographs(20)

@@ -63,3 +63,13 @@ def test_an_incomplete_header_is_refused(tmp_path):
 def test_weights_of_another_architecture_are_refused(checkpoint):
     with pytest.raises(ModelError, match="do not fit resnet50"):
         replace(checkpoint, backbone="resnet50", head=Head(("layer4",))).network()
+
+
+def test_a_digest_is_of_all_weights_and_of_nothing_else():
+    torch.manual_seed(0)
+    one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    assert checkpoints.digest(one) != checkpoints.digest(other)
+    other.load_state_dict(one.state_dict())
+    assert checkpoints.digest(one) == checkpoints.digest(other)
+    other.bias.data[1] += 1
+    assert checkpoints.digest(one) != checkpoints.digest(other)

@@ -9,6 +9,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.images.decode import decode
 from dgqa_training.networks.heads import Head, QualityNetwork, pretrained_backbone
 from dgqa_training.regressor.consistency import WEIGHTS, differences, views
+from dgqa_training.regressor.features import looking
 
 SMALL = Preprocessing(id="test", short_side=96, crop=64, grid=1)
 
@@ -31,16 +32,16 @@ def test_views_are_three_turns_the_mirror_and_grey(repository: Path) -> None:
 def test_differences_are_those_of_the_network_s_features_and_small_photographs_are_left_out(
     repository: Path, tmp_path: Path
 ) -> None:
-    network = QualityNetwork(pretrained_backbone("efficientnet_lite0"), Head(("blocks3",)))
+    look = looking(QualityNetwork(pretrained_backbone("efficientnet_lite0"), Head(("blocks3",))))
     photographs = [repository / "examples" / "photos" / name for name in ("chelsea.webp", "coffee.webp")]
     seen: list[int] = []
-    found = differences(network, photographs, SMALL, seed=1, observe=seen.append)
+    found = differences(look, photographs, SMALL, seed=1, observe=seen.append)
     assert found.shape == (2, len(WEIGHTS), 40)
     assert seen == [1, 1]
-    np.testing.assert_allclose(found, differences(network, photographs, SMALL, seed=1), atol=1e-6)
+    np.testing.assert_allclose(found, differences(look, photographs, SMALL, seed=1), atol=1e-6)
     assert not np.allclose(found[0], found[1])
     large = Preprocessing(id="large", short_side=2048, crop=2048, grid=1)
-    assert differences(network, photographs, large).shape == (0, len(WEIGHTS), 40)
+    assert differences(look, photographs, large).shape == (0, len(WEIGHTS), 0)
 
 
 def test_a_folded_backbone_has_the_same_maps() -> None:

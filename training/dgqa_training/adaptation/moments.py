@@ -125,19 +125,28 @@ class Moments:
         return cls(mean, basis, counts, means, products, consistency, dict(record))
 
     @classmethod
-    def built_in(cls, backbone: str) -> Moments:
-        """Those that come with the package, of 307 pristine photographs under a pretrained backbone.
+    def built_in(cls, backbone: str, trained: str | None = None) -> Moments:
+        """Those that come with the package, of 307 pristine photographs.
+
+        Args:
+            backbone: its name.
+            trained: digest of its weights, see `networks.checkpoints.digest`; None for the pretrained ones.
 
         Raises:
-            ModelError: there are none for this backbone.
+            ModelError: there are none for this backbone, or none for these weights.
         """
-        file = _BUILT_IN / f"{backbone}.npz"
-        if not file.is_file():
+        file = _BUILT_IN / f"{backbone if trained is None else f'{backbone}-{trained}'}.npz"
+        if file.is_file():
+            return cls.from_bytes(file.read_bytes())
+        if trained is None:
             raise ModelError(
                 f"no moments for {backbone} come with the package; `dgqa-infer train moments` takes them "
                 "from pristine photographs"
             )
-        return cls.from_bytes(file.read_bytes())
+        raise ModelError(
+            f"no moments for {backbone} with the weights {trained} come with the package; `dgqa-infer train "
+            "moments --model` takes them of a bundle's network"
+        )
 
     def solve(
         self,

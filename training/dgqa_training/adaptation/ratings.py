@@ -86,7 +86,7 @@ class FinetuneResult:
 
     Attributes:
         head: to be used: the finetuned one, or the one that there was where bending it did not help.
-        before: rank correlation of the head that there was.
+        before: rank correlation of what there was.
         after: rank correlation of finetuned heads, each with a rating that it was not fitted to.
     """
 
@@ -105,6 +105,7 @@ def finetune(
     features: NDArray[np.float64],
     basis: NDArray[np.float64],
     ratings: NDArray[np.float64],
+    before: float | None = None,
 ) -> FinetuneResult:
     """Correct a head by the ratings of a few photographs.
 
@@ -116,6 +117,7 @@ def finetune(
         features: float64 [n, d], of the rated photographs.
         basis: float64 [d, k], of the components, such as `Moments.basis`.
         ratings: float64 [n], higher is better; on any scale.
+        before: rank correlation of what would be used otherwise; None for that of the head.
 
     Raises:
         UsageError: too few ratings, or all equal.
@@ -140,7 +142,7 @@ def finetune(
         if (reached := srcc(unseen, ratings)) > best[0]:
             scale = values / (values**2 + ridge * len(ratings))
             best = reached, right.T @ (scale * (left.T @ residual))
-    before, (after, correction) = srcc(raw, ratings), best
+    before, (after, correction) = srcc(raw, ratings) if before is None else before, best
     if after <= before:
         return FinetuneResult(head, before, after)
     change = basis @ correction

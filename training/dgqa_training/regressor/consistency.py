@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ from dgqa_infer.images.arrays import Pixels
 from dgqa_infer.images.crops import shrink
 from dgqa_infer.images.decode import decode
 from dgqa_training.loop.crop_sources import random_crop
-from dgqa_training.networks.heads import QualityNetwork
-from dgqa_training.regressor.features import of_crops
+from dgqa_training.regressor.features import Look
 
 WEIGHTS: Final = (1 / 3, 1 / 3, 1 / 3, 0.3, 1.0)
 """How much each view of `views` counts: three turns, mirrored, grey."""
@@ -42,26 +41,25 @@ def views(crop: Pixels) -> Pixels:
 
 
 def differences(
-    network: QualityNetwork,
+    look: Look,
     photographs: Sequence[Path],
     preprocessing: Preprocessing,
     *,
     seed: int = 123,
-    device: str = "cpu",
     observe: Callable[[int], None] = lambda _: None,
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating[Any]]:
     """How the features of one random crop of each photograph differ between its views and itself.
 
     Args:
-        network: whose features are taken.
+        look: takes the features.
         photographs: of any kind and quality; no ratings are needed.
         preprocessing: short side, and side of a crop; smaller photographs are left out.
         seed: of the crops.
-        device: "cpu" or "cuda".
         observe: called with 1 after each photograph.
 
     Returns:
-        float32 [n, 5, d], each view's difference times the square root of its weight.
+        float [n, 5, d], each view's difference times the square root of its weight; [0, 5, 0] where no
+        photograph is large enough.
 
     Raises:
         ImageError: a photograph cannot be read.
@@ -75,5 +73,5 @@ def differences(
                 yield views(random_crop(image, preprocessing.crop, np.random.default_rng([seed, number])))
 
     roots = np.sqrt(np.array(WEIGHTS, np.float32))[:, None]
-    rows = [roots * (found[1:] - found[:1]) for found in of_crops(network, stacks(), device=device)]
-    return np.stack(rows) if rows else np.zeros((0, len(WEIGHTS), network.linear.in_channels), np.float32)
+    rows = [roots * (found[1:] - found[:1]) for found in map(look, stacks())]
+    return np.stack(rows) if rows else np.zeros((0, len(WEIGHTS), 0), np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -30,9 +30,11 @@ from dgqa_training.loop.crop_sources import PRISTINE, ImageCrops, Synthetic, Syn
 from dgqa_training.loop.crops import Crops, CropSource
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
-from dgqa_training.networks import checkpoints
 from dgqa_training.networks.efficientnet_lite import EfficientNetLite
 from dgqa_training.networks.heads import QualityNetwork
+
+Look = Callable[[Pixels], NDArray[np.floating[Any]]]
+"""Crops uint8 [n, side, side, 3] → their features, float [n, d], each the mean over its crop."""
 
 
 class Case(NamedTuple):
@@ -113,26 +115,6 @@ class FeatureTable:
             raise ModelError(f"{file} is no table of features: {error}") from error
 
 
-def trained(file: Path) -> tuple[QualityNetwork, dict[str, Any]]:
-    """A trained network whose features are to be taken, and what a table's record says of it.
-
-    Args:
-        file: a checkpoint of a quality network with a linear head.
-
-    Returns:
-        The network; its backbone, stages, and as `trained` a digest of the backbone's weights.
-
-    Raises:
-        ModelError: the file is missing or damaged, or holds another network.
-    """
-    checkpoint = checkpoints.load(file)
-    network = checkpoint.network() if checkpoint.task == "quality" else None
-    if not isinstance(network, QualityNetwork):
-        raise ModelError(f"{file} holds no quality network with a linear head")
-    record = {"backbone": checkpoint.backbone, "stages": list(checkpoint.head.stages)}
-    return network, {**record, "trained": checkpoints.digest(network.backbone)}
-
-
 PRISTINE_VIEWS = len(LEVELS)
 """Views of each photograph that is not distorted: as many as a type has images of it."""
 
@@ -169,25 +151,23 @@ def cases(source: Path, preprocessing: Preprocessing) -> tuple[list[Case], CropS
 
 
 def extract(
-    network: QualityNetwork,
+    look: Look,
     source: Path,
     preprocessing: Preprocessing,
     record: Mapping[str, Any],
     *,
     seed: int = 123,
-    device: str = "cpu",
     workers: int = 0,
     observe: Callable[[int], None] = lambda _: None,
 ) -> FeatureTable:
     """Features of one random crop of every image of a set.
 
     Args:
-        network: whose features are taken.
+        look: takes the features.
         source: see `cases`.
         preprocessing: see `cases`.
-        record: what the network is; kept beside the features.
+        record: what network it looks with; kept beside the features.
         seed: of the crops, and of the distortions where images are made in memory.
-        device: "cpu" or "cuda".
         workers: processes that make crops; 0 makes them here.
         observe: called after each batch with its number of images.
 
@@ -196,7 +176,7 @@ def extract(
     """
     images, crops = cases(source, preprocessing)
     rows = []
-    for features, _ in pooled(network, crops, seed=seed, device=device, workers=workers):
+    for features, _ in pooled(look, crops, seed=seed, workers=workers):
         rows.append(features.astype(np.float16))
         observe(len(features))
     names, contents = np.unique([case.content for case in images], return_inverse=True)
@@ -210,50 +190,35 @@ def extract(
     )
 
 
-@torch.no_grad()
 def pooled(
-    network: QualityNetwork,
-    source: CropSource,
-    *,
-    seed: int,
-    batch: int = 32,
-    device: str = "cpu",
-    workers: int = 0,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    look: Look, source: CropSource, *, seed: int, batch: int = 32, workers: int = 0
+) -> Iterator[tuple[NDArray[np.floating[Any]], NDArray[np.float64]]]:
     """Features of one random crop of each sample in turn, with their targets, batch by batch.
 
-    The head is linear, so it commutes with the mean over a crop: features are that mean.
-
     Yields:
-        float32 [batch, d] and float64 [batch].
+        float [batch, d] and float64 [batch].
     """
-    network = _for_looking(network, device)
     for crops, targets in batches(Crops(source, seed, epoch=0, flip=False), batch, workers):
-        with half_where_it_pays(device):
-            features = network.features(crops.to(device)).float()
-        means = functional.adaptive_avg_pool2d(features, 1).flatten(1)
-        yield means.cpu().numpy(), targets.double().numpy()
+        yield look(crops.numpy()), targets.double().numpy()
 
 
-@torch.no_grad()
-def of_crops(
-    network: QualityNetwork, stacks: Iterable[Pixels], *, device: str = "cpu"
-) -> Iterator[NDArray[np.float32]]:
-    """Features of given crops.
+def looking(network: QualityNetwork, device: str = "cpu") -> Look:
+    """What a network's head reads of crops: it is linear, so it commutes with the mean over a crop.
 
     Args:
         network: whose features are taken.
-        stacks: uint8 [n, side, side, 3] each.
         device: "cpu" or "cuda".
-
-    Yields:
-        float32 [n, d] for each stack.
     """
     network = _for_looking(network, device)
-    for stack in stacks:
+
+    @torch.no_grad()
+    def look(crops: Pixels) -> NDArray[np.float32]:
         with half_where_it_pays(device):
-            features = network.features(torch.from_numpy(stack).to(device)).float()
-        yield functional.adaptive_avg_pool2d(features, 1).flatten(1).cpu().numpy()
+            features = network.features(torch.from_numpy(crops).to(device)).float()
+        found: NDArray[np.float32] = functional.adaptive_avg_pool2d(features, 1).flatten(1).cpu().numpy()
+        return found
+
+    return look
 
 
 def _for_looking(network: QualityNetwork, device: str) -> QualityNetwork:

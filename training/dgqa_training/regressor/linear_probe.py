@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dgqa_training.loop.crops import CropSource
 from dgqa_training.networks.heads import QualityNetwork
-from dgqa_training.regressor.features import pooled
+from dgqa_training.regressor.features import looking, pooled
 
 
 @dataclass(slots=True)
@@ -97,7 +97,8 @@ def fit_probe(
         observe: called after each batch with its number of samples.
     """
     sums = RidgeSums(network.linear.in_channels)
-    for features, targets in pooled(network, source, seed=seed, batch=batch, device=device, workers=workers):
+    look = looking(network, device)
+    for features, targets in pooled(look, source, seed=seed, batch=batch, workers=workers):
         sums.add(features.astype(np.float64), targets)
         observe(len(targets))
     set_head(network, *sums.solve(ridge))

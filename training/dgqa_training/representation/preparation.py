@@ -18,7 +18,7 @@ from dgqa_training.loop.crops import Crops
 from dgqa_training.loop.loading import batches
 from dgqa_training.loop.loop import half_where_it_pays
 from dgqa_training.networks import checkpoints
-from dgqa_training.regressor.features import pooled
+from dgqa_training.regressor.features import looking, pooled
 from dgqa_training.regressor.linear_probe import RidgeSums, set_head
 from dgqa_training.regressor.training import synthetic_samples
 from dgqa_training.representation.held_out import Where
@@ -59,7 +59,8 @@ def fit_start(
         order = np.random.default_rng(seed).permutation(len(samples))[:most]
         source = SyntheticCrops([samples[index] for index in order], STANDARD, views=True)
         sums, seen = RidgeSums(network.network.linear.in_channels), []
-        for features, targets in pooled(network.network, source, seed=seed, **where):
+        look = looking(network.network, where["device"])
+        for features, targets in pooled(look, source, seed=seed, workers=where["workers"]):
             sums.add(features.astype(np.float64), targets)
             seen.append(features)
         set_head(network.network, *sums.solve(_RIDGE))
