@@ -111,8 +111,8 @@ def moments_for(bundle: Bundle, file: Path | None) -> Moments:
         ModelError: there are none, or they are of another network.
     """
     if file is None:
-        training = bundle.card.training
-        moments = Moments.built_in(str(training.get("plan", {}).get("backbone")), training.get("backbone"))
+        record = adapter.features_record(bundle.card)
+        moments = Moments.built_in(record["backbone"], record.get("trained"))
     else:
         try:
             moments = Moments.from_bytes(file.read_bytes())

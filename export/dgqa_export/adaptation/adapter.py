@@ -27,14 +27,16 @@ def features_record(card: Card) -> dict[str, Any]:
     Raises:
         ModelError: the card does not say; the backbone was tuned; or the graph is not in fp32.
     """
-    plan = card.training.get("plan", {})
+    plan = card.training.get("plan")
+    plan = plan if isinstance(plan, dict) else {}
+    backbone, stages, recipe = plan.get("backbone"), plan.get("stages"), plan.get("recipe")
     if card.precision != "fp32":
         raise ModelError(f"{card.name} is in {card.precision}; adapt the fp32 bundle and export that")
-    if plan.get("recipe", {}).get("epochs"):
-        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
-    if not plan.get("backbone") or not plan.get("stages"):
+    if not isinstance(backbone, str) or not isinstance(stages, list):
         raise ModelError(f"{card.name}: its card does not say what its head reads of which backbone")
-    record = {"backbone": plan["backbone"], "stages": list(plan["stages"])}
+    if isinstance(recipe, dict) and recipe.get("epochs"):
+        raise ModelError(f"{card.name}: its backbone was tuned, so its features are not the pretrained ones")
+    record = {"backbone": backbone, "stages": stages}
     trained = card.training.get("backbone")
     return record if trained is None else {**record, "trained": trained}
 

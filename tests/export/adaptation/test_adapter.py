@@ -44,3 +44,19 @@ def test_moments_of_a_backbone_with_other_weights_are_refused() -> None:
         adapter.refuse_mismatch(bundle, pretrained)
     plain = {name: value for name, value in bundle.card.training.items() if name != "backbone"}
     adapter.refuse_mismatch(replace(bundle, card=replace(bundle.card, training=plain)), pretrained)
+
+
+@pytest.mark.parametrize(
+    "plan", [None, [], {"backbone": "efficientnet_lite0"}, {"backbone": 3, "stages": ["head"]}, {"stages": 1}]
+)
+def test_a_card_that_does_not_say_what_its_head_reads_is_refused(small_bundle: Bundle, plan: object) -> None:
+    with pytest.raises(ModelError, match="does not say what its head reads"):
+        adapter.features_record(replace(small_bundle.card, training={"plan": plan}))
+
+
+def test_the_record_of_features_is_that_of_moments_taken_of_them() -> None:
+    """`train moments` writes it into a file, `adapt` compares it."""
+    card = Bundle.load("dgqa-lite0").card
+    record = adapter.features_record(card)
+    moments = Moments.built_in(record["backbone"], record["trained"])
+    assert record.items() <= dict(moments.record).items()

@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgqa_infer import ModelError, UsageError
+from dgqa_training.adaptation import moments
 from dgqa_training.adaptation.moments import LinearHead, Moments
 from dgqa_training.labels.labels import kadid_mean
 from dgqa_training.regressor.linear_probe import RidgeSums
@@ -127,6 +129,14 @@ def test_a_backbone_without_moments_is_told_how_to_get_some():
         Moments.built_in("resnet50")
     with pytest.raises(ModelError, match=r"0123456789abcdef.*train moments --model"):
         Moments.built_in("efficientnet_lite0", "0123456789abcdef")
+
+
+def test_no_other_file_is_read_whatever_a_card_calls_its_backbone():
+    built_in = Path(moments.__file__).parent.parent / "built_in" / "efficientnet_lite0"
+    assert built_in.with_suffix(".npz").is_file()
+    for name in ("../built_in/efficientnet_lite0", str(built_in)):
+        with pytest.raises(ModelError, match="come with the package"):
+            Moments.built_in(name)
 
 
 def test_a_head_says_what_it_predicts():

@@ -135,8 +135,9 @@ class Moments:
         Raises:
             ModelError: there are none for this backbone, or none for these weights.
         """
-        file = _BUILT_IN / f"{backbone if trained is None else f'{backbone}-{trained}'}.npz"
-        if file.is_file():
+        # Both come out of a card: no name of another file may be made of them.
+        name = backbone if trained is None else f"{backbone}-{trained}"
+        if (file := {each.stem: each for each in _BUILT_IN.glob("*.npz")}.get(name)) is not None:
             return cls.from_bytes(file.read_bytes())
         if trained is None:
             raise ModelError(
