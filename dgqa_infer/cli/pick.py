@@ -47,7 +47,12 @@ def pick(
     ] = How.COPY,
     photos: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder that `score` ran in. Nothing outside of it is touched."),
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="The folder that `score` ran in. Nothing outside of it is touched.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     json: JsonOption = None,
@@ -66,6 +71,8 @@ def pick(
         raise UsageError("--worst and --best exclude each other")
     if worst is best is below is from_ is gate is None:
         raise UsageError("say which: --worst N, --best N, --below SCORE, --from SCORE, --passed or --failed")
+    if into.exists() and not into.is_dir():
+        raise UsageError(f"--into {into} is a file: name a folder")
     from dgqa_infer.cli._rows import rows_in
 
     everything = rows_in(rows, out)

@@ -27,7 +27,12 @@ def rate(
     ],
     photos: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder that `score` ran in. Nothing outside of it is touched."),
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="The folder that `score` ran in. Nothing outside of it is touched.",
+        ),
     ] = None,
     thresholds: Annotated[
         str | None,

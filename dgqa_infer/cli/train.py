@@ -84,7 +84,7 @@ TuneOption = Annotated[
     typer.Option(help="What is trained: all, all but depthwise kernels (fast on a CPU), or the head alone."),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of order, crops and mirroring.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that make crops; 0 makes them here.")]
 
 
@@ -132,8 +132,10 @@ def regressor(
     linear probe. With --epochs 0 the probe is the result. Interrupted, the same command goes on where it was.
     """
     with extra("train"):
+        from dgqa_training.loop.devices import require_device
         from dgqa_training.loop.recipe import Recipe
         from dgqa_training.regressor import training
+    require_device(device)
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,
@@ -214,7 +216,9 @@ def domains(
         from dgqa_training.classifier.examples import number_of
         from dgqa_training.classifier.faults import FEWEST_CONTENTS
         from dgqa_training.classifier.held_out import CASES
+        from dgqa_training.loop.devices import require_device
         from dgqa_training.loop.recipe import Recipe
+    require_device(device)
     output = Output(quiet=quiet)
     recipe = Recipe(
         epochs=epochs,
@@ -323,6 +327,7 @@ def _who_looks(
     model: str | None, backbone: str | None, weights: Path | None, device: str
 ) -> tuple[Look, Preprocessing, dict[str, Any]]:
     """A model's network or a pretrained backbone; what crops it looks at, and what is kept of it."""
+    from dgqa_training.loop.devices import require_device
     from dgqa_training.networks.heads import QualityNetwork, pretrained_backbone
     from dgqa_training.regressor.features import looking
     from dgqa_training.regressor.training import RegressorConfig
@@ -330,6 +335,7 @@ def _who_looks(
     if backbone is not None:
         if model is not None:
             raise UsageError("--model and --backbone both say whose features are taken: give one of them")
+        require_device(device)
         config = RegressorConfig(backbone=backbone)
         network = QualityNetwork(pretrained_backbone(backbone, weights), config.head)
         record = {"backbone": backbone, "stages": list(config.head.stages)}

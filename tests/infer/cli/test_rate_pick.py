@@ -163,6 +163,27 @@ def test_a_request_that_makes_no_sense_is_refused(
     assert (ran.code, words in ran.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("command", [("rate",), ("pick", "--worst", 1, "--into", "out")])
+def test_a_folder_of_photographs_that_is_none_is_told_once(
+    cli: Any, scored: Path, command: tuple[Any, ...]
+) -> None:
+    """Not once for each photograph, as one that is gone from its folder."""
+    (scored / "a.txt").write_text("a")
+    name, *options = command
+    for folder in ("none", "a.txt"):
+        ran = cli(name, "rows.jsonl", *options, "--photos", folder)
+        assert ran.code == 2
+        assert "--photos" in ran.stderr
+        assert folder in ran.stderr
+
+
+def test_a_file_is_no_place_to_pick_into(cli: Any, scored: Path) -> None:
+    (scored / "a.txt").write_text("a")
+    ran = cli("pick", "rows.jsonl", "--worst", 1, "--into", "a.txt")
+    assert (ran.code, "--into a.txt is a file: name a folder" in ran.stderr) == (2, True)
+    assert (scored / "a.txt").read_text() == "a"
+
+
 def test_a_gate_s_verdict_needs_a_gate(cli: Any, scored: Path) -> None:
     rows = [json.loads(line) for line in (scored / "rows.jsonl").read_text().splitlines()]
     for row in rows:

@@ -92,3 +92,21 @@ def test_torchvisions_sets_of_weights_are_told_apart_by_what_the_file_holds(
     assert resnet.weights_name(file) == "IMAGENET1K_V3"
     with pytest.raises(ModelError, match="cannot be read"):
         resnet.weights_name(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello\n",
+        b"RIFF\x10\0\0\0WEBPVP8 ",
+        b"\x89PNG\r\n\x1a\n",
+        b"PK\x03\x04",
+        b"\xff\xd8\xff\xe0\0\x10JFIF",
+    ],
+)
+def test_refuses_what_is_no_state_dict_in_a_sentence(tmp_path, data):
+    """PyTorch raises whatever its unpickler stumbles over, such as KeyError: 101 at "hello"."""
+    (tmp_path / "other.pth").write_bytes(data)
+    with pytest.raises(ModelError, match=r"other\.pth: not a state dict"):
+        load_torchvision(tmp_path / "other.pth")

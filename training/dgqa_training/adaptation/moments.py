@@ -272,4 +272,6 @@ class Moments:
                     json.loads(str(found["record"])),
                 )
         except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
-            raise ModelError(f"these are no moments of a synthetic set: {error}") from error
+            # At bytes that are no archive NumPy would speak of pickles and how to trust them.
+            why = f": {error}" if data.startswith(b"PK") else ""
+            raise ModelError(f"these are no moments that `train moments` wrote{why}") from error

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from dgqa_infer.atomic import write_whole
-from dgqa_infer.errors import ModelError, UsageError
+from dgqa_infer.errors import ModelError, OutputError, UsageError
 from dgqa_training.loop.recipe import Recipe
 from dgqa_training.networks.checkpoints import read_tensors, write_tensors
 
@@ -83,9 +83,15 @@ class RunFolder:
 
         Raises:
             UsageError: the folder holds a run with other settings.
+            OutputError: it cannot be made.
             ModelError: its settings are damaged, or its state is gone.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise OutputError(f"{self.path} is a file: name a folder for the run") from error
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be made: {error.strerror}") from error
         if not self._settings_file.exists():
             self.settle(recipe, settings)
         kept = self._settings()

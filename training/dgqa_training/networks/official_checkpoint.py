@@ -7,7 +7,6 @@ linear layer `classify.0` leads from 2,048 features to the 26 classes, pristine 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,7 +19,7 @@ from dgqa_infer.bundle.preprocessing import Preprocessing
 from dgqa_infer.errors import ModelError
 from dgqa_training.networks.checkpoints import Checkpoint
 from dgqa_training.networks.heads import DomainNetwork, Head
-from dgqa_training.networks.resnet import ResNet50
+from dgqa_training.networks.resnet import NO_STATE_DICT, ResNet50
 
 PREPROCESSING = Preprocessing(id="full-grid5-224", short_side=32768, crop=224, grid=5)
 """They look at crops of 224 pixels without any resizing; no photograph's short side is longer than this."""
@@ -69,7 +68,7 @@ def _load(file: Path) -> object:
             f"{file}: it holds more than tensors and plain values, and reading that could run its code; if "
             "you trust it, load it with PyTorch yourself and save its state_dict alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, *NO_STATE_DICT) as error:
         raise ModelError(f"{file}: not a readable PyTorch checkpoint ({type(error).__name__})") from error
 
 

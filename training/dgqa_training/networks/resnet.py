@@ -10,12 +10,19 @@ import hashlib
 from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dgqa_infer.errors import ModelError
+
+NO_STATE_DICT = (
+    *(UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(AssertionError, OverflowError, BadZipFile),
+)
+"""What `torch.load` raises at bytes that it has not written: they are a program to it."""
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 """Names of the maps that `ResNet50.stages` returns, fine to coarse; strides 4, 4, 8, 16, 32."""
@@ -126,8 +133,10 @@ def load_torchvision(file: Path) -> ResNet50:
     """
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError) as error:
-        raise ModelError(f"{file}: cannot be read as a state dict of tensors: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror or error}") from error
+    except NO_STATE_DICT as error:
+        raise ModelError(f"{file}: not a state dict of tensors as PyTorch saves it") from error
     network = ResNet50()
     try:
         network.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
