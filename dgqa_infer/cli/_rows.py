@@ -20,14 +20,14 @@ def rows_in(name: str, out: Output) -> list[Row]:
     Raises:
         UsageError: they cannot be read, or one is not a row; names its line.
     """
-    from dgqa_infer.outputs.reader import read_rows
+    from dgqa_infer.outputs.reader import STDIN, read_rows
 
     rows = []
     for number, row in read_rows(name, out.warn):
         check(row, f"{name}: line {number}")
         rows.append(cast("Row", row))
     if not rows:
-        raise UsageError(f"{name} has no rows")
+        raise UsageError(f"{'stdin' if name == STDIN else name} has no rows")
     return rows
 
 

@@ -25,6 +25,8 @@ from dgqa_infer.cli._options import (
 )
 from dgqa_infer.cli._output import Output
 from dgqa_infer.comparison.pairing import PairBy
+from dgqa_infer.errors import UsageError
+from dgqa_infer.outputs.reader import STDIN
 
 if TYPE_CHECKING:
     from dgqa_infer.comparison.compare import Comparison
@@ -85,6 +87,8 @@ def compare(
     """
     began = time.monotonic()
     out = Output(json=json, quiet=quiet)
+    if old == new == STDIN:
+        raise UsageError("OLD and NEW are both stdin, which can be read once: name a file for one of them")
     check_outputs(page, junit, overwrite=overwrite, read=[old, new])
     from dgqa_infer.comparison.compare import FEW
     from dgqa_infer.comparison.compare import compare as compared

@@ -180,6 +180,8 @@ def refuse_unwritable(folder: Path) -> None:
     Raises:
         OutputError: they cannot.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder)

@@ -106,6 +106,12 @@ def test_a_new_photograph_without_a_score_is_an_error_of_its_own(
     assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
 
 
+def test_stdin_is_one_set_and_not_both(compare: Any, sets: Path) -> None:
+    """The second one would be read empty."""
+    ran = compare("-", "-")
+    assert (ran.code, "OLD and NEW are both stdin" in ran.stderr) == (2, True)
+
+
 def test_what_cannot_be_compared_is_told_in_a_sentence(compare: Any, sets: Path) -> None:
     (sets / "empty").mkdir()
     (sets / "none.jsonl").write_text("")

@@ -127,3 +127,10 @@ def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(pristine, tmp_pa
     result = run(pristine, tmp_path / "out")
     assert result.exit_code == 130
     assert "the same command goes on" in result.stderr
+
+
+def test_a_file_is_no_place_for_a_set(pristine, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    ran = run(pristine, tmp_path / "out", fails=True)
+    assert str(ran.exception) == f"{tmp_path / 'out'} is a file: name a folder for the set"
+    assert (tmp_path / "out").read_text() == "mine"

@@ -155,6 +155,8 @@ def _manifest(plan: SynthesisPlan, scores: KadidScores) -> dict[str, Any]:
 
 def _claim(out: Path, plan: SynthesisPlan, scores: KadidScores) -> None:
     """Make sure that the folder is ours to write to, and leave word of what is being written."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file: name a folder for the set")
     file = out / MANIFEST
     wanted = json.loads(json.dumps(_manifest(plan, scores)))
     try:

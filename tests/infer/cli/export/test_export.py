@@ -294,3 +294,11 @@ def test_a_missing_extra_is_one_sentence(
     code, _, err = run(small_bundle.path, "--fp16")
     assert code == 2
     assert "pip install 'dgqa-infer[export]'" in err
+
+
+@pytest.mark.parametrize("option", ["--out", "--triton"])
+def test_a_file_is_no_place_for_models(run: Run, tmp_path: Path, option: str) -> None:
+    (tmp_path / "taken").write_text("mine")
+    code, _, said = run("dgqa-lite0", option, "taken")
+    assert (code, "taken is a file: name a folder" in said) == (2, True), said
+    assert (tmp_path / "taken").read_text() == "mine"
