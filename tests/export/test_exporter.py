@@ -91,7 +91,7 @@ def test_an_unwritable_folder_is_found_out_before_anything_is_computed(
 ) -> None:
     monkeypatch.setattr(exporter, "_convert", lambda *_: pytest.fail("computed"))
     (tmp_path / "taken").write_text("")
-    with pytest.raises(OutputError, match="taken cannot be written"):
+    with pytest.raises(OutputError, match="taken is a file: name a folder"):
         export(source, ["fp16"], tmp_path / "taken", None)
 
 
