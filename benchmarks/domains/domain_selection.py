@@ -99,11 +99,11 @@ def rated_features(
     Raises:
         ModelError: the table is of a trained backbone.
     """
+    if "trained" in table.record:
+        raise ModelError("these features are of a trained backbone; the benchmark is of pretrained ones")
     if kept is not None and kept.exists():
         with np.load(kept) as found:
             return found["features"].astype(np.float64), found["here"]
-    if "trained" in table.record:
-        raise ModelError("these features are of a trained backbone; the benchmark is of pretrained ones")
     backbone = pretrained_backbone(table.record["backbone"])
     network = QualityNetwork(backbone, Head(tuple(table.record["stages"]))).eval()
     paths = [Path(sample.path) for sample in rated.samples]
@@ -115,7 +115,10 @@ def rated_features(
 
 @torch.no_grad()
 def of_photograph(network: QualityNetwork, crops: Pixels) -> NDArray[np.float64]:
-    """Features of a photograph, float64 [d], the mean over its crops, uint8 [n, side, side, 3]."""
+    """Features of a photograph, float64 [d], the mean over its crops, uint8 [n, side, side, 3].
+
+    In float32, as a bundle's graph has them: `regressor.features.looking` takes bf16 where that is faster.
+    """
     found: NDArray[np.float64] = network.features(torch.from_numpy(crops)).mean((0, 2, 3)).double().numpy()
     return found
 
